@@ -1,0 +1,2 @@
+//! One upstream to many viewers: broadcast, ring, failover.
+#![forbid(unsafe_code)]

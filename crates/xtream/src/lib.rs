@@ -1,0 +1,2 @@
+//! Answers of the Xtream Codes player API, read leniently.
+#![forbid(unsafe_code)]
