@@ -1,0 +1,68 @@
+//! What a broadcast asks of the rest of the program: which streams there are, and to open one.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::Failure;
+
+/// One stream a broadcast may open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate<S> {
+    /// Which stream.
+    pub stream: S,
+    /// A word for logs and status, without credentials: the source's name.
+    pub label: Arc<str>,
+    /// It failed lately: it is tried only when nothing else is left.
+    pub cooling: bool,
+}
+
+/// What a read of an upstream brought.
+#[derive(Debug)]
+pub enum Input {
+    /// The next bytes of the stream.
+    Bytes(Bytes),
+    /// The same source begins anew on another time base (a clip's next turn, a discontinuity between segments).
+    Restart,
+}
+
+/// An open connection to one stream. Dropping it closes the socket and frees its slot.
+pub trait Upstream: Send + 'static {
+    /// The next input. Cancel-safe: a dropped read loses nothing.
+    fn read(&mut self) -> impl Future<Output = Result<Input, Failure>> + Send;
+
+    /// Says whether anybody watches; an upstream nobody watches may be taken back for somebody who waits.
+    fn set_watched(&mut self, watched: bool);
+}
+
+/// The program's side: candidates in order, and the way to open one.
+pub trait Opener: Send + Sync + 'static {
+    /// What a broadcast is made for. Relay carries it unread.
+    type Key: Clone + Eq + Hash + fmt::Display + Send + Sync + 'static;
+    /// Names one stream.
+    type StreamId: Copy + Eq + Hash + fmt::Debug + Send + Sync + 'static;
+    /// An open one.
+    type Upstream: Upstream;
+
+    /// The streams of `key` now, best first. Asked anew at each choice, so that a refresh takes effect in mid-play.
+    fn candidates(&self, key: &Self::Key) -> Vec<Candidate<Self::StreamId>>;
+
+    /// Opens a stream: waits for a slot, connects, and understands what kind of answer it is.
+    fn open(
+        &self,
+        key: &Self::Key,
+        stream: Self::StreamId,
+    ) -> impl Future<Output = Result<Self::Upstream, Failure>> + Send + 'static;
+
+    /// Tells how an attempt or a live stream ended. `healthy` is for how long it delivered media.
+    fn ended(&self, stream: Self::StreamId, failure: &Failure, healthy: Duration);
+
+    /// Tells that a stream delivers media.
+    fn delivers(&self, stream: Self::StreamId);
+
+    /// The clip shown while no stream delivers: whole transport packets, shown over and over.
+    fn slate(&self, key: &Self::Key) -> Option<Bytes>;
+}

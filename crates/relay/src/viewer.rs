@@ -1,0 +1,218 @@
+//! One attached client: a place in the ring, and the end of it when dropped.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::Failure;
+use crate::driver::Command;
+use crate::ring::{Cursor, Found, Ring};
+
+/// Null packets in one sign of life (ISO 13818-1 clause 2.4.1: PID 0x1FFF): seven fill a datagram-sized write.
+const KEEP_ALIVE_PACKETS: usize = 7;
+
+/// What a viewer says of itself. Relay carries it and reads only what decides how bytes are delivered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// The client, for the status page: address and player.
+    pub client: String,
+    /// Who watches, where known.
+    pub user: Option<String>,
+    /// Whether the player is known to follow a new PMT with other codecs.
+    pub follows_pmt: bool,
+}
+
+/// What a viewer's response will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// A transport stream that starts at a keyframe.
+    TransportStream,
+    /// The entry is a file, which is passed through by somebody else.
+    File,
+    /// Nothing can be shown: no stream and no slate.
+    Unavailable(Failure),
+}
+
+/// How a broadcast ended for those who watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Over {
+    File,
+    Unavailable(Failure),
+}
+
+/// What viewers are told: that there is more, or that it is over.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct News {
+    pub(crate) end: u64,
+    pub(crate) over: Option<Over>,
+}
+
+/// What the driver writes and viewers read.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    ring: Mutex<Ring>,
+    pub(crate) keep_alive_after: Duration,
+}
+
+impl Shared {
+    pub(crate) fn new(ring: Ring, keep_alive_after: Duration) -> Self {
+        Self { ring: Mutex::new(ring), keep_alive_after }
+    }
+
+    /// The ring, for a moment: it is never held across an await, and no code that holds it can panic half-way.
+    pub(crate) fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the status page shows of a broadcast.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BroadcastStatus {
+    /// Who watches.
+    pub viewers: Vec<Claim>,
+    /// The source that delivers or is being opened.
+    pub label: Option<Arc<str>>,
+    /// Whether its media is what viewers see.
+    pub live: bool,
+    /// Whether the slate is on.
+    pub slate: bool,
+    /// Switches from one delivering stream to another.
+    pub failovers: u64,
+    /// Bytes read from upstreams.
+    pub bytes_in: u64,
+    /// Bytes held for viewers.
+    pub ring_bytes: usize,
+    /// The last failure, in words.
+    pub last_failure: Option<String>,
+}
+
+/// One attached client. Dropping it leaves the broadcast.
+#[derive(Debug)]
+pub struct Viewer {
+    shared: Arc<Shared>,
+    news: watch::Receiver<News>,
+    cursor: Option<Cursor>,
+    started: bool,
+    follows_pmt: bool,
+    /// Unbounded, as a drop cannot wait; each viewer sends one message in its life.
+    leave: mpsc::UnboundedSender<Command>,
+    id: u64,
+}
+
+impl Viewer {
+    pub(crate) fn new(
+        id: u64,
+        shared: Arc<Shared>,
+        news: watch::Receiver<News>,
+        claim: &Claim,
+        leave: mpsc::UnboundedSender<Command>,
+    ) -> Self {
+        Self { shared, news, cursor: None, started: false, follows_pmt: claim.follows_pmt, leave, id }
+    }
+
+    /// Waits until it is known what the response will be. Cancel-safe.
+    pub async fn ready(&mut self) -> Ready {
+        loop {
+            let over = self.news.borrow_and_update().over.clone();
+            match over {
+                Some(Over::File) => return Ready::File,
+                Some(Over::Unavailable(failure)) => return Ready::Unavailable(failure),
+                None => {}
+            }
+            if self.find_start() {
+                return Ready::TransportStream;
+            }
+            if self.news.changed().await.is_err() {
+                return Ready::Unavailable(broadcast_gone());
+            }
+        }
+    }
+
+    /// The next bytes to send: whole transport packets, beginning at a keyframe. `None` ends the response, at a
+    /// packet boundary. In silence it yields null packets, so that no player or proxy takes the connection for dead.
+    /// Cancel-safe.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        let silent_at = Instant::now() + self.shared.keep_alive_after;
+        loop {
+            let over = self.news.borrow_and_update().over.is_some();
+            match self.find_next() {
+                Next::Bytes(bytes) => {
+                    self.started = true;
+                    return Some(bytes);
+                }
+                Next::End => return None,
+                Next::Wait if over => return None,
+                Next::Wait => {}
+            }
+            match timeout_at(silent_at, self.news.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return None,
+                Err(_) if self.started => return Some(keep_alive()),
+                Err(_) => self.news.changed().await.ok()?,
+            }
+        }
+    }
+
+    fn find_start(&mut self) -> bool {
+        if self.cursor.is_none() {
+            self.cursor = self.shared.ring().join();
+        }
+        self.cursor.is_some()
+    }
+
+    fn find_next(&mut self) -> Next {
+        if !self.find_start() {
+            return Next::Wait;
+        }
+        let Some(cursor) = &mut self.cursor else { return Next::Wait };
+        let ring = self.shared.ring();
+        let mut found = ring.next(cursor);
+        if matches!(found, Found::NewEpoch) && self.follows_pmt {
+            ring.follow(cursor);
+            found = ring.next(cursor);
+        }
+        match found {
+            Found::Chunk(chunk) => Next::Bytes(chunk.bytes),
+            Found::NotYet => Next::Wait,
+            Found::NewEpoch => Next::End,
+        }
+    }
+}
+
+enum Next {
+    Bytes(Bytes),
+    Wait,
+    End,
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        // A broadcast that is gone has no viewers to count.
+        self.leave.send(Command::Leave(self.id)).unwrap_or_default();
+    }
+}
+
+fn keep_alive() -> Bytes {
+    Bytes::from_static(&KEEP_ALIVE)
+}
+
+static KEEP_ALIVE: [u8; KEEP_ALIVE_PACKETS * mpegts::PACKET_BYTES] = {
+    let mut bytes = [0xFF; KEEP_ALIVE_PACKETS * mpegts::PACKET_BYTES];
+    let mut packet = 0;
+    while packet < KEEP_ALIVE_PACKETS {
+        let at = packet * mpegts::PACKET_BYTES;
+        bytes[at] = 0x47;
+        bytes[at + 1] = 0x1F;
+        bytes[at + 2] = 0xFF;
+        bytes[at + 3] = 0x10;
+        packet += 1;
+    }
+    bytes
+};
+
+pub(crate) fn broadcast_gone() -> Failure {
+    Failure::new(crate::FailureClass::Transient, "the broadcast ended unexpectedly")
+}
