@@ -1,0 +1,1 @@
+//! Programme specific information: sections, PAT and PMT (2.4.4).
