@@ -118,7 +118,10 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             Phase::Resting { until } if self.viewers > 0 => Some(until),
             _ => None,
         };
-        [self.linger_until, self.slate_at.filter(|_| !self.slate), resting].into_iter().flatten().min()
+        [self.linger_until, self.slate_at.filter(|_| !self.slate), resting]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Tells when the media delivered so far is used up, in the viewer's time: from then on there is silence.
@@ -204,7 +207,9 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     }
 
     fn entered(&mut self, now: Instant, actions: &mut Vec<Action<S>>) {
-        let Phase::Opening { stream, .. } = self.phase else { return };
+        let Phase::Opening { stream, .. } = self.phase else {
+            return;
+        };
         if self.last_live.is_some_and(|last| last != stream) {
             self.failovers += 1;
         }
@@ -245,7 +250,10 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             actions.push(Action::Open(stream));
             return;
         }
-        self.hopeless &= !matches!(failure.class, FailureClass::Transient | FailureClass::NoSlot | FailureClass::Revoked);
+        self.hopeless &= !matches!(
+            failure.class,
+            FailureClass::Transient | FailureClass::NoSlot | FailureClass::Revoked
+        );
         self.tried.push(stream);
         self.choose(now, candidates, actions);
     }
@@ -284,7 +292,10 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             .find(|candidate| !candidate.cooling)
             .or_else(|| candidates.iter().find(untried));
         if let Some(next) = next {
-            self.phase = Phase::Opening { stream: next.stream, again: false };
+            self.phase = Phase::Opening {
+                stream: next.stream,
+                again: false,
+            };
             actions.push(Action::Open(next.stream));
             return;
         }
@@ -292,8 +303,16 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     }
 
     fn rest(&mut self, now: Instant, actions: &mut Vec<Action<S>>) {
-        let cap = if self.hopeless { self.timing.backoff_max_hopeless } else { self.timing.backoff_max };
-        let wait = self.timing.backoff_min.saturating_mul(1 << self.rounds_failed.min(16)).min(cap);
+        let cap = if self.hopeless {
+            self.timing.backoff_max_hopeless
+        } else {
+            self.timing.backoff_max
+        };
+        let wait = self
+            .timing
+            .backoff_min
+            .saturating_mul(1 << self.rounds_failed.min(16))
+            .min(cap);
         let wait = self.jitter.spread(wait);
         self.rounds_failed = self.rounds_failed.saturating_add(1);
         self.tried.clear();

@@ -39,7 +39,10 @@ const SCRAMBLED_PACKETS_MAX: u64 = 500;
 /// What the hub and viewers ask of a broadcast.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Join { claim: Claim, reply: oneshot::Sender<Viewer> },
+    Join {
+        claim: Claim,
+        reply: oneshot::Sender<Viewer>,
+    },
     Leave(u64),
 }
 
@@ -103,7 +106,10 @@ impl<O: Opener> Driver<O> {
         opener: Arc<O>,
         timing: Timing,
         seed: u64,
-        (leave, commands): (mpsc::WeakUnboundedSender<Command>, mpsc::UnboundedReceiver<Command>),
+        (leave, commands): (
+            mpsc::WeakUnboundedSender<Command>,
+            mpsc::UnboundedReceiver<Command>,
+        ),
         status: watch::Sender<BroadcastStatus>,
     ) -> Self {
         let ring = Ring::new(Bounds {
@@ -168,7 +174,9 @@ impl<O: Opener> Driver<O> {
     }
 
     fn may_read(&self) -> bool {
-        self.pace.as_ref().is_none_or(|pace| pace.ahead(now()) <= self.timing.ahead_max)
+        self.pace
+            .as_ref()
+            .is_none_or(|pace| pace.ahead(now()) <= self.timing.ahead_max)
     }
 
     fn deadline(&self) -> Instant {
@@ -214,7 +222,11 @@ impl<O: Opener> Driver<O> {
         self.viewers_seen += 1;
         let id = self.viewers_seen;
         let viewer = Viewer::new(id, Arc::clone(&self.shared), self.news.subscribe(), &claim, leave);
-        debug!(client = claim.client, viewers = self.viewers.len() + 1, "viewer joins");
+        debug!(
+            client = claim.client,
+            viewers = self.viewers.len() + 1,
+            "viewer joins"
+        );
         self.viewers.insert(id, claim);
         // A caller that gave up drops the viewer, whose end is then reported like any other.
         drop(reply.send(viewer));
@@ -223,7 +235,11 @@ impl<O: Opener> Driver<O> {
 
     fn leave(&mut self, id: u64) {
         if let Some(claim) = self.viewers.remove(&id) {
-            debug!(client = claim.client, viewers = self.viewers.len(), "viewer leaves");
+            debug!(
+                client = claim.client,
+                viewers = self.viewers.len(),
+                "viewer leaves"
+            );
             self.decide(&Event::Left(self.viewers.len()));
         }
     }
@@ -262,7 +278,8 @@ impl<O: Opener> Driver<O> {
 
     /// The new stream has a keyframe: what viewers saw until now ends at its last whole picture, and it takes over.
     fn enter(&mut self) {
-        let Connection::Auditioning(audition) = std::mem::replace(&mut self.connection, Connection::None) else {
+        let Connection::Auditioning(audition) = std::mem::replace(&mut self.connection, Connection::None)
+        else {
             return;
         };
         self.attempt_until = None;
@@ -271,7 +288,9 @@ impl<O: Opener> Driver<O> {
         }
         self.decide(&Event::Entered);
         info!(source = self.label(), viewers = self.viewers.len(), "delivers");
-        let Audition { mut upstream, inputs, .. } = *audition;
+        let Audition {
+            mut upstream, inputs, ..
+        } = *audition;
         upstream.set_watched(!self.viewers.is_empty());
         self.connection = Connection::Live(upstream);
         if let Some(pace) = &mut self.pace {
@@ -332,7 +351,10 @@ impl<O: Opener> Driver<O> {
         let mut labels = Vec::new();
         let actions = self.decisions.handle(event, now(), || {
             let candidates = self.opener.candidates(&self.key);
-            labels = candidates.iter().map(|c| (c.stream, Arc::clone(&c.label))).collect();
+            labels = candidates
+                .iter()
+                .map(|c| (c.stream, Arc::clone(&c.label)))
+                .collect();
             candidates
         });
         for action in actions {
@@ -376,7 +398,10 @@ impl<O: Opener> Driver<O> {
             self.end(Over::Unavailable(failure));
             return;
         };
-        warn!(viewers = self.viewers.len(), "no source delivers; showing the slate and trying on");
+        warn!(
+            viewers = self.viewers.len(),
+            "no source delivers; showing the slate and trying on"
+        );
         self.slate = Some(Slate { clip, at: 0 });
     }
 
@@ -385,7 +410,11 @@ impl<O: Opener> Driver<O> {
         let now = now();
         let mut fruitless = 0;
         while let Some(slate) = &mut self.slate {
-            if self.pace.as_ref().is_some_and(|pace| pace.ahead(now) >= SLATE_AHEAD) {
+            if self
+                .pace
+                .as_ref()
+                .is_some_and(|pace| pace.ahead(now) >= SLATE_AHEAD)
+            {
                 return;
             }
             if slate.at == 0 {
@@ -395,7 +424,8 @@ impl<O: Opener> Driver<O> {
                 }
             }
             let end = (slate.at + SLATE_STEP_BYTES).min(slate.clip.len());
-            self.splicer.push(slate.clip.get(slate.at..end).unwrap_or_default());
+            self.splicer
+                .push(slate.clip.get(slate.at..end).unwrap_or_default());
             fruitless += end - slate.at;
             slate.at = end;
             if slate.at == slate.clip.len() {
@@ -418,8 +448,10 @@ impl<O: Opener> Driver<O> {
         let mut any = false;
         while let Some(piece) = self.splicer.take() {
             any = true;
-            let media_time_90k = piece.media_time.ticks();
-            self.pace.get_or_insert_with(|| Pace::start(now, media_time_90k)).progress(now, media_time_90k);
+            let media_time_90k = u64::try_from(piece.media_time.as_90k()).unwrap_or_default();
+            self.pace
+                .get_or_insert_with(|| Pace::start(now, media_time_90k))
+                .progress(now, media_time_90k);
             self.shared.ring().push(Chunk {
                 bytes: Bytes::from(piece.bytes),
                 media_time_90k,

@@ -46,7 +46,10 @@ impl FailureClass {
     /// Whether the stream itself is to blame, so that it rests before it is tried again.
     #[must_use]
     pub fn blames_stream(self) -> bool {
-        matches!(self, Self::Gone | Self::Blocked | Self::Unusable | Self::Transient)
+        matches!(
+            self,
+            Self::Gone | Self::Blocked | Self::Unusable | Self::Transient
+        )
     }
 }
 
@@ -64,7 +67,11 @@ pub struct Failure {
 impl Failure {
     /// A failure without a wish of the provider's.
     pub fn new(class: FailureClass, text: impl Into<String>) -> Self {
-        Self { class, text: text.into(), retry_after: None }
+        Self {
+            class,
+            text: text.into(),
+            retry_after: None,
+        }
     }
 }
 

@@ -25,8 +25,14 @@ const JOIN_ATTEMPTS_MAX: usize = 5;
 pub struct Closed;
 
 enum Request<K> {
-    Join { key: K, claim: Claim, reply: oneshot::Sender<Viewer> },
-    Status { reply: oneshot::Sender<Vec<(K, BroadcastStatus)>> },
+    Join {
+        key: K,
+        claim: Claim,
+        reply: oneshot::Sender<Viewer>,
+    },
+    Status {
+        reply: oneshot::Sender<Vec<(K, BroadcastStatus)>>,
+    },
     Close,
 }
 
@@ -38,7 +44,9 @@ pub struct Hub<K> {
 
 impl<K> Clone for Hub<K> {
     fn clone(&self) -> Self {
-        Self { requests: self.requests.clone() }
+        Self {
+            requests: self.requests.clone(),
+        }
     }
 }
 
@@ -50,7 +58,11 @@ impl<K: Clone> Hub<K> {
     pub async fn join(&self, key: K, claim: Claim) -> Result<Viewer, Closed> {
         for _ in 0..JOIN_ATTEMPTS_MAX {
             let (reply, answer) = oneshot::channel();
-            let request = Request::Join { key: key.clone(), claim: claim.clone(), reply };
+            let request = Request::Join {
+                key: key.clone(),
+                claim: claim.clone(),
+                reply,
+            };
             self.requests.send(request).await.map_err(|_| Closed)?;
             if let Ok(viewer) = answer.await {
                 return Ok(viewer);
@@ -65,7 +77,10 @@ impl<K: Clone> Hub<K> {
     /// [`Closed`] while the program shuts down.
     pub async fn status(&self) -> Result<Vec<(K, BroadcastStatus)>, Closed> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request::Status { reply }).await.map_err(|_| Closed)?;
+        self.requests
+            .send(Request::Status { reply })
+            .await
+            .map_err(|_| Closed)?;
         answer.await.map_err(|_| Closed)
     }
 
@@ -156,7 +171,11 @@ impl<O: Opener> HubTask<O> {
         );
         let span = debug_span!("broadcast", channel = %key);
         let task = self.tasks.spawn(driver.run().instrument(span)).id();
-        Broadcasting { commands, status, task }
+        Broadcasting {
+            commands,
+            status,
+            task,
+        }
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {

@@ -21,7 +21,11 @@ impl Pace {
     /// The source enters at `media_90k` (90 kHz, the channel's own timeline).
     #[must_use]
     pub fn start(now: Instant, media_90k: u64) -> Self {
-        Self { updated: now, media_90k, lead_ns: 0 }
+        Self {
+            updated: now,
+            media_90k,
+            lead_ns: 0,
+        }
     }
 
     /// Media reached `media_90k` at `now`.
@@ -91,6 +95,10 @@ fn ticks_to_ns(ticks_90k: u64) -> i128 {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test needs some instant to count from"
+)]
 mod tests {
     use super::*;
 
@@ -110,13 +118,21 @@ mod tests {
     #[test]
     fn an_honest_clock_never_stalls_though_it_runs_slow() {
         let (pace, now) = run(997, 24 * 3_600);
-        assert!(pace.behind(now) < Duration::from_millis(200), "{:?}", pace.behind(now));
+        assert!(
+            pace.behind(now) < Duration::from_millis(200),
+            "{:?}",
+            pace.behind(now)
+        );
     }
 
     #[test]
     fn a_trickle_is_a_stall() {
         let (pace, now) = run(900, 30);
-        assert!(pace.behind(now) > Duration::from_millis(2_500), "{:?}", pace.behind(now));
+        assert!(
+            pace.behind(now) > Duration::from_millis(2_500),
+            "{:?}",
+            pace.behind(now)
+        );
     }
 
     #[test]
@@ -125,9 +141,18 @@ mod tests {
         let mut pace = Pace::start(start, 0);
         pace.progress(start, 6 * SECOND_90K);
         assert_eq!(pace.ahead(start), Duration::from_secs(6));
-        assert_eq!(pace.behind_at(Duration::from_secs(2)), start + Duration::from_secs(8));
-        assert_eq!(pace.ahead_until(Duration::from_secs(2)), start + Duration::from_secs(4));
-        assert_eq!(pace.behind(start + Duration::from_secs(9)), Duration::from_secs(3));
+        assert_eq!(
+            pace.behind_at(Duration::from_secs(2)),
+            start + Duration::from_secs(8)
+        );
+        assert_eq!(
+            pace.ahead_until(Duration::from_secs(2)),
+            start + Duration::from_secs(4)
+        );
+        assert_eq!(
+            pace.behind(start + Duration::from_secs(9)),
+            Duration::from_secs(3)
+        );
     }
 
     #[test]

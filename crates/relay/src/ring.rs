@@ -122,14 +122,19 @@ impl Ring {
     #[must_use]
     pub fn join(&self) -> Option<Cursor> {
         let newest = self.chunks.back()?;
-        let wanted = newest.media_time_90k.saturating_sub(to_ticks(self.bounds.join_behind));
+        let wanted = newest
+            .media_time_90k
+            .saturating_sub(to_ticks(self.bounds.join_behind));
         let mut best = None;
         for &seq in self.keyframes.iter().rev() {
             let chunk = self.at(seq)?;
             if chunk.epoch != newest.epoch {
                 break;
             }
-            best = Some(Cursor { next: seq, epoch: chunk.epoch });
+            best = Some(Cursor {
+                next: seq,
+                epoch: chunk.epoch,
+            });
             if chunk.media_time_90k <= wanted {
                 break;
             }
@@ -169,7 +174,9 @@ impl Ring {
 
     fn trim(&mut self) {
         while self.may_drop_first() {
-            let Some(chunk) = self.chunks.pop_front() else { return };
+            let Some(chunk) = self.chunks.pop_front() else {
+                return;
+            };
             self.bytes -= chunk.bytes.len();
             if self.keyframes.front() == Some(&self.first) {
                 self.keyframes.pop_front();
@@ -179,7 +186,9 @@ impl Ring {
     }
 
     fn may_drop_first(&self) -> bool {
-        let (Some(first), Some(last)) = (self.chunks.front(), self.chunks.back()) else { return false };
+        let (Some(first), Some(last)) = (self.chunks.front(), self.chunks.back()) else {
+            return false;
+        };
         if self.chunks.len() == 1 {
             return false;
         }
@@ -201,7 +210,9 @@ impl Ring {
 }
 
 fn to_ticks(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / TICKS_PER_SECOND).saturating_mul(90)
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX / TICKS_PER_SECOND)
+        .saturating_mul(90)
 }
 
 fn ticks(ticks_90k: u64) -> Duration {
@@ -249,10 +260,20 @@ mod tests {
 
     #[test]
     fn a_join_starts_at_the_newest_keyframe_far_enough_back() {
-        for (seconds, gop, expected) in
-            [(1, 1, Some(0)), (4, 1, Some(0)), (20, 1, Some(15)), (20, 2, Some(14)), (30, 8, Some(24)), (29, 8, Some(24)), (28, 8, Some(16))]
-        {
-            assert_eq!(joined_at(&filled(seconds, gop)), expected, "{seconds} s, GOP {gop} s");
+        for (seconds, gop, expected) in [
+            (1, 1, Some(0)),
+            (4, 1, Some(0)),
+            (20, 1, Some(15)),
+            (20, 2, Some(14)),
+            (30, 8, Some(24)),
+            (29, 8, Some(24)),
+            (28, 8, Some(16)),
+        ] {
+            assert_eq!(
+                joined_at(&filled(seconds, gop)),
+                expected,
+                "{seconds} s, GOP {gop} s"
+            );
         }
         assert_eq!(joined_at(&Ring::new(BOUNDS)), None);
     }
@@ -261,7 +282,11 @@ mod tests {
     fn the_ring_is_bounded_in_media_time() {
         let ring = filled(1_000, 2);
         assert!(ring.span() >= BOUNDS.span, "{:?}", ring.span());
-        assert!(ring.span() <= BOUNDS.span + Duration::from_secs(3), "{:?}", ring.span());
+        assert!(
+            ring.span() <= BOUNDS.span + Duration::from_secs(3),
+            "{:?}",
+            ring.span()
+        );
         assert_eq!(ring.bytes(), ring.chunks.len() * 188);
     }
 
@@ -277,7 +302,10 @@ mod tests {
     fn bytes_are_bounded_even_without_any_keyframe() {
         let mut ring = Ring::new(BOUNDS);
         for _ in 0..10_000 {
-            ring.push(Chunk { keyframe: false, ..chunk(1, false, 0) });
+            ring.push(Chunk {
+                keyframe: false,
+                ..chunk(1, false, 0)
+            });
         }
         assert!(ring.bytes() <= BOUNDS.bytes_max, "{}", ring.bytes());
     }
@@ -299,7 +327,9 @@ mod tests {
         for second in 10..200 {
             ring.push(chunk(second, second % 2 == 0, 0));
         }
-        let Found::Chunk(chunk) = ring.next(&mut cursor) else { panic!("nothing found") };
+        let Found::Chunk(chunk) = ring.next(&mut cursor) else {
+            panic!("nothing found")
+        };
         assert!(chunk.keyframe);
         assert!(chunk.media_time_90k >= 180 * TICKS_PER_SECOND);
     }

@@ -59,7 +59,10 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(ring: Ring, keep_alive_after: Duration) -> Self {
-        Self { ring: Mutex::new(ring), keep_alive_after }
+        Self {
+            ring: Mutex::new(ring),
+            keep_alive_after,
+        }
     }
 
     /// The ring, for a moment: it is never held across an await, and no code that holds it can panic half-way.
@@ -110,7 +113,15 @@ impl Viewer {
         claim: &Claim,
         leave: mpsc::UnboundedSender<Command>,
     ) -> Self {
-        Self { shared, news, cursor: None, started: false, follows_pmt: claim.follows_pmt, leave, id }
+        Self {
+            shared,
+            news,
+            cursor: None,
+            started: false,
+            follows_pmt: claim.follows_pmt,
+            leave,
+            id,
+        }
     }
 
     /// Waits until it is known what the response will be. Cancel-safe.
@@ -167,7 +178,9 @@ impl Viewer {
         if !self.find_start() {
             return Next::Wait;
         }
-        let Some(cursor) = &mut self.cursor else { return Next::Wait };
+        let Some(cursor) = &mut self.cursor else {
+            return Next::Wait;
+        };
         let ring = self.shared.ring();
         let mut found = ring.next(cursor);
         if matches!(found, Found::NewEpoch) && self.follows_pmt {
