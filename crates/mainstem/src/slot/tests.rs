@@ -1,0 +1,115 @@
+use super::*;
+
+const WAIT: Duration = Duration::from_secs(2);
+
+fn wish(login: &str, limit: usize) -> Wish {
+    let source = SourceName::new("s");
+    Wish { login: Login::at("provider.example", login), source, limit, purpose: Purpose::Live }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_gives_no_more_than_its_limit_and_gets_back_what_is_dropped() {
+    let pools = Pools::new(100);
+    let first = pools.acquire(wish("u", 2), WAIT).await.unwrap();
+    let second = pools.acquire(wish("u", 2), WAIT).await.unwrap();
+    assert_eq!(pools.acquire(wish("u", 2), WAIT).await.unwrap_err(), Refused::LoginFull { limit: 2 });
+    pools.acquire(wish("other", 2), WAIT).await.unwrap();
+    drop(first);
+    let third = pools.acquire(wish("u", 2), WAIT).await.unwrap();
+    drop((second, third));
+    assert_eq!(pools.usage().total, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_is_a_limit_of_its_own() {
+    let pools = Pools::new(1);
+    let held = pools.acquire(wish("a", 5), WAIT).await.unwrap();
+    assert_eq!(pools.acquire(wish("b", 5), WAIT).await.unwrap_err(), Refused::AllFull { limit: 1 });
+    drop(held);
+    pools.acquire(wish("b", 5), WAIT).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_is_served_when_a_slot_comes_back_in_time() {
+    let pools = Pools::new(100);
+    let held = pools.acquire(wish("u", 1), WAIT).await.unwrap();
+    let release = async {
+        tokio::time::sleep(WAIT / 2).await;
+        drop(held);
+    };
+    let (slot, ()) = tokio::join!(pools.acquire(wish("u", 1), WAIT), release);
+    assert!(slot.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_withdrawn_wish_takes_nothing() {
+    let pools = Pools::new(100);
+    let held = pools.acquire(wish("u", 1), WAIT).await.unwrap();
+    assert!(timeout(WAIT / 4, pools.acquire(wish("u", 1), WAIT)).await.is_err());
+    assert_eq!(pools.usage().waiting, 0);
+    drop(held);
+    assert_eq!(pools.usage().total, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unwatched_connection_is_taken_back_for_a_waiter_and_a_watched_one_is_not() {
+    let pools = Pools::new(100);
+    let mut held = pools.acquire(wish("u", 1), WAIT).await.unwrap();
+    assert!(timeout(WAIT, held.revoked()).await.is_err());
+    held.set_watched(false);
+    assert!(timeout(WAIT, held.revoked()).await.is_err(), "nobody waits for it");
+    let give_back = async {
+        held.revoked().await;
+        drop(held);
+    };
+    let (slot, ()) = tokio::join!(pools.acquire(wish("u", 1), WAIT), give_back);
+    assert!(slot.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn becoming_unwatched_while_somebody_waits_gives_the_connection_up() {
+    let pools = Pools::new(100);
+    let mut held = pools.acquire(wish("u", 1), WAIT).await.unwrap();
+    let give_back = async {
+        tokio::task::yield_now().await;
+        held.set_watched(false);
+        held.revoked().await;
+        drop(held);
+    };
+    let (slot, ()) = tokio::join!(pools.acquire(wish("u", 1), WAIT), give_back);
+    assert!(slot.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_rests_is_not_asked() {
+    let pools = Pools::new(100);
+    pools.cool(&wish("u", 1).login, Duration::from_secs(15));
+    assert!(matches!(pools.acquire(wish("u", 1), WAIT).await, Err(Refused::Cooling { .. })));
+    pools.acquire(wish("other", 1), WAIT).await.unwrap();
+    tokio::time::advance(Duration::from_secs(16)).await;
+    pools.acquire(wish("u", 1), WAIT).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_never_exceed_the_limit() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let pools = Pools::new(100);
+    let (open, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let (pools, open, peak) = (pools.clone(), Arc::clone(&open), Arc::clone(&peak));
+        tasks.spawn(async move {
+            let slot = pools.acquire(wish("u", 3), Duration::from_secs(30)).await.unwrap();
+            let now = open.fetch_add(1, Ordering::SeqCst) + 1;
+            peak.fetch_max(now, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            open.fetch_sub(1, Ordering::SeqCst);
+            drop(slot);
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
+    }
+    assert!(peak.load(Ordering::SeqCst) <= 3);
+    assert_eq!(pools.usage().total, 0);
+}
