@@ -1,2 +1,14 @@
-//! HLS playlists as values, and the decisions of a client that follows a live one.
+//! HLS playlists as values, and the decisions of a client that follows a live one (RFC 8216).
+//!
+//! Here live text → playlist, and playlists + time → what to fetch next. Fetching, resolving relative URIs
+//! against the final address, decrypting and muxing is the callers' business. Time is a [`std::time::Duration`]
+//! since any origin the caller keeps to.
 #![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+pub mod feature;
+pub mod follow;
+pub mod playlist;
+
+pub use feature::{Feature, unsupported};
+pub use playlist::{MediaPlaylist, MultivariantPlaylist, Playlist};

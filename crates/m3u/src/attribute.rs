@@ -1,0 +1,1 @@
+//! The attribute syntax of `#EXTINF` and `#EXTM3U` in every odd quoting.

@@ -1,0 +1,1 @@
+//! Bytes of a line to text, whatever they are encoded in.
