@@ -1,0 +1,143 @@
+//! The clips that channels loop: their names and what is known of each. How they are looped is in `reel`.
+
+use serde::{Deserialize, Serialize};
+
+/// One of the built-in clips. Each has its own PIDs, GOP, time base, codecs, picture colour and burnt-in letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clip {
+    /// A: H.264 high, closed GOP of 1 s; AAC-LC 48 kHz.
+    H264Closed,
+    /// B: H.264 main, open GOP of 2 s with B pictures, whose clock wraps in the middle of lap 0; AAC-LC.
+    H264OpenWrap,
+    /// C: H.264 baseline, GOP of 1.6 s; AAC-LC 24 kHz mono (stands in for HE-AAC).
+    H264Aac24k,
+    /// D: H.264, AAC-LC, PCR on a PID of its own.
+    PcrOwnPid,
+    /// E: H.264, AAC-LC, no `random_access_indicator` anywhere.
+    NoRandomAccess,
+    /// F: HEVC, AAC-LC.
+    Hevc,
+    /// G: MPEG-2 video, MPEG-1 layer II.
+    Mpeg2,
+    /// H: audio only, MPEG-1 layer II.
+    Radio,
+    /// I: H.264, AC-3.
+    H264Ac3,
+    /// What a panel shows to a viewer too many.
+    Limit,
+}
+
+impl Clip {
+    /// All that a channel would use: every one but [`Clip::Limit`].
+    pub const ALL: &[Self] = &[
+        Self::H264Closed,
+        Self::H264OpenWrap,
+        Self::H264Aac24k,
+        Self::PcrOwnPid,
+        Self::NoRandomAccess,
+        Self::Hevc,
+        Self::Mpeg2,
+        Self::Radio,
+        Self::H264Ac3,
+    ];
+
+    /// The letter burnt into its picture.
+    #[must_use]
+    pub fn letter(self) -> &'static str {
+        self.facts().letter
+    }
+
+    /// Its codecs and oddity in a few words.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        self.facts().describe
+    }
+
+    pub(crate) fn facts(self) -> &'static Facts {
+        match self {
+            Self::H264Closed => &FACTS[0],
+            Self::H264OpenWrap => &FACTS[1],
+            Self::H264Aac24k => &FACTS[2],
+            Self::PcrOwnPid => &FACTS[3],
+            Self::NoRandomAccess => &FACTS[4],
+            Self::Hevc => &FACTS[5],
+            Self::Mpeg2 => &FACTS[6],
+            Self::Radio => &FACTS[7],
+            Self::H264Ac3 => &FACTS[8],
+            Self::Limit => &FACTS[9],
+        }
+    }
+}
+
+pub(crate) struct Facts {
+    pub(crate) letter: &'static str,
+    pub(crate) describe: &'static str,
+    pub(crate) bytes: &'static [u8],
+    /// Length of a lap in milliseconds, as `clips/make.sh` encodes it; video and audio both fill it.
+    pub(crate) lap_ms: u64,
+    /// Whether the PCR moves to a PID of its own at load.
+    pub(crate) pcr_own_pid: bool,
+    /// Whether `random_access_indicator` is cleared at load.
+    pub(crate) no_random_access: bool,
+}
+
+const fn facts(letter: &'static str, describe: &'static str, lap_ms: u64, bytes: &'static [u8]) -> Facts {
+    Facts {
+        letter,
+        describe,
+        bytes,
+        lap_ms,
+        pcr_own_pid: false,
+        no_random_access: false,
+    }
+}
+
+static FACTS: [Facts; 10] = [
+    facts(
+        "A",
+        "H.264 closed GOP, AAC",
+        8000,
+        include_bytes!("../clips/a.ts"),
+    ),
+    facts(
+        "B",
+        "H.264 open GOP, clock wraps, AAC",
+        8000,
+        include_bytes!("../clips/b.ts"),
+    ),
+    facts(
+        "C",
+        "H.264 baseline, AAC 24 kHz",
+        6400,
+        include_bytes!("../clips/c.ts"),
+    ),
+    Facts {
+        pcr_own_pid: true,
+        ..facts(
+            "D",
+            "H.264, AAC, PCR on its own PID",
+            8000,
+            include_bytes!("../clips/d.ts"),
+        )
+    },
+    Facts {
+        no_random_access: true,
+        ..facts(
+            "E",
+            "H.264, AAC, no random access flags",
+            8000,
+            include_bytes!("../clips/e.ts"),
+        )
+    },
+    facts("F", "HEVC, AAC", 8000, include_bytes!("../clips/f.ts")),
+    facts("G", "MPEG-2 video, MP2", 6000, include_bytes!("../clips/g.ts")),
+    facts("H", "radio, MP2", 6000, include_bytes!("../clips/h.ts")),
+    facts("I", "H.264, AC-3", 8000, include_bytes!("../clips/i.ts")),
+    facts(
+        "LIMIT",
+        "connection limit reached",
+        4000,
+        include_bytes!("../clips/limit.ts"),
+    ),
+];
