@@ -306,11 +306,14 @@ impl fmt::Debug for Slot {
 }
 
 impl Slot {
-    /// Resolves when the connection is taken back: its owner closes the socket then. Cancel-safe.
-    pub async fn revoked(&mut self) {
-        if self.revoked.wait_for(|revoked| *revoked).await.is_err() {
-            // The pools forgot the slot, so nobody can take it back any more.
-            std::future::pending::<()>().await;
+    /// Resolves when the connection is taken back: its owner closes the socket then.
+    pub fn revoked(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut revoked = self.revoked.clone();
+        async move {
+            if revoked.wait_for(|revoked| *revoked).await.is_err() {
+                // The pools forgot the slot, so nobody can take it back any more.
+                std::future::pending::<()>().await;
+            }
         }
     }
 

@@ -1,0 +1,142 @@
+//! Which streams failed lately, and for how long they are left alone. Pure: time is an argument.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use catalog::StreamId;
+
+/// Streams remembered at most; the longest forgotten go first.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// What is remembered of a stream.
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    failures: u32,
+    rests_until: Instant,
+    changed: Instant,
+}
+
+/// The memory of failures. A failure rests a stream for a time that doubles; delivering ends the rest, and delivering
+/// for long forgets the failures.
+#[derive(Debug)]
+pub struct Health {
+    rest_min: Duration,
+    rest_max: Duration,
+    records: HashMap<StreamId, Record>,
+}
+
+impl Health {
+    /// Nothing is known. A first failure rests a stream for `rest_min`, many for no more than `rest_max`.
+    #[must_use]
+    pub fn new(rest_min: Duration, rest_max: Duration) -> Self {
+        Self { rest_min, rest_max, records: HashMap::new() }
+    }
+
+    /// The stream failed. `asked` is how long the provider wants to be left alone, where it said so.
+    pub fn failed(&mut self, stream: StreamId, asked: Option<Duration>, now: Instant) {
+        self.bound();
+        let record =
+            self.records.entry(stream).or_insert(Record { failures: 0, rests_until: now, changed: now });
+        let rest = self.rest_min.saturating_mul(1 << record.failures.min(16)).min(self.rest_max);
+        record.failures = record.failures.saturating_add(1);
+        record.rests_until = now + rest.max(asked.unwrap_or_default());
+        record.changed = now;
+    }
+
+    /// The stream delivers again.
+    pub fn delivers(&mut self, stream: StreamId, now: Instant) {
+        if let Some(record) = self.records.get_mut(&stream) {
+            record.rests_until = now;
+            record.changed = now;
+        }
+    }
+
+    /// The stream delivered for long enough to be trusted.
+    pub fn trusted(&mut self, stream: StreamId) {
+        self.records.remove(&stream);
+    }
+
+    /// Whether the stream is to be left alone while there are others.
+    #[must_use]
+    pub fn rests(&self, stream: StreamId, now: Instant) -> bool {
+        self.records.get(&stream).is_some_and(|record| record.rests_until > now)
+    }
+
+    /// From 100 (nothing against it) down to 0.
+    #[must_use]
+    pub fn score(&self, stream: StreamId) -> u32 {
+        self.records.get(&stream).map_or(100, |record| 100u32.saturating_sub(record.failures.saturating_mul(20)))
+    }
+
+    fn bound(&mut self) {
+        if self.records.len() < REMEMBERED_MAX {
+            return;
+        }
+        let mut times: Vec<Instant> = self.records.values().map(|record| record.changed).collect();
+        let middle = times.len() / 2;
+        let (_, &mut median, _) = times.select_nth_unstable(middle);
+        self.records.retain(|_, record| record.changed > median);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+mod tests {
+    use super::*;
+    use catalog::StreamUrl;
+    use catalog::listing::{Extra, Fields, Kind, Listing, SourceName};
+
+    const MIN: Duration = Duration::from_secs(30);
+    const MAX: Duration = Duration::from_secs(600);
+
+    fn stream(key: u32) -> StreamId {
+        let name = SourceName::new("s");
+        let mut listing = Listing::new(name.clone());
+        listing.push(Fields {
+            tvg_name: None,
+            title: "t",
+            group: None,
+            logo: None,
+            tvg_id: None,
+            kind: Kind::Live,
+            url: StreamUrl::new(format!("http://h.example/{key}.ts")),
+            stream_key: &key.to_string(),
+            extra: Extra::default(),
+        });
+        StreamId::of_entry(&name, &listing.entries[0])
+    }
+
+    #[test]
+    fn rest_doubles_to_its_bound_and_delivering_ends_it() {
+        let (mut health, start, id) = (Health::new(MIN, MAX), Instant::now(), stream(1));
+        assert!(!health.rests(id, start));
+        for (failures, rest) in [(1, 30), (2, 60), (3, 120), (4, 240), (5, 480), (6, 600), (7, 600)] {
+            health.failed(id, None, start);
+            let rest = Duration::from_secs(rest);
+            assert!(health.rests(id, start + rest - Duration::from_secs(1)), "failure {failures}");
+            assert!(!health.rests(id, start + rest), "failure {failures}");
+        }
+        health.delivers(id, start);
+        assert!(!health.rests(id, start));
+        assert!(health.score(id) < 100);
+        health.trusted(id);
+        assert_eq!(health.score(id), 100);
+    }
+
+    #[test]
+    fn a_providers_wish_is_kept_when_it_is_longer() {
+        let (mut health, start, id) = (Health::new(MIN, MAX), Instant::now(), stream(1));
+        health.failed(id, Some(Duration::from_secs(120)), start);
+        assert!(health.rests(id, start + Duration::from_secs(119)));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (mut health, start) = (Health::new(MIN, MAX), Instant::now());
+        for key in 0..20_000u32 {
+            health.failed(stream(key), None, start + Duration::from_millis(key.into()));
+        }
+        assert!(health.records.len() <= REMEMBERED_MAX);
+        assert!(health.rests(stream(19_999), start + Duration::from_secs(20)));
+    }
+}

@@ -1,0 +1,70 @@
+//! Why a refresh brought no new list. The texts hold no addresses: addresses carry credentials.
+
+use std::io;
+use std::time::Duration;
+
+use crate::upstream::http::HttpError;
+
+/// A refresh that failed; what was known before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// The provider could not be asked.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// It answered with an error.
+    #[error("the provider answered {status}")]
+    Status {
+        /// Its status.
+        status: u16,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The file cannot be read.
+    #[error("the list file cannot be read: {0}")]
+    File(io::Error),
+    /// What came is no list.
+    #[error("{0}")]
+    NotAList(String),
+    /// The list has no entries.
+    #[error("the list is empty")]
+    Empty,
+    /// The account does not work.
+    #[error("the provider does not accept this account ({0})")]
+    Account(String),
+    /// All connections are in use, and the source says that lists count.
+    #[error("no connection was free for the list: {0}")]
+    NoSlot(String),
+    /// It took too long.
+    #[error("the list did not arrive within {} s", .0.as_secs())]
+    Late(Duration),
+    /// mainstem's own fault.
+    #[error("mainstem could not read the list: {0}")]
+    Internal(String),
+}
+
+impl RefreshError {
+    /// A stable word for API answers.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "unreachable",
+            Self::Status { .. } => "status",
+            Self::File(_) => "file",
+            Self::NotAList(_) => "not_a_list",
+            Self::Empty => "empty",
+            Self::Account(_) => "account",
+            Self::NoSlot(_) => "busy",
+            Self::Late(_) => "late",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// How long the provider asked to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}

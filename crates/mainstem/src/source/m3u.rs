@@ -1,0 +1,168 @@
+//! An M3U list as a [`Listing`].
+
+use std::io::Read;
+
+use catalog::listing::{Extra, Fields, Header, Kind};
+use catalog::{Listing, Secret, SourceName, StreamUrl};
+use m3u::report::LooksLike;
+use url::Url;
+
+use super::failure::RefreshError;
+use super::fetch::broken;
+
+/// Bytes parsed at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// Endings of files that are passed through and not relayed.
+const FILE_ENDINGS: [&str; 10] = ["mp4", "mkv", "avi", "mov", "m4v", "webm", "flv", "wmv", "mpg", "mpeg"];
+
+/// Reads a whole list. `base` is where it came from: relative addresses in it count from there.
+pub(super) fn read(
+    source: &SourceName,
+    base: Option<&Url>,
+    entries_max: usize,
+    body: &mut dyn Read,
+) -> Result<Listing, RefreshError> {
+    let mut listing = Listing::new(source.clone());
+    let mut too_many = false;
+    let mut take = |entry: m3u::Entry| {
+        if listing.entries.len() >= entries_max {
+            too_many = true;
+        } else {
+            push(&mut listing, base, &entry);
+        }
+    };
+    let mut reader = m3u::Reader::new();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let read = body.read(&mut buffer).map_err(broken)?;
+        if read == 0 {
+            break;
+        }
+        reader.push(buffer.get(..read).unwrap_or_default(), &mut take);
+    }
+    let report = reader.finish(&mut take);
+    let what = match report.looks_like {
+        Some(LooksLike::Hls) => Some("an HLS stream, not a list: put it into a list as an entry"),
+        Some(LooksLike::Html) => Some("a web page, not a list"),
+        Some(LooksLike::Json) => Some("JSON, not a list"),
+        _ => None,
+    };
+    if let Some(what) = what {
+        return Err(RefreshError::NotAList(format!("the address answers with {what}")));
+    }
+    if too_many {
+        return Err(RefreshError::NotAList("the list has more entries than limits.list_entries allows".to_owned()));
+    }
+    if listing.entries.is_empty() {
+        return Err(RefreshError::Empty);
+    }
+    listing.malformed = report.malformed.count;
+    Ok(listing)
+}
+
+fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {
+    let url = absolute(base, &entry.url);
+    let attributes = &entry.attributes;
+    let extra = Extra {
+        tvg_chno: boxed(attributes.tvg_chno.as_deref()),
+        tvg_language: boxed(attributes.tvg_language.as_deref()),
+        tvg_country: boxed(attributes.tvg_country.as_deref()),
+        radio: attributes.radio.then(|| "true".into()),
+        headers: headers(&entry.headers),
+        ..Extra::default()
+    };
+    listing.push(Fields {
+        tvg_name: attributes.tvg_name.as_deref().filter(|name| !name.trim().is_empty()),
+        title: if entry.name.is_empty() { entry.channel_name() } else { &entry.name },
+        group: attributes.group_title.as_deref(),
+        logo: attributes.tvg_logo.as_deref(),
+        tvg_id: attributes.tvg_id.as_deref(),
+        kind: kind(&url),
+        url: StreamUrl::new(url),
+        stream_key: "",
+        extra,
+    });
+}
+
+fn boxed(text: Option<&str>) -> Option<Box<str>> {
+    text.filter(|text| !text.is_empty()).map(Box::from)
+}
+
+fn headers(headers: &m3u::Headers) -> Vec<Header> {
+    let header = |name: &str, value: &str| Header { name: name.into(), value: Secret::new(value) };
+    let mut list = Vec::new();
+    list.extend(headers.user_agent.as_deref().map(|value| header("User-Agent", value)));
+    list.extend(headers.referer.as_deref().map(|value| header("Referer", value)));
+    list.extend(headers.others.iter().map(|(name, value)| header(name, value)));
+    list
+}
+
+fn absolute(base: Option<&Url>, url: &str) -> String {
+    match base {
+        Some(base) if !url.contains("://") => base.join(url).map_or_else(|_| url.to_owned(), String::from),
+        _ => url.to_owned(),
+    }
+}
+
+/// Whether an address leads to a live stream or to a file, by the path that panels use and by the file's ending.
+fn kind(url: &str) -> Kind {
+    let path = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    if path.contains("/series/") {
+        return Kind::Episode;
+    }
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let ending = last.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+    if path.contains("/movie/") || FILE_ENDINGS.contains(&ending.as_str()) { Kind::Film } else { Kind::Live }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(text: &str) -> Result<Listing, RefreshError> {
+        let base = Url::parse("http://lists.example/a/list.m3u").unwrap();
+        read(&SourceName::new("s"), Some(&base), 1_000, &mut text.as_bytes())
+    }
+
+    #[test]
+    fn names_are_as_the_reference_had_them() {
+        let list = listing(concat!(
+            "#EXTM3U\n#EXTINF:-1 tvg-name=\"BBC One\" group-title=\"UK\",BBC 1\nhttp://h.example/1.ts\n",
+            "#EXTINF:-1, CNN HD \nlive/2.ts\n",
+        ))
+        .unwrap();
+        let names: Vec<_> = list.entries.iter().map(|entry| (entry.name(), entry.url().expose())).collect();
+        assert_eq!(names, [("BBC One", "http://h.example/1.ts"), ("CNN HD", "http://lists.example/a/live/2.ts")]);
+    }
+
+    #[test]
+    fn what_is_no_list_says_what_it_is() {
+        for (text, word) in [
+            ("<html><body>blocked</body></html>", "web page"),
+            ("{\"user_info\":{\"auth\":0}}", "JSON"),
+            ("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\na.ts\n", "HLS"),
+            ("", "empty"),
+            ("#EXTM3U\n", "empty"),
+        ] {
+            let error = listing(text).unwrap_err().to_string();
+            assert!(error.contains(word), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn files_are_told_from_live_streams() {
+        for (url, expected) in [
+            ("http://h/u/p/5", Kind::Live),
+            ("http://h/live/u/p/5.ts", Kind::Live),
+            ("http://h/live/u/p/5.m3u8", Kind::Live),
+            ("http://h/movie/u/p/5.mkv", Kind::Film),
+            ("http://h/x/film.MP4?token=a.ts", Kind::Film),
+            ("http://h/series/u/p/5.mp4", Kind::Episode),
+            ("udp://@239.0.0.1:1234", Kind::Live),
+        ] {
+            assert_eq!(kind(url), expected, "{url}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! One task per source: fetches its list on its own interval and hands it on as a [`Listing`].
+//!
+//! Lives here: when to refresh, what a failed refresh means (what was known stays), and the requests of each kind of
+//! source. Does not live here: channels, viewers, which entries the operator wants.
+
+mod body;
+mod failure;
+mod fetch;
+mod m3u;
+mod series;
+mod task;
+mod testcard;
+mod xtream;
+
+pub use failure::RefreshError;
+pub use fetch::Fetcher;
+pub use series::SeriesShelf;
+pub use fetch::FetchBounds;
+pub use series::{Episode, Series};
+pub use task::{Command, SourceHandle, SourceReport, SourceTask, Surroundings, Update};
+
+pub use catalog::Listing;
+
+use http::HeaderMap;
+
+use crate::config::source::SourceConfig;
+
+/// The headers every request to a source carries.
+#[must_use]
+pub fn request_headers(config: &SourceConfig) -> HeaderMap {
+    let own = std::iter::once(("User-Agent", config.user_agent.as_str()));
+    let further = config.headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
+    crate::upstream::http::headers(own.chain(further))
+}

@@ -1,0 +1,421 @@
+//! One source's task: refreshes on its own interval, keeps what was known when a refresh fails, and expands series in
+//! the background.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use catalog::{Filters, Listing, SourceName};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+use url::Url;
+
+use super::failure::RefreshError;
+use super::fetch::{Fetcher, ListRequest};
+use super::series::{Episode, SeriesShelf, StoredShelf};
+use super::xtream::{Brought, XtreamAccount};
+use super::{m3u, testcard};
+use crate::config::source::Series as SeriesMode;
+use crate::config::source::{Origin, SourceConfig};
+use crate::slot::{Login, Purpose, Wish};
+use crate::store::Store;
+
+/// First wait after a failed refresh; it doubles up to the source's own interval.
+const RETRY_MIN: Duration = Duration::from_secs(30);
+
+/// Refreshes are spread by up to this share of their interval, in percent, so that sources do not refresh in step.
+const JITTER_PERCENT: u64 = 10;
+
+/// Series expanded before the list with their episodes is handed on: rebuilding the catalogue costs more than a call.
+const EXPANDED_PER_UPDATE: usize = 20;
+
+/// Requests to a source's task that may wait.
+const COMMANDS_WAITING_MAX: usize = 16;
+
+/// A list that changed.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// Whose.
+    pub source: SourceName,
+    /// The whole list.
+    pub listing: Arc<Listing>,
+}
+
+/// What the operator sees of a source.
+#[derive(Debug, Clone, Default)]
+pub struct SourceReport {
+    /// Entries listed.
+    pub entries: usize,
+    /// Entries of the list that could not be read.
+    pub malformed: u64,
+    /// The last refresh that brought a list.
+    pub refreshed_at: Option<SystemTime>,
+    /// Whether what is known came from disk and no provider has confirmed it since the start.
+    pub from_disk: bool,
+    /// Why the last refresh brought none: code and sentence.
+    pub error: Option<(&'static str, String)>,
+    /// Connections the account says it allows.
+    pub account_connections: Option<u32>,
+    /// Connections the account says are open: shown, never trusted.
+    pub account_active: Option<u32>,
+    /// When the account ends, seconds since 1970.
+    pub expires_at: Option<i64>,
+    /// Series known.
+    pub series: usize,
+    /// Series whose episodes are not known.
+    pub series_unexpanded: usize,
+}
+
+/// What can be asked of a source's task.
+#[derive(Debug)]
+pub enum Command {
+    /// Refresh now.
+    Refresh,
+    /// The episodes of a series, fetched if they are not known.
+    Episodes {
+        /// The account's number of the series.
+        series: String,
+        /// Where the answer goes; `None` for an unknown series.
+        reply: oneshot::Sender<Result<Option<Vec<Episode>>, String>>,
+    },
+    /// All series.
+    Shelf {
+        /// Where the answer goes.
+        reply: oneshot::Sender<SeriesShelf>,
+    },
+}
+
+/// The way to a running source.
+#[derive(Debug, Clone)]
+pub struct SourceHandle {
+    /// What it reports.
+    pub report: watch::Receiver<SourceReport>,
+    /// What it can be asked.
+    pub commands: mpsc::Sender<Command>,
+}
+
+/// What a source's task works with.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Makes the requests.
+    pub fetcher: Fetcher,
+    /// Keeps the lists.
+    pub store: Store,
+    /// What the operator wants of the entries.
+    pub filters: Arc<Filters>,
+    /// Where changed lists go.
+    pub updates: mpsc::Sender<Update>,
+    /// Entries a list may have.
+    pub entries_max: usize,
+    /// Connections of a login where nobody says.
+    pub connections_default: usize,
+}
+
+/// One source's task.
+pub struct SourceTask {
+    name: SourceName,
+    config: SourceConfig,
+    around: Surroundings,
+    request: ListRequest,
+    account: Option<XtreamAccount>,
+    /// The list without episodes.
+    listing: Option<Listing>,
+    shelf: SeriesShelf,
+    report: watch::Sender<SourceReport>,
+    commands: mpsc::Receiver<Command>,
+    failures: u32,
+}
+
+impl SourceTask {
+    /// A task that has done nothing yet, and the way to it.
+    #[must_use]
+    pub fn new(config: SourceConfig, around: Surroundings) -> (Self, SourceHandle) {
+        let name = SourceName::new(&config.name);
+        let account = xtream_account(&name, &config, around.entries_max);
+        let request = list_request(&name, &config, around.connections_default);
+        let (report, reports) = watch::channel(SourceReport::default());
+        let (sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let task = Self {
+            name,
+            config,
+            around,
+            request,
+            account,
+            listing: None,
+            shelf: SeriesShelf::default(),
+            report,
+            commands,
+            failures: 0,
+        };
+        (task, SourceHandle { report: reports, commands: sender })
+    }
+
+    /// Runs until it is dropped: what is on disk first, then refresh after refresh.
+    pub async fn run(mut self) {
+        self.load().await;
+        loop {
+            let due = Instant::now() + self.refresh().await;
+            self.wait(due).await;
+        }
+    }
+
+    /// Refreshes once; says when the next refresh is due.
+    async fn refresh(&mut self) -> Duration {
+        let started = Instant::now();
+        match self.fetch().await {
+            Ok(listing) => {
+                self.failures = 0;
+                info!(
+                    source = %self.name, entries = listing.entries.len(), malformed = listing.malformed,
+                    took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "list refreshed"
+                );
+                self.take(listing).await;
+                spread(self.config.refresh_interval, &self.name)
+            }
+            Err(error) => {
+                let known = self.report.borrow().entries;
+                warn!(source = %self.name, %error, "refresh failed; {known} known entries stay");
+                self.report.send_modify(|report| report.error = Some((error.code(), error.to_string())));
+                let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
+                self.failures = self.failures.saturating_add(1);
+                let retry = retry.min(self.config.refresh_interval).max(error.retry_after().unwrap_or_default());
+                spread(retry, &self.name)
+            }
+        }
+    }
+
+    async fn fetch(&mut self) -> Result<Listing, RefreshError> {
+        let (name, entries_max) = (self.name.clone(), self.around.entries_max);
+        match &self.config.origin {
+            Origin::Testcard => Ok(testcard::listing(&name)),
+            Origin::M3uFile(path) => {
+                let parse = move |body: &mut dyn std::io::Read| m3u::read(&name, None, entries_max, body);
+                self.around.fetcher.read_file(PathBuf::from(path), parse).await
+            }
+            Origin::M3uUrl(url) => {
+                let base = Url::parse(url.expose()).ok();
+                let parse = move |body: &mut dyn std::io::Read| m3u::read(&name, base.as_ref(), entries_max, body);
+                self.around.fetcher.fetch(url.expose(), &self.request, parse).await
+            }
+            Origin::Xtream { .. } => {
+                let Some(account) = &self.account else { return Err(RefreshError::Empty) };
+                let Brought { listing, account, series } = account.refresh(&self.around.fetcher, &self.request).await?;
+                self.shelf.set_series(series);
+                self.report.send_modify(|report| {
+                    report.account_connections = account.max_connections.filter(|max| *max > 0);
+                    report.account_active = account.active_connections;
+                    report.expires_at = account.expires_at;
+                });
+                Ok(listing)
+            }
+        }
+    }
+
+    /// A fresh list: kept in memory and on disk, and handed on.
+    async fn take(&mut self, listing: Listing) {
+        self.report.send_modify(|report| {
+            report.entries = listing.entries.len();
+            report.malformed = listing.malformed;
+            report.refreshed_at = Some(SystemTime::now());
+            report.from_disk = false;
+            report.error = None;
+        });
+        let (store, kept) = (self.around.store.clone(), listing.clone());
+        let saved = tokio::task::spawn_blocking(move || store.save_listing(&kept)).await;
+        match saved {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(source = %self.name, %error, "the list could not be kept on disk"),
+            Err(error) => warn!(source = %self.name, %error, "the list could not be kept on disk"),
+        }
+        self.listing = Some(listing);
+        self.hand_on().await;
+    }
+
+    /// Hands on the list with the episodes known.
+    async fn hand_on(&self) {
+        let Some(listing) = &self.listing else { return };
+        let mut listing = listing.clone();
+        if let Some(account) = &self.account {
+            self.shelf.list_into(&mut listing, |id, ending| account.episode_url(id, ending));
+        }
+        self.report.send_modify(|report| {
+            report.series = self.shelf.series().len();
+            report.series_unexpanded = self.shelf.unexpanded();
+        });
+        let update = Update { source: self.name.clone(), listing: Arc::new(listing) };
+        // Nobody takes updates any more when the program is going down.
+        self.around.updates.send(update).await.unwrap_or_default();
+    }
+
+    /// What an earlier run knew.
+    async fn load(&mut self) {
+        let (store, name, shelf_file) = (self.around.store.clone(), self.name.clone(), self.shelf_file());
+        let loaded = tokio::task::spawn_blocking(move || {
+            (store.load_listing(&name), store.load::<StoredShelf>(&shelf_file))
+        });
+        let Ok((listing, shelf)) = loaded.await else { return };
+        match shelf {
+            Ok(Some(shelf)) => self.shelf = SeriesShelf::with_known(shelf),
+            Ok(None) => {}
+            Err(error) => warn!(source = %self.name, %error, "the episodes on disk cannot be read; they are fetched anew"),
+        }
+        match listing {
+            Ok(Some(listing)) => {
+                debug!(source = %self.name, entries = listing.entries.len(), "list taken from disk");
+                self.report.send_modify(|report| {
+                    report.entries = listing.entries.len();
+                    report.malformed = listing.malformed;
+                    report.from_disk = true;
+                });
+                self.listing = Some(listing);
+                self.hand_on().await;
+            }
+            Ok(None) => {}
+            Err(error) => warn!(source = %self.name, %error, "the list on disk cannot be read; waiting for the provider"),
+        }
+    }
+
+    /// Until the next refresh is due: answers commands, and expands series where that is wanted.
+    async fn wait(&mut self, due: Instant) {
+        let mut last = None;
+        let mut fresh = 0;
+        loop {
+            let next = self.next_to_expand(last.as_deref());
+            if fresh > 0 && (next.is_none() || fresh >= EXPANDED_PER_UPDATE) {
+                self.keep_shelf().await;
+                self.hand_on().await;
+                fresh = 0;
+            }
+            let expanding = next.is_some();
+            tokio::select! {
+                biased;
+                () = sleep_until(due) => return,
+                command = self.commands.recv() => match command {
+                    Some(Command::Refresh) => return,
+                    Some(command) => self.answer(command).await,
+                    None => sleep_until(due).await,
+                },
+                expanded = expand(self.account.as_ref(), &self.around.fetcher, &self.request, next.clone()), if expanding => {
+                    let id = next.unwrap_or_default();
+                    match expanded {
+                        Ok(episodes) => {
+                            self.shelf.set_episodes(&id, episodes);
+                            fresh += 1;
+                        }
+                        Err(error) => debug!(source = %self.name, series = id, %error, "a series could not be expanded"),
+                    }
+                    last = Some(id);
+                }
+            }
+        }
+    }
+
+    fn next_to_expand(&self, after: Option<&str>) -> Option<String> {
+        if self.config.series != SeriesMode::Expand {
+            return None;
+        }
+        self.shelf.next_wanted(&self.around.filters, &self.name, after).map(|series| series.id.to_string())
+    }
+
+    async fn answer(&mut self, command: Command) {
+        match command {
+            Command::Refresh => {}
+            // Whoever asked and went away needs no answer.
+            Command::Shelf { reply } => drop(reply.send(self.shelf.clone())),
+            Command::Episodes { series, reply } => {
+                let answer = self.episodes(&series).await;
+                drop(reply.send(answer));
+            }
+        }
+    }
+
+    async fn episodes(&mut self, id: &str) -> Result<Option<Vec<Episode>>, String> {
+        if !self.shelf.series().iter().any(|series| &*series.id == id) {
+            return Ok(None);
+        }
+        if self.shelf.episodes(id).is_none() {
+            let account = self.account.as_ref();
+            let fetched = expand(account, &self.around.fetcher, &self.request, Some(id.to_owned())).await;
+            self.shelf.set_episodes(id, fetched.map_err(|error| error.to_string())?);
+            self.keep_shelf().await;
+            self.hand_on().await;
+        }
+        Ok(self.shelf.episodes(id).map(<[Episode]>::to_vec))
+    }
+
+    async fn keep_shelf(&self) {
+        let (store, shelf, file) = (self.around.store.clone(), self.shelf.to_store(), self.shelf_file());
+        let kept = tokio::task::spawn_blocking(move || store.save(&file, &shelf)).await;
+        if !matches!(kept, Ok(Ok(()))) {
+            warn!(source = %self.name, "the episodes could not be kept on disk");
+        }
+    }
+
+    fn shelf_file(&self) -> PathBuf {
+        let digest = catalog::ChannelId::of_name(self.name.as_str());
+        PathBuf::from(format!("series/{digest}.json.gz"))
+    }
+}
+
+async fn expand(
+    account: Option<&XtreamAccount>,
+    fetcher: &Fetcher,
+    request: &ListRequest,
+    series: Option<String>,
+) -> Result<Vec<xtream::Episode>, RefreshError> {
+    match (account, series) {
+        (Some(account), Some(series)) => account.episodes(fetcher, request, &series).await,
+        _ => Err(RefreshError::Empty),
+    }
+}
+
+fn xtream_account(name: &SourceName, config: &SourceConfig, entries_max: usize) -> Option<XtreamAccount> {
+    let Origin::Xtream { base, username, password } = &config.origin else { return None };
+    Some(XtreamAccount {
+        source: name.clone(),
+        base: base.clone(),
+        username: username.clone(),
+        password: password.clone(),
+        live: config.live,
+        films: config.vod,
+        series: config.series != SeriesMode::Off,
+        entries_max,
+    })
+}
+
+fn list_request(name: &SourceName, config: &SourceConfig, connections_default: usize) -> ListRequest {
+    let login = list_login(name, config);
+    let wish = config.refresh_counts.then(|| Wish {
+        login: login.clone(),
+        source: name.clone(),
+        limit: config.max_connections.map_or(connections_default, |max| max as usize),
+        purpose: Purpose::Refresh,
+    });
+    ListRequest {
+        login,
+        headers: super::request_headers(config),
+        insecure_tls: config.insecure_tls,
+        wish,
+    }
+}
+
+/// The login a source's own lists are asked for with.
+fn list_login(name: &SourceName, config: &SourceConfig) -> Login {
+    match &config.origin {
+        Origin::Xtream { base, username, password } => {
+            let url = xtream::url::live(base.expose(), username.expose(), password.expose(), "0", "ts");
+            Login::of_entry(config.account.as_deref(), name, &url)
+        }
+        Origin::M3uUrl(url) => Login::of_entry(config.account.as_deref(), name, url.expose()),
+        Origin::M3uFile(_) | Origin::Testcard => Login::of_entry(config.account.as_deref(), name, ""),
+    }
+}
+
+/// `wait`, moved by up to [`JITTER_PERCENT`] either way; different for every source and moment.
+fn spread(wait: Duration, name: &SourceName) -> Duration {
+    use std::hash::{BuildHasher as _, RandomState};
+    let random = RandomState::new().hash_one(name.as_str());
+    let percent = 100 - JITTER_PERCENT + random % (2 * JITTER_PERCENT + 1);
+    wait.saturating_mul(u32::try_from(percent).unwrap_or(100)) / 100
+}

@@ -1,0 +1,242 @@
+//! An Xtream account's lists as a [`Listing`].
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use catalog::listing::{Extra, Fields, Kind};
+use catalog::{Listing, Secret, SourceName, StreamUrl};
+use xtream::{Account, Category, Error, ListError, Status};
+
+use super::failure::RefreshError;
+use super::fetch::{Fetcher, ListRequest};
+use super::series::Series;
+
+/// An account and what the operator wants of it.
+#[derive(Debug, Clone)]
+pub(super) struct XtreamAccount {
+    pub(super) source: SourceName,
+    pub(super) base: StreamUrl,
+    pub(super) username: Secret,
+    pub(super) password: Secret,
+    pub(super) live: bool,
+    pub(super) films: bool,
+    pub(super) series: bool,
+    pub(super) entries_max: usize,
+}
+
+/// What one refresh of an account brought.
+#[derive(Debug)]
+pub(super) struct Brought {
+    pub(super) listing: Listing,
+    pub(super) account: Account,
+    pub(super) series: Vec<Series>,
+}
+
+impl XtreamAccount {
+    /// Asks for everything: the account, then each kind of list with its categories.
+    pub(super) async fn refresh(&self, fetcher: &Fetcher, request: &ListRequest) -> Result<Brought, RefreshError> {
+        let account = self.account(fetcher, request).await?;
+        let mut listing = Listing::new(self.source.clone());
+        let mut series = Vec::new();
+        if self.live {
+            let groups = self.categories(fetcher, request, "get_live_categories").await?;
+            self.live_streams(fetcher, request, &groups, &mut listing).await?;
+        }
+        if self.films {
+            let groups = self.categories(fetcher, request, "get_vod_categories").await?;
+            self.film_streams(fetcher, request, &groups, &mut listing).await?;
+        }
+        if self.series {
+            let groups = self.categories(fetcher, request, "get_series_categories").await?;
+            series = self.series_list(fetcher, request, groups).await?;
+        }
+        if listing.entries.is_empty() && series.is_empty() {
+            return Err(RefreshError::Empty);
+        }
+        Ok(Brought { listing, account, series })
+    }
+
+    /// The episodes of one series.
+    pub(super) async fn episodes(
+        &self,
+        fetcher: &Fetcher,
+        request: &ListRequest,
+        series_id: &str,
+    ) -> Result<Vec<xtream::Episode>, RefreshError> {
+        let url = self.url(Some("get_series_info"), &[("series_id", series_id)]);
+        fetcher
+            .fetch(&url, request, |body| xtream::series_info(body).map(|found| found.episodes).map_err(|error| plain(&error)))
+            .await
+    }
+
+    /// The address of an episode.
+    pub(super) fn episode_url(&self, id: &str, extension: &str) -> String {
+        xtream::url::series(self.base.expose(), self.username.expose(), self.password.expose(), id, extension)
+    }
+
+    async fn account(&self, fetcher: &Fetcher, request: &ListRequest) -> Result<Account, RefreshError> {
+        let account =
+            fetcher.fetch(&self.url(None, &[]), request, |body| xtream::account(body).map_err(|error| plain(&error))).await?;
+        if account.auth == Some(false) {
+            return Err(RefreshError::Account("name or password is wrong".to_owned()));
+        }
+        match account.status {
+            Status::Banned | Status::Disabled | Status::Expired => {
+                Err(RefreshError::Account(format!("its status is {:?}", account.status)))
+            }
+            _ => Ok(account),
+        }
+    }
+
+    /// Category names by id. A panel without categories still has its streams.
+    async fn categories(
+        &self,
+        fetcher: &Fetcher,
+        request: &ListRequest,
+        action: &str,
+    ) -> Result<HashMap<String, String>, RefreshError> {
+        let read = |body: &mut dyn Read| {
+            let mut names = HashMap::new();
+            let take = |category: Category| {
+                names.insert(category.id, category.name);
+            };
+            match xtream::categories(body, take) {
+                Ok(_) => Ok(names),
+                Err(error) => Err(list_error(&error)),
+            }
+        };
+        match fetcher.fetch(&self.url(Some(action), &[]), request, read).await {
+            Err(RefreshError::NotAList(reason)) => {
+                tracing::debug!(source = %self.source, action, reason, "no categories; entries have no group");
+                Ok(HashMap::new())
+            }
+            answer => answer,
+        }
+    }
+
+    async fn live_streams(
+        &self,
+        fetcher: &Fetcher,
+        request: &ListRequest,
+        groups: &HashMap<String, String>,
+        listing: &mut Listing,
+    ) -> Result<(), RefreshError> {
+        let entries_max = self.entries_max;
+        let read = move |body: &mut dyn Read| {
+            let mut streams = Vec::new();
+            let summary = xtream::live_streams(body, |stream| push_bounded(&mut streams, stream, entries_max));
+            whole(summary, streams, entries_max)
+        };
+        let (streams, bad) = fetcher.fetch(&self.url(Some("get_live_streams"), &[]), request, read).await?;
+        listing.malformed += bad;
+        let (base, user, pass) = self.credentials();
+        for stream in streams {
+            listing.push(Fields {
+                tvg_name: None,
+                title: &stream.name,
+                group: group(groups, &stream.category_ids),
+                logo: stream.icon.as_deref(),
+                tvg_id: stream.epg_channel_id.as_deref(),
+                kind: Kind::Live,
+                url: StreamUrl::new(xtream::url::live(base, user, pass, &stream.stream_id, "ts")),
+                stream_key: &stream.stream_id,
+                extra: Extra::default(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn film_streams(
+        &self,
+        fetcher: &Fetcher,
+        request: &ListRequest,
+        groups: &HashMap<String, String>,
+        listing: &mut Listing,
+    ) -> Result<(), RefreshError> {
+        let entries_max = self.entries_max;
+        let read = move |body: &mut dyn Read| {
+            let mut films = Vec::new();
+            let summary = xtream::vod_streams(body, |film| push_bounded(&mut films, film, entries_max));
+            whole(summary, films, entries_max)
+        };
+        let (films, bad) = fetcher.fetch(&self.url(Some("get_vod_streams"), &[]), request, read).await?;
+        listing.malformed += bad;
+        let (base, user, pass) = self.credentials();
+        for film in films {
+            let key = format!("movie:{}", film.stream_id);
+            let url = xtream::url::movie(base, user, pass, &film.stream_id, &film.container_extension);
+            listing.push(Fields {
+                tvg_name: None,
+                title: &film.name,
+                group: group(groups, &film.category_ids),
+                logo: film.icon.as_deref(),
+                tvg_id: None,
+                kind: Kind::Film,
+                url: StreamUrl::new(url),
+                stream_key: &key,
+                extra: Extra::default(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn series_list(
+        &self,
+        fetcher: &Fetcher,
+        request: &ListRequest,
+        groups: HashMap<String, String>,
+    ) -> Result<Vec<Series>, RefreshError> {
+        let entries_max = self.entries_max;
+        let read = move |body: &mut dyn Read| {
+            let mut list = Vec::new();
+            let summary = xtream::series(body, |series| {
+                let group = group(&groups, &series.category_ids).map(Box::from);
+                push_bounded(&mut list, Series::new(series, group), entries_max);
+            });
+            whole(summary, list, entries_max)
+        };
+        let (series, _) = fetcher.fetch(&self.url(Some("get_series"), &[]), request, read).await?;
+        Ok(series)
+    }
+
+    fn credentials(&self) -> (&str, &str, &str) {
+        (self.base.expose(), self.username.expose(), self.password.expose())
+    }
+
+    fn url(&self, action: Option<&str>, params: &[(&str, &str)]) -> String {
+        let (base, user, pass) = self.credentials();
+        xtream::url::player_api(base, user, pass, action, params)
+    }
+}
+
+fn group<'a>(groups: &'a HashMap<String, String>, ids: &[String]) -> Option<&'a str> {
+    ids.iter().find_map(|id| groups.get(id)).map(String::as_str)
+}
+
+fn push_bounded<T>(list: &mut Vec<T>, item: T, max: usize) {
+    // One more than allowed tells "too many" from "just enough".
+    if list.len() <= max {
+        list.push(item);
+    }
+}
+
+/// The list if all of it came, with its count of unusable records. Half a list is no list: it would empty channels.
+fn whole<T>(
+    summary: Result<xtream::Summary, ListError>,
+    list: Vec<T>,
+    max: usize,
+) -> Result<(Vec<T>, u64), RefreshError> {
+    let summary = summary.map_err(|error| list_error(&error))?;
+    if list.len() > max {
+        return Err(RefreshError::NotAList("a list has more entries than limits.list_entries allows".to_owned()));
+    }
+    Ok((list, summary.bad))
+}
+
+fn list_error(error: &ListError) -> RefreshError {
+    RefreshError::NotAList(error.to_string())
+}
+
+fn plain(error: &Error) -> RefreshError {
+    RefreshError::NotAList(error.to_string())
+}

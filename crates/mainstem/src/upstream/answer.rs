@@ -1,0 +1,102 @@
+//! What a provider's status means: whose fault, and what rests because of it.
+//!
+//! There is no standard behind these codes; the classes are what panels are seen to do.
+
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+use relay::{Failure, FailureClass};
+
+use super::http::HttpError;
+
+/// Longest wish of a provider to be left alone that is honoured in full.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+/// The failure a status stands for; `None` for the statuses of a stream that comes.
+#[must_use]
+pub fn failure_of_status(status: StatusCode, headers: &HeaderMap) -> Option<Failure> {
+    if status == StatusCode::OK || status == StatusCode::PARTIAL_CONTENT {
+        return None;
+    }
+    let class = class_of_status(status.as_u16());
+    let mut failure = Failure::new(class, format!("the provider answered {} ({})", status.as_u16(), words(class)));
+    failure.retry_after = retry_after(headers);
+    Some(failure)
+}
+
+fn class_of_status(status: u16) -> FailureClass {
+    match status {
+        401 => FailureClass::Auth,
+        404 | 410 => FailureClass::Gone,
+        // 458 and 509 are what panels answer to one connection too many.
+        429 | 458 | 509 => FailureClass::Limit,
+        408 => FailureClass::Transient,
+        400..=499 | 511 | 512 | 513 | 551 | 884 | 999 => FailureClass::Blocked,
+        _ => FailureClass::Transient,
+    }
+}
+
+fn words(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::Auth => "login not accepted",
+        FailureClass::Gone => "no such stream",
+        FailureClass::Limit => "too many connections or requests",
+        FailureClass::Blocked => "refused",
+        _ => "a fault on its side",
+    }
+}
+
+/// Seconds of a `Retry-After` header (RFC 9110 clause 10.2.3); its date form is rare and not read.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        let class = match error {
+            HttpError::Address => FailureClass::Unusable,
+            _ => FailureClass::Transient,
+        };
+        Self::new(class, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_blame_the_right_thing() {
+        for (status, expected) in [
+            (401, FailureClass::Auth),
+            (403, FailureClass::Blocked),
+            (404, FailureClass::Gone),
+            (429, FailureClass::Limit),
+            (456, FailureClass::Blocked),
+            (458, FailureClass::Limit),
+            (500, FailureClass::Transient),
+            (503, FailureClass::Transient),
+            (509, FailureClass::Limit),
+            (520, FailureClass::Transient),
+            (884, FailureClass::Blocked),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(failure_of_status(status, &HeaderMap::new()).unwrap().class, expected, "{status}");
+        }
+        assert_eq!(failure_of_status(StatusCode::OK, &HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_wish_to_be_left_alone_is_read_and_bounded() {
+        let with = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            failure_of_status(StatusCode::TOO_MANY_REQUESTS, &headers).unwrap().retry_after
+        };
+        assert_eq!(with("120"), Some(Duration::from_secs(120)));
+        assert_eq!(with("9999999"), Some(RETRY_AFTER_MAX));
+        assert_eq!(with("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+    }
+}

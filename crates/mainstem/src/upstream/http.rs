@@ -1,0 +1,348 @@
+//! HTTP to providers: one HTTP/1.1 connection per request, never pooled, so that a provider counts what we count.
+//!
+//! A [`Body`] owns its socket and, behind it, the slot the socket uses: dropping the body closes the socket first and
+//! gives the slot back second. Redirects are followed here, each hop's socket closed before the next is opened, always
+//! from the address the caller gave (tokens in redirects live for one use).
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::poll_fn;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use http_body::Body as _;
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower::ServiceExt as _;
+use url::Url;
+
+use crate::slot::Slot;
+
+/// Redirects followed for one request. Panels use one or two; more is a loop.
+const REDIRECTS_MAX: usize = 5;
+
+/// Bytes of headers taken from a provider.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// What mainstem calls itself where a source sets no `user_agent`.
+pub const USER_AGENT_DEFAULT: &str = concat!("mainstem/", env!("CARGO_PKG_VERSION"));
+
+type Socket = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// Why no answer came. The text holds no address: addresses carry credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address cannot be asked over HTTP.
+    #[error("the address is no http or https URL")]
+    Address,
+    /// No connection.
+    #[error("no connection: {0}")]
+    Connect(String),
+    /// Connected, but no valid answer.
+    #[error("no valid HTTP answer: {0}")]
+    Answer(String),
+    /// Nothing in time.
+    #[error("no answer within {} s", .0.as_secs())]
+    Late(Duration),
+    /// Redirects without end or to nowhere.
+    #[error("redirects: {0}")]
+    Redirect(&'static str),
+    /// The connection broke while the body was read.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+}
+
+/// A request to a provider.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// GET or HEAD.
+    pub method: Method,
+    /// The address; redirects start here every time.
+    pub url: Url,
+    /// Headers of the source and the entry; `User-Agent` among them if set.
+    pub headers: HeaderMap,
+    /// Whether any certificate is taken.
+    pub insecure_tls: bool,
+    /// How long until the answer's head is there, redirects included.
+    pub head_within: Duration,
+}
+
+impl Request {
+    /// A GET without headers of its own.
+    ///
+    /// # Errors
+    /// [`HttpError::Address`] for anything but http and https.
+    pub fn get(url: &str, head_within: Duration) -> Result<Self, HttpError> {
+        let url = Url::parse(url.trim()).map_err(|_| HttpError::Address)?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(HttpError::Address);
+        }
+        Ok(Self { method: Method::GET, url, headers: HeaderMap::new(), insecure_tls: false, head_within })
+    }
+}
+
+/// A provider's answer.
+#[derive(Debug)]
+pub struct Response {
+    /// Its status: never a followed redirect.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The address that answered, after redirects: relative links count from here.
+    pub url: Url,
+    /// The rest, not yet read.
+    pub body: Body,
+}
+
+/// Makes requests. Clones are cheap.
+#[derive(Debug, Clone)]
+pub struct Client {
+    secure: HttpsConnector<HttpConnector>,
+    insecure: HttpsConnector<HttpConnector>,
+}
+
+impl Client {
+    /// A client that gives up connecting after `connect_within`.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up at all.
+    pub fn new(connect_within: Duration) -> Result<Self, rustls::Error> {
+        let connector = |insecure| {
+            let mut tcp = HttpConnector::new();
+            tcp.enforce_http(false);
+            tcp.set_connect_timeout(Some(connect_within));
+            tcp.set_nodelay(true);
+            let tls = super::tls::client_config(insecure)?;
+            let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
+            Ok::<_, rustls::Error>(builder.https_or_http().enable_http1().wrap_connector(tcp))
+        };
+        Ok(Self { secure: connector(false)?, insecure: connector(true)? })
+    }
+
+    /// Sends a request and follows its redirects. `slot` goes with the socket.
+    ///
+    /// Dropping the future closes the socket.
+    ///
+    /// # Errors
+    /// [`HttpError`]; any status is an answer and no error.
+    pub async fn send(&self, request: Request, slot: Option<Slot>) -> Result<Response, HttpError> {
+        let within = request.head_within;
+        timeout(within, self.follow(request, slot)).await.unwrap_or(Err(HttpError::Late(within)))
+    }
+
+    async fn follow(&self, mut request: Request, slot: Option<Slot>) -> Result<Response, HttpError> {
+        for _ in 0..=REDIRECTS_MAX {
+            let hop = self.hop(&request).await?;
+            match redirect_target(&hop, &request.url)? {
+                None => {
+                    let Hop { status, headers, body, connection } = hop;
+                    let body = Body { connection, incoming: body, connection_over: false, slot };
+                    return Ok(Response { status, headers, url: request.url, body });
+                }
+                Some(target) => {
+                    // The hop's socket closes here, before the next one opens.
+                    drop(hop);
+                    request.url = target;
+                }
+            }
+        }
+        Err(HttpError::Redirect("more than 5 in a row"))
+    }
+
+    async fn hop(&self, request: &Request) -> Result<Hop, HttpError> {
+        let uri: Uri = request.url.as_str().parse().map_err(|_| HttpError::Address)?;
+        let connector = if request.insecure_tls { &self.insecure } else { &self.secure };
+        let socket: Socket =
+            connector.clone().oneshot(uri.clone()).await.map_err(|error| HttpError::Connect(chain(&*error)))?;
+        let (mut sender, connection) = http1::Builder::new()
+            .ignore_invalid_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .handshake(socket)
+            .await
+            .map_err(|error| HttpError::Answer(chain(&error)))?;
+        let mut connection = Box::pin(connection);
+        let answer = sender.send_request(outgoing(request, &uri)?);
+        let answer = with_connection(&mut connection, answer).await.map_err(|error| HttpError::Answer(chain(&error)))?;
+        let (head, body) = answer.into_parts();
+        Ok(Hop { status: head.status, headers: head.headers, body, connection })
+    }
+}
+
+type Connection = Pin<Box<http1::Connection<Socket, Empty<Bytes>>>>;
+
+struct Hop {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Incoming,
+    connection: Connection,
+}
+
+fn outgoing(request: &Request, uri: &Uri) -> Result<http::Request<Empty<Bytes>>, HttpError> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut outgoing = http::Request::new(Empty::new());
+    *outgoing.method_mut() = request.method.clone();
+    *outgoing.uri_mut() = path.parse().map_err(|_| HttpError::Address)?;
+    let headers = outgoing.headers_mut();
+    headers.insert(HOST, host_header(&request.url)?);
+    headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_DEFAULT));
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    // A provider that counts connections sees this one end with the answer.
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    for (name, value) in &request.headers {
+        headers.insert(name, value.clone());
+    }
+    Ok(outgoing)
+}
+
+fn host_header(url: &Url) -> Result<HeaderValue, HttpError> {
+    let host = url.host_str().ok_or(HttpError::Address)?;
+    let host = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    HeaderValue::try_from(host).map_err(|_| HttpError::Address)
+}
+
+/// Where a redirect leads, if the hop is one. `Location` is read as Latin-1: panels write raw bytes into it.
+fn redirect_target(hop: &Hop, from: &Url) -> Result<Option<Url>, HttpError> {
+    if !matches!(hop.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let location = hop.headers.get(LOCATION).ok_or(HttpError::Redirect("without an address"))?;
+    let location: String = match std::str::from_utf8(location.as_bytes()) {
+        Ok(text) => text.to_owned(),
+        Err(_) => location.as_bytes().iter().map(|&byte| char::from(byte)).collect(),
+    };
+    if location.trim().is_empty() {
+        return Err(HttpError::Redirect("without an address"));
+    }
+    let target = from.join(location.trim()).map_err(|_| HttpError::Redirect("to an invalid address"))?;
+    if !matches!(target.scheme(), "http" | "https") {
+        return Err(HttpError::Redirect("to something other than http"));
+    }
+    Ok(Some(target))
+}
+
+/// Drives the connection while something on it is awaited: hyper's connection does the reading and writing.
+async fn with_connection<T>(
+    connection: &mut Connection,
+    future: impl Future<Output = Result<T, hyper::Error>>,
+) -> Result<T, hyper::Error> {
+    let mut future = std::pin::pin!(future);
+    let mut over = false;
+    poll_fn(|cx| {
+        if !over {
+            // Its own end is no news: the answer or its error comes through `future`.
+            over = connection.as_mut().poll(cx).is_ready();
+        }
+        future.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// An answer's body, with the socket it comes from and the slot the socket uses. Fields drop in this order.
+pub struct Body {
+    incoming: Incoming,
+    connection: Connection,
+    connection_over: bool,
+    slot: Option<Slot>,
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
+
+impl Body {
+    /// The next bytes; `None` at the end. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`HttpError::Broken`] when the connection resets or the body is cut short.
+    pub async fn read(&mut self) -> Result<Option<Bytes>, HttpError> {
+        poll_fn(|cx| self.poll_read(cx)).await
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, HttpError>> {
+        loop {
+            if !self.connection_over {
+                self.connection_over = self.connection.as_mut().poll(cx).is_ready();
+            }
+            return match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(None) => Poll::Ready(Ok(None)),
+                Poll::Ready(Some(Err(error))) => Poll::Ready(Err(HttpError::Broken(chain(&error)))),
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => Poll::Ready(Ok(Some(data))),
+                    _ => continue,
+                },
+            };
+        }
+    }
+
+    /// The next bytes, unless the slot is taken back first: then `None`. Cancel-safe.
+    pub async fn read_unless_revoked(&mut self) -> Option<Result<Option<Bytes>, HttpError>> {
+        let Some(slot) = &self.slot else { return Some(self.read().await) };
+        let revoked = slot.revoked();
+        tokio::select! {
+            biased;
+            () = revoked => None,
+            read = self.read() => Some(read),
+        }
+    }
+
+    /// Closes the socket and keeps the slot, for the next request of the same session.
+    #[must_use]
+    pub fn into_slot(self) -> Option<Slot> {
+        let Self { incoming, connection, slot, .. } = self;
+        drop((incoming, connection));
+        slot
+    }
+
+    /// The slot the socket uses, if it uses one.
+    pub fn slot_mut(&mut self) -> Option<&mut Slot> {
+        self.slot.as_mut()
+    }
+}
+
+/// Headers from configuration and list entries; a name or value HTTP does not allow is left out.
+#[must_use]
+pub fn headers<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> HeaderMap {
+    let valid = pairs.into_iter().filter_map(|(name, value)| {
+        let name = HeaderName::try_from(name.trim()).ok()?;
+        let mut value = HeaderValue::from_str(value.trim()).ok()?;
+        value.set_sensitive(true);
+        Some((name, value))
+    });
+    let mut headers = HeaderMap::new();
+    for (name, value) in valid {
+        headers.insert(name, value);
+    }
+    headers
+}
+
+/// An error with its causes, in one line. hyper's own texts name no address.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

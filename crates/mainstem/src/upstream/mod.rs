@@ -1,0 +1,45 @@
+//! Open connections to streams at the providers: an address and a slot in, bytes out.
+//!
+//! Lives here: the HTTP requests of streams and lists ([`http`]), what kind of answer came ([`sniff`]), and one
+//! reader for each kind: [`progressive`] transport streams, [`hls`], the built-in [`card`], and [`file`]s.
+//! Does not live here: which stream is opened, who watches, what is inside a transport stream.
+
+pub mod answer;
+pub mod card;
+pub mod file;
+pub mod hls;
+pub mod http;
+pub mod open;
+pub mod progressive;
+pub mod sniff;
+pub mod tls;
+
+use relay::{Failure, Input};
+
+/// An open stream of any kind, for a broadcast.
+pub enum Upstream {
+    /// A transport stream over one endless response.
+    Progressive(Box<progressive::Progressive>),
+    /// Segments of a live playlist.
+    Hls(Box<hls::HlsUpstream>),
+    /// The built-in test card.
+    Card(card::Card),
+}
+
+impl relay::Upstream for Upstream {
+    async fn read(&mut self) -> Result<Input, Failure> {
+        match self {
+            Self::Progressive(progressive) => progressive.read().await,
+            Self::Hls(hls) => hls.read().await,
+            Self::Card(card) => Ok(card.read()),
+        }
+    }
+
+    fn set_watched(&mut self, watched: bool) {
+        match self {
+            Self::Progressive(progressive) => progressive.set_watched(watched),
+            Self::Hls(hls) => hls.set_watched(watched),
+            Self::Card(_) => {}
+        }
+    }
+}

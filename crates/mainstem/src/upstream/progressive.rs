@@ -1,0 +1,50 @@
+//! One endless response that is a transport stream.
+
+use bytes::Bytes;
+use relay::{Failure, FailureClass, Input};
+
+use super::http::Body;
+
+/// A transport stream over HTTP, with the bytes that were read to know it as one.
+#[derive(Debug)]
+pub struct Progressive {
+    head: Option<Bytes>,
+    body: Body,
+}
+
+impl Progressive {
+    /// `head` was read from `body` already.
+    #[must_use]
+    pub fn new(head: Bytes, body: Body) -> Self {
+        Self { head: Some(head).filter(|head| !head.is_empty()), body }
+    }
+
+    /// The next bytes. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the response ends, breaks, or its connection is taken back.
+    pub async fn read(&mut self) -> Result<Input, Failure> {
+        if let Some(head) = self.head.take() {
+            return Ok(Input::Bytes(head));
+        }
+        match self.body.read_unless_revoked().await {
+            None => Err(taken_back()),
+            Some(Ok(Some(bytes))) => Ok(Input::Bytes(bytes)),
+            Some(Ok(None)) => Err(Failure::new(FailureClass::Transient, "the provider ended the stream")),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+
+    /// Says whether anybody watches.
+    pub fn set_watched(&mut self, watched: bool) {
+        if let Some(slot) = self.body.slot_mut() {
+            slot.set_watched(watched);
+        }
+    }
+}
+
+/// The failure of a connection that somebody else needs more.
+#[must_use]
+pub fn taken_back() -> Failure {
+    Failure::new(FailureClass::Revoked, "nobody watched, and the connection was needed elsewhere")
+}
