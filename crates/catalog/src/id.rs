@@ -114,7 +114,7 @@ fn or_unnamed(slug: String) -> String {
     if slug.is_empty() { UNNAMED.to_owned() } else { slug }
 }
 
-/// `\\s` of Python's `re` on text: `str.isspace()`, which has the four separators of ASCII on top of Unicode's
+/// `\s` of Python's `re` on text: `str.isspace()`, which has the four separators of ASCII on top of Unicode's
 /// `White_Space`.
 pub(crate) fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
