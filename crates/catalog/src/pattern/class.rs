@@ -109,7 +109,7 @@ impl Translator<'_> {
         }
         let len = digits.bytes().take(2).take_while(u8::is_ascii_digit).count();
         self.at += len;
-        let number = digits
+        let number: usize = digits
             .get(..len)
             .and_then(|digits| digits.parse().ok())
             .unwrap_or(0);

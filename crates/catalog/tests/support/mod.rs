@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Runs `script`, which finds its question as JSON on standard input and prints the answer as JSON. `None`, with a
 /// message, where there is no python3 and nobody insists.
-pub fn python(script: &str, question: &Value) -> Option<Value> {
+pub(crate) fn python(script: &str, question: &Value) -> Option<Value> {
     let spawned = Command::new("python3")
         .args(["-W", "ignore", "-c", script])
         .env("PYTHONIOENCODING", "utf-8")
