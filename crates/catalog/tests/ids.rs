@@ -160,8 +160,8 @@ fn a_hundred_thousand_nameless_slugs_take_no_quadratic_time() {
     let catalog = catalog(&entries);
     let last = format!("unknownstream{}", catalog.channels().len() - 1);
     assert_eq!(
-        catalog.resolve(&last).map(|channel| channel.id()),
-        catalog.channels().last().map(|c| c.id())
+        catalog.resolve(&last).map(catalog::Channel::id),
+        catalog.channels().last().map(catalog::Channel::id)
     );
 }
 
