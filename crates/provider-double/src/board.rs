@@ -14,6 +14,29 @@ pub(crate) enum Target {
     Stream(String),
 }
 
+/// What a stream request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Progressive,
+    Playlist,
+    Segment,
+}
+
+impl Asked {
+    fn knows(self, fault: &Fault) -> bool {
+        match fault {
+            Fault::HlsFrozen | Fault::HlsKey | Fault::HlsMap => self == Self::Playlist,
+            Fault::HlsSegments404 => self == Self::Segment,
+            Fault::Redirect { .. } => self != Self::Segment,
+            Fault::Stall(_) | Fault::Eof(_) | Fault::Rst(_) | Fault::Garbage => self != Self::Playlist,
+            Fault::Trickle(_) | Fault::Bursts(_) | Fault::WireSpeed | Fault::Mp4 | Fault::Head(_) => {
+                self == Self::Progressive
+            }
+            _ => true,
+        }
+    }
+}
+
 /// A fault that strikes a request, and since when it is set.
 #[derive(Clone, Debug)]
 pub(crate) struct Strike {
@@ -79,9 +102,8 @@ impl Board {
         self.lock().lists.retain(|a| a.account != account);
     }
 
-    /// What strikes one stream request, the stream's faults first. `hls` tells playlists and segments from the rest:
-    /// the faults that only they know are not used up by others.
-    pub(crate) fn strike(&self, account: &str, stream: &str, hls: bool) -> Vec<Strike> {
+    /// What strikes one stream request, the stream's faults first. A fault the request has no use for is not used up.
+    pub(crate) fn strike(&self, account: &str, stream: &str, request: Asked) -> Vec<Strike> {
         let mut faults = self.lock();
         let mut struck: Vec<Strike> = Vec::new();
         for target in [
@@ -91,7 +113,7 @@ impl Board {
             let Some(armed) = faults.streams.get_mut(&target) else {
                 continue;
             };
-            for a in armed.iter_mut().filter(|a| hls || !is_hls(&a.strike.fault)) {
+            for a in armed.iter_mut().filter(|a| request.knows(&a.strike.fault)) {
                 struck.push(a.strike.clone());
                 a.left = a.left.map(|n| n.saturating_sub(1));
             }
@@ -122,11 +144,4 @@ impl Board {
         // Every change leaves the board whole, so a panic elsewhere does not spoil it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn is_hls(fault: &Fault) -> bool {
-    matches!(
-        fault,
-        Fault::HlsFrozen | Fault::HlsSegments404 | Fault::HlsKey | Fault::HlsMap
-    )
 }

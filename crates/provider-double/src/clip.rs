@@ -55,18 +55,12 @@ impl Clip {
     }
 
     pub(crate) fn facts(self) -> &'static Facts {
-        match self {
-            Self::H264Closed => &FACTS[0],
-            Self::H264OpenWrap => &FACTS[1],
-            Self::H264Aac24k => &FACTS[2],
-            Self::PcrOwnPid => &FACTS[3],
-            Self::NoRandomAccess => &FACTS[4],
-            Self::Hevc => &FACTS[5],
-            Self::Mpeg2 => &FACTS[6],
-            Self::Radio => &FACTS[7],
-            Self::H264Ac3 => &FACTS[8],
-            Self::Limit => &FACTS[9],
-        }
+        &FACTS[self.index()]
+    }
+
+    /// Its place in the order above.
+    pub(crate) fn index(self) -> usize {
+        self as usize
     }
 }
 

@@ -29,14 +29,25 @@
 
 mod board;
 mod clip;
+mod control;
 mod door;
 mod fault;
+mod file;
+mod hls;
+mod http;
+mod list_answer;
+mod lists;
+mod live;
 mod log;
 mod plan;
 mod provider;
+mod reel;
+mod route;
 mod seconds;
 mod server;
+mod session;
 mod token;
+mod ts;
 
 pub use clip::Clip;
 pub use fault::{Extent, Fault, HeadStyle, List, ListFault, Now, RedirectForm};

@@ -234,7 +234,7 @@ fn phase() -> Duration {
 impl Channel {
     /// A channel at normal speed, joined mid-GOP, without a burst.
     #[must_use]
-    pub fn new(id: impl ToString, name: &str, clip: Clip) -> Self {
+    pub fn new(id: impl std::fmt::Display, name: &str, clip: Clip) -> Self {
         Self {
             id: id.to_string(),
             name: name.to_owned(),
@@ -336,7 +336,7 @@ pub struct Movie {
 impl Movie {
     /// A file without a speed limit.
     #[must_use]
-    pub fn new(id: impl ToString, name: &str, bytes: u64) -> Self {
+    pub fn new(id: impl std::fmt::Display, name: &str, bytes: u64) -> Self {
         Self {
             id: id.to_string(),
             name: name.to_owned(),

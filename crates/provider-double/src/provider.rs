@@ -49,10 +49,27 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     pub(crate) connections: AtomicU64,
     at_accept: AtomicU8,
+    /// Stands for requests without a login; it has no limit.
+    nobody: Account,
 }
 
 impl Shared {
+    pub(crate) fn nobody(&self) -> &Account {
+        &self.nobody
+    }
+
+    /// A login with its right password.
+    pub(crate) fn login(&self, username: &str, password: &str) -> Option<&Account> {
+        self.plan
+            .accounts
+            .iter()
+            .find(|a| a.username == username && a.password == password)
+    }
+
     pub(crate) fn account(&self, username: &str) -> Option<&Account> {
+        if username.is_empty() {
+            return Some(&self.nobody);
+        }
         self.plan.accounts.iter().find(|a| a.username == username)
     }
 
@@ -104,6 +121,7 @@ impl Provider {
             tokens: Tokens::default(),
             connections: AtomicU64::new(0),
             at_accept: AtomicU8::new(0),
+            nobody: Account::new("", "").max_connections(0),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(server::accept(shared.clone(), listener, false));
@@ -202,7 +220,7 @@ async fn sweep(shared: Arc<Shared>) {
     let mut tick = tokio::time::interval(SWEEP);
     loop {
         tick.tick().await;
-        for account in &shared.plan.accounts {
+        for account in shared.plan.accounts.iter().chain([shared.nobody()]) {
             shared.door.sweep(account);
         }
     }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::board::Strike;
-use crate::fault::RedirectForm;
+use crate::fault::{Fault, RedirectForm};
+use crate::plan::Account;
+use crate::provider::Shared;
 
 /// Tokens kept unused; a client that never follows does not fill the memory.
 const UNUSED_MAX: usize = 10_000;
@@ -45,4 +47,37 @@ impl Tokens {
             .1
             .remove(token)
     }
+}
+
+/// The next address of a chain of redirects, where there is one to go. `who`: account, stream, extension of the address;
+/// `strikes`: what struck the request, for a chain that begins here.
+pub(crate) fn next_hop(
+    shared: &Shared,
+    who: (&Account, &str, &str),
+    lead: Option<&Lead>,
+    strikes: &[Strike],
+) -> Option<String> {
+    let (account, stream, extension) = who;
+    let (hops, form) = match lead {
+        Some(lead) => (lead.hops, lead.form),
+        None => strikes.iter().find_map(|s| match s.fault {
+            Fault::Redirect { hops, form } => Some((hops, form)),
+            _ => None,
+        })?,
+    };
+    let hops = hops.checked_sub(1)?;
+    let token = shared.tokens.issue(Lead {
+        account: account.username.clone(),
+        stream: stream.to_owned(),
+        extension: extension.to_owned(),
+        hops,
+        form,
+        strikes: lead.map_or(strikes, |lead| &lead.strikes).to_vec(),
+    });
+    let path = format!("/token/{token}/{stream}.{extension}");
+    Some(match form {
+        RedirectForm::Relative => path,
+        RedirectForm::Absolute => format!("http://{}{path}", shared.addr),
+        RedirectForm::OtherHost => format!("http://{}{path}", shared.edge_addr),
+    })
 }
