@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+mod attributes;
 pub mod feature;
 pub mod follow;
+mod parse;
 pub mod playlist;
 
 pub use feature::{Feature, unsupported};

@@ -1,4 +1,4 @@
-//! Playlist text to values, leniently: what the field sends counts, not what the RFC allows.
+//! Playlists as values. How they are read is in `parse`.
 
 /// The longest playlist that is read, in bytes.
 pub const PLAYLIST_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -40,8 +40,15 @@ impl MultivariantPlaylist {
     /// is within it. The first of equals. `None` only without variants.
     #[must_use]
     pub fn choose(&self, bandwidth_max: Option<u64>) -> Option<&Variant> {
-        let _ = bandwidth_max;
-        self.variants.first()
+        let fits = |variant: &&Variant| bandwidth_max.is_none_or(|max| variant.bandwidth <= max);
+        // `rev` because the last of equals wins in `max_by_key`.
+        let best = self
+            .variants
+            .iter()
+            .rev()
+            .filter(fits)
+            .max_by_key(|variant| variant.bandwidth);
+        best.or_else(|| self.variants.iter().min_by_key(|variant| variant.bandwidth))
     }
 }
 
@@ -140,11 +147,4 @@ pub struct Map {
     pub byte_range: Option<ByteRange>,
 }
 
-/// Reads a playlist of either kind.
-///
-/// # Errors
-/// The bytes are not a playlist, see [`Error`].
-pub fn parse(bytes: &[u8]) -> Result<Playlist, Error> {
-    let _ = bytes;
-    Err(Error::Empty)
-}
+pub use crate::parse::parse;

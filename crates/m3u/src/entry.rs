@@ -1,6 +1,8 @@
-//! What one list says about one stream, and what it says about itself. No parsing here.
+//! What one list says about one stream, and what it says about itself. Which key means what is known here; how
+//! keys and values are told apart is not.
 
 use crate::Headers;
+use crate::attribute::ATTRIBUTES_MAX;
 
 /// One playable address of a list and everything the list says about it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -97,4 +99,118 @@ pub struct Header {
     pub catchup: Catchup,
     /// Every other attribute in order of appearance, the key in lower case.
     pub others: Vec<(String, String)>,
+}
+
+impl Attributes {
+    /// Takes one attribute. The first of several that mean the same wins unless it is blank.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        // The name identifies the channel, byte for byte; everything else reads better without stray blanks.
+        let (written, value) = (value, value.trim());
+        if value.is_empty() {
+            return;
+        }
+        let key = key.to_ascii_lowercase();
+        let slot = match key.as_str() {
+            "tvg-name" => return set_text(&mut self.tvg_name, written),
+            "tvg-id" => &mut self.tvg_id,
+            "tvg-logo" | "logo" => &mut self.tvg_logo,
+            "tvg-chno" | "channel-number" | "ch-number" => &mut self.tvg_chno,
+            "tvg-language" => &mut self.tvg_language,
+            "tvg-country" => &mut self.tvg_country,
+            "group-title" => &mut self.group_title,
+            "radio" => {
+                self.radio =
+                    value == "1" || value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("yes");
+                return;
+            }
+            "tvg-shift" if set_number(&mut self.tvg_shift, value) => return,
+            _ => {
+                if !self.catchup.set(&key, value) {
+                    set_other(&mut self.others, key, value);
+                }
+                return;
+            }
+        };
+        set_text(slot, value);
+    }
+}
+
+impl Catchup {
+    /// Takes an attribute if it is about catch-up and readable.
+    fn set(&mut self, key: &str, value: &str) -> bool {
+        match key {
+            "catchup" | "catchup-type" => set_text(&mut self.mode, value),
+            "catchup-source" => set_text(&mut self.source, value),
+            "catchup-correction" => return set_number(&mut self.correction, value),
+            "catchup-days" | "tvg-rec" | "timeshift" => match value.parse() {
+                Ok(days) => self.days = self.days.or(Some(days)),
+                Err(_) => return false,
+            },
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl Header {
+    /// Takes one attribute of `#EXTM3U`.
+    pub(crate) fn set(&mut self, key: &str, value: &str) {
+        let value = value.trim();
+        if value.is_empty() {
+            return;
+        }
+        let key = key.to_ascii_lowercase();
+        match key.as_str() {
+            "url-tvg" | "x-tvg-url" | "tvg-url" => self.add_guides(value),
+            "tvg-shift" if set_number(&mut self.tvg_shift, value) => {}
+            _ => {
+                if !self.catchup.set(&key, value) {
+                    set_other(&mut self.others, key, value);
+                }
+            }
+        }
+    }
+
+    /// A comma parts two addresses only where another scheme follows: addresses hold commas themselves.
+    fn add_guides(&mut self, value: &str) {
+        let mut guides: Vec<String> = Vec::new();
+        for part in value.split(',') {
+            match guides.last_mut() {
+                Some(last) if !part.contains("://") => {
+                    last.push(',');
+                    last.push_str(part);
+                }
+                _ => guides.push(part.to_owned()),
+            }
+        }
+        for guide in guides {
+            let guide = guide.trim_matches(|c: char| c == ',' || c.is_whitespace());
+            let known = self.guide_urls.iter().any(|known| known == guide);
+            if !guide.is_empty() && !known && self.guide_urls.len() < GUIDES_MAX {
+                self.guide_urls.push(guide.to_owned());
+            }
+        }
+    }
+}
+
+/// So many guide addresses of one list are kept.
+const GUIDES_MAX: usize = 64;
+
+fn set_text(slot: &mut Option<String>, value: &str) {
+    if slot.is_none() {
+        *slot = Some(value.to_owned());
+    }
+}
+
+/// Whether `value` is a number; the first one wins.
+fn set_number(slot: &mut Option<f64>, value: &str) -> bool {
+    let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
+    *slot = slot.or(number);
+    number.is_some()
+}
+
+fn set_other(others: &mut Vec<(String, String)>, key: String, value: &str) {
+    if others.len() < ATTRIBUTES_MAX && !others.iter().any(|(known, _)| *known == key) {
+        others.push((key, value.to_owned()));
+    }
 }

@@ -1,0 +1,246 @@
+//! Playlist text to values, leniently: what the field sends counts, not what the RFC allows.
+//!
+//! `quick-m3u8` tells lines and tags apart. Its typed tags are not used: one attribute it cannot read makes it
+//! return the whole tag as unknown (a PROGRAM-DATE-TIME with `+0200`, a STREAM-INF without BANDWIDTH), and a
+//! variant or a segment must not vanish for that.
+
+use quick_m3u8::config::ParsingOptionsBuilder;
+use quick_m3u8::tag::{TagValue, UnknownTag};
+use quick_m3u8::{HlsLine, Reader};
+
+use crate::attributes::{Attributes, text};
+use crate::playlist::{
+    AudioRendition, ByteRange, Error, Key, Map, MediaPlaylist, MultivariantPlaylist, PLAYLIST_BYTES_MAX,
+    Playlist, Segment, Variant,
+};
+
+/// No segment or target duration is believed beyond a day, in seconds.
+const DURATION_MAX: f64 = 86_400.0;
+
+/// Reads a playlist of either kind.
+///
+/// # Errors
+/// The bytes are not a playlist, see [`Error`].
+pub fn parse(bytes: &[u8]) -> Result<Playlist, Error> {
+    if bytes.len() > PLAYLIST_BYTES_MAX {
+        return Err(Error::TooLong);
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let clean = |line: &str| {
+        line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\0'))
+            .to_owned()
+    };
+    let lines: Vec<String> = text
+        .split(['\n', '\r'])
+        .map(clean)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let text = lines.join("\n");
+    let mut reader = Reader::from_str(&text, ParsingOptionsBuilder::new().build());
+    let mut builder = Builder::default();
+    loop {
+        match reader.read_line() {
+            Ok(None) => return builder.finish(),
+            Ok(Some(HlsLine::UnknownTag(tag))) => builder.tag(tag),
+            Ok(Some(HlsLine::Uri(uri))) => builder.uri(&uri),
+            // A line the reader cannot make sense of is a comment to us.
+            Ok(Some(_)) | Err(_) => {}
+        }
+    }
+}
+
+/// What the lines so far amount to.
+#[derive(Default)]
+struct Builder {
+    media: MediaPlaylist,
+    multivariant: MultivariantPlaylist,
+    /// EXTINF was there and its URI was not.
+    segment_begun: bool,
+    segment: Segment,
+    key: Option<Key>,
+    map: Option<Map>,
+    variant: Option<Variant>,
+    target_duration: Option<u64>,
+    saw_header: bool,
+    saw_media_tag: bool,
+    saw_multivariant_tag: bool,
+}
+
+impl Builder {
+    fn tag(&mut self, tag: UnknownTag<'_>) {
+        let value = tag.value().unwrap_or(TagValue(b""));
+        match tag.name() {
+            "M3U" => self.saw_header = true,
+            "-X-STREAM-INF" => {
+                self.saw_multivariant_tag = true;
+                self.variant = Some(variant(&Attributes::parse(value)));
+            }
+            "-X-MEDIA" => {
+                self.saw_multivariant_tag = true;
+                self.multivariant.audio.extend(audio(&Attributes::parse(value)));
+            }
+            name if self.media_tag(name, value) => self.saw_media_tag = true,
+            name => self.segment_tag(name, value),
+        }
+    }
+
+    /// Whether `name` is a tag about the whole playlist that only a media playlist has (RFC 8216 §4.3.3).
+    fn media_tag(&mut self, name: &str, value: TagValue<'_>) -> bool {
+        let number = || text(value).trim().parse::<u64>().unwrap_or_default();
+        match name {
+            "-X-TARGETDURATION" => self.target_duration = whole_seconds(text(value)),
+            "-X-MEDIA-SEQUENCE" => self.media.media_sequence = number(),
+            "-X-DISCONTINUITY-SEQUENCE" => self.media.discontinuity_sequence = number(),
+            "-X-ENDLIST" => self.media.ended = true,
+            "-X-PLAYLIST-TYPE" => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// A tag about the next segment, or all that follow (RFC 8216 §4.3.2).
+    fn segment_tag(&mut self, name: &str, value: TagValue<'_>) {
+        let segment = &mut self.segment;
+        match name {
+            "INF" => {
+                segment.duration = seconds(text(value)).unwrap_or_default();
+                self.segment_begun = true;
+            }
+            "-X-DISCONTINUITY" => segment.discontinuity = true,
+            "-X-GAP" => segment.gap = true,
+            "-X-BYTERANGE" => segment.byte_range = byte_range(text(value)),
+            "-X-PROGRAM-DATE-TIME" => {
+                segment.program_date_time =
+                    Some(text(value).trim().to_owned()).filter(|time| !time.is_empty());
+            }
+            "-X-KEY" => self.key = key(&Attributes::parse(value)),
+            "-X-MAP" => self.map = map(&Attributes::parse(value)),
+            _ => {}
+        }
+    }
+
+    fn uri(&mut self, uri: &str) {
+        if let Some(variant) = self.variant.take() {
+            self.multivariant.variants.push(Variant {
+                uri: uri.to_owned(),
+                ..variant
+            });
+        } else if std::mem::take(&mut self.segment_begun) {
+            let segment = std::mem::take(&mut self.segment);
+            let (key, map) = (self.key.clone(), self.map.clone());
+            self.media.segments.push(Segment {
+                uri: uri.to_owned(),
+                key,
+                map,
+                ..segment
+            });
+        }
+    }
+
+    fn finish(mut self) -> Result<Playlist, Error> {
+        let segments = &self.media.segments;
+        if !self.multivariant.variants.is_empty() || (self.saw_multivariant_tag && segments.is_empty()) {
+            return Ok(Playlist::Multivariant(self.multivariant));
+        }
+        let longest = segments
+            .iter()
+            .map(|segment| segment.duration)
+            .fold(0.0, f64::max);
+        // A channel list has EXTINF as well, but neither tags of a media playlist nor durations.
+        if !self.saw_media_tag && longest <= 0.0 {
+            return Err(if self.saw_header && segments.is_empty() {
+                Error::Empty
+            } else {
+                Error::NotAPlaylist
+            });
+        }
+        let target = self.target_duration.filter(|target| *target > 0);
+        self.media.target_duration = target
+            .or(whole_seconds(&longest.round().to_string()))
+            .unwrap_or(1)
+            .max(1);
+        Ok(Playlist::Media(self.media))
+    }
+}
+
+fn variant(attributes: &Attributes<'_>) -> Variant {
+    let codecs = attributes.text("CODECS").unwrap_or_default().split(',');
+    let codecs = codecs
+        .map(str::trim)
+        .filter(|codec| !codec.is_empty())
+        .map(str::to_owned);
+    let bandwidth = |name| attributes.text(name).and_then(|value| value.parse().ok());
+    Variant {
+        uri: String::new(),
+        bandwidth: bandwidth("BANDWIDTH")
+            .or_else(|| bandwidth("AVERAGE-BANDWIDTH"))
+            .unwrap_or(0),
+        codecs: codecs.collect(),
+        resolution: attributes.text("RESOLUTION").and_then(resolution),
+        audio_group: attributes.owned("AUDIO"),
+    }
+}
+
+fn audio(attributes: &Attributes<'_>) -> Option<AudioRendition> {
+    let is_audio = attributes
+        .text("TYPE")
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("AUDIO"));
+    is_audio.then(|| AudioRendition {
+        group: attributes.owned("GROUP-ID").unwrap_or_default(),
+        name: attributes.owned("NAME").unwrap_or_default(),
+        language: attributes.owned("LANGUAGE"),
+        uri: attributes.owned("URI"),
+        is_default: attributes
+            .text("DEFAULT")
+            .is_some_and(|yes| yes.eq_ignore_ascii_case("YES")),
+    })
+}
+
+fn key(attributes: &Attributes<'_>) -> Option<Key> {
+    let method = attributes.owned("METHOD")?;
+    let clear = method.eq_ignore_ascii_case("NONE");
+    (!clear).then(|| Key {
+        method,
+        uri: attributes.owned("URI"),
+        iv: attributes.owned("IV"),
+    })
+}
+
+fn map(attributes: &Attributes<'_>) -> Option<Map> {
+    let byte_range = attributes.text("BYTERANGE").and_then(byte_range);
+    Some(Map {
+        uri: attributes.owned("URI")?,
+        byte_range,
+    })
+}
+
+fn resolution(text: &str) -> Option<(u32, u32)> {
+    let (width, height) = text.split_once(['x', 'X'])?;
+    Some((width.trim().parse().ok()?, height.trim().parse().ok()?))
+}
+
+fn byte_range(text: &str) -> Option<ByteRange> {
+    let (length, offset) = match text.split_once('@') {
+        Some((length, offset)) => (length, offset.trim().parse().ok()),
+        None => (text, None),
+    };
+    Some(ByteRange {
+        length: length.trim().parse().ok()?,
+        offset,
+    })
+}
+
+/// The number before the comma of EXTINF; 0 for -1, which some panels write.
+fn seconds(text: &str) -> Option<f64> {
+    let number = text.split(',').next().unwrap_or_default().trim();
+    let seconds = number.parse::<f64>().ok().filter(|seconds| seconds.is_finite())?;
+    Some(seconds.clamp(0.0, DURATION_MAX))
+}
+
+/// A target duration: a whole number by the RFC, a fraction in the field.
+fn whole_seconds(text: &str) -> Option<u64> {
+    format!("{:.0}", seconds(text)?.ceil()).parse().ok()
+}
+
+#[cfg(test)]
+mod tests;
