@@ -18,6 +18,7 @@ pub mod splice;
 pub use align::Aligner;
 pub use clip::Clip;
 pub use clock::{MediaTime, Pcr27m, Pts90k};
+pub use es::Codec;
 pub use packet::{PACKET_BYTES, Packet, Pid, SYNC_BYTE};
 pub use splice::{Piece, Signature, SignatureStream, SourceReport, Splicer};
 
