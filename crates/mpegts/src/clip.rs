@@ -31,13 +31,8 @@ impl<B: AsRef<[u8]>> Clip<B> {
     /// # Errors
     /// [`ClipError::Unplayable`] when nothing comes out.
     pub fn new(bytes: B) -> Result<Self, ClipError> {
-        let mut splicer = Splicer::new();
-        splicer.push(bytes.as_ref());
-        splicer.end_source();
-        Ok(Self {
-            bytes,
-            duration: Duration::ZERO,
-        })
+        let duration = loop_duration(bytes.as_ref()).ok_or(ClipError::Unplayable)?;
+        Ok(Self { bytes, duration })
     }
 
     /// The packets.
@@ -46,9 +41,58 @@ impl<B: AsRef<[u8]>> Clip<B> {
         self.bytes.as_ref()
     }
 
-    /// From the first decoding time to the end of the last picture: how far a loop moves the timeline.
+    /// How far playing it once moves the timeline: from its first decoding time to where the next turn begins.
     #[must_use]
     pub const fn duration(&self) -> Duration {
         self.duration
+    }
+}
+
+/// Plays two turns: the second begins as far behind the first as one lasts.
+fn loop_duration(bytes: &[u8]) -> Option<Duration> {
+    let mut splicer = Splicer::new();
+    let mut begins = [None; 2];
+    for begin in &mut begins {
+        splicer.begin_source();
+        splicer.push(bytes);
+        splicer.end_source();
+        while let Some(piece) = splicer.take() {
+            begin.get_or_insert(piece.media_time);
+        }
+    }
+    let [first, second] = begins;
+    Some(second?.since(first?)).filter(|duration| !duration.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_clips_are_whole_and_of_the_length_made() {
+        let check = |bytes: &'static [u8], expected: Duration, bytes_max: usize| {
+            let clip = Clip::new(bytes).unwrap();
+            assert_eq!(clip.duration(), expected);
+            assert!(clip.bytes().len() <= bytes_max);
+        };
+        check(
+            include_bytes!("../../../assets/testcard.ts"),
+            Duration::from_millis(12_480),
+            700_000,
+        );
+        check(
+            include_bytes!("../../../assets/slate.ts"),
+            Duration::from_millis(3_840),
+            120_000,
+        );
+    }
+
+    #[test]
+    fn anything_else_is_no_clip() {
+        assert_eq!(Clip::new(b"".as_slice()).err(), Some(ClipError::Unplayable));
+        assert_eq!(
+            Clip::new([0x47; 188 * 20].as_slice()).err(),
+            Some(ClipError::Unplayable)
+        );
     }
 }

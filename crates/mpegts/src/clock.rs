@@ -82,10 +82,6 @@ impl Pcr27m {
 
     /// The 27 MHz remainder, 0 to 299.
     #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a remainder of 300 fits sixteen bits"
-    )]
     pub const fn extension(self) -> u16 {
         (self.0 % PCR_EXTENSION) as u16
     }

@@ -18,5 +18,29 @@ pub mod splice;
 pub use align::Aligner;
 pub use clip::Clip;
 pub use clock::{MediaTime, Pcr27m, Pts90k};
+pub use es::Codec;
 pub use packet::{PACKET_BYTES, Packet, Pid, SYNC_BYTE};
 pub use splice::{Piece, Signature, SignatureStream, SourceReport, Splicer};
+
+#[cfg(test)]
+mod tests {
+    /// Chance that is the same in every run.
+    pub(crate) struct Xorshift(u64);
+
+    impl Xorshift {
+        pub(crate) fn new(seed: u64) -> Self {
+            Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+        }
+
+        pub(crate) fn next(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0
+        }
+
+        pub(crate) fn below(&mut self, bound: usize) -> usize {
+            usize::try_from(self.next() % bound.max(1) as u64).unwrap()
+        }
+    }
+}

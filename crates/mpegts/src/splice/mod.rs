@@ -3,9 +3,21 @@
 //! Streams keep their PIDs, the tables are our own, continuity counters are generated, and PCR, PTS and DTS go on
 //! where they stood, whatever the sources do. Choosing sources and pacing them is not done here.
 
+mod demux;
+mod join;
+mod mux;
+mod programme_clock;
+mod promise;
 mod report;
+mod timeline;
+mod unit;
 
+use crate::align::Aligner;
 use crate::clock::MediaTime;
+use crate::packet::PACKET_BYTES;
+use demux::{Demux, Event};
+use join::Join;
+use mux::Mux;
 pub use report::{Signature, SignatureStream, SourceReport};
 
 /// Whole packets, ready to be sent.
@@ -24,16 +36,37 @@ pub struct Piece {
 }
 
 /// Joins sources into one outgoing programme.
-#[derive(Debug, Default)]
+///
+/// Memory is bounded as long as [`Self::take`] is called until it gives nothing after every [`Self::push`]: one PES
+/// packet in progress per stream, and a few seconds of sound while a picture to start with is awaited.
+#[derive(Debug)]
 pub struct Splicer {
+    aligner: Aligner,
+    demux: Demux,
+    join: Join,
+    mux: Mux,
     report: SourceReport,
+    events: Vec<Event>,
+}
+
+impl Default for Splicer {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Splicer {
     /// A splicer that has promised nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            aligner: Aligner::new(),
+            demux: Demux::new(),
+            join: Join::default(),
+            mux: Mux::default(),
+            report: SourceReport::default(),
+            events: Vec::new(),
+        }
     }
 
     /// A new source begins: another source, a reconnect, or a clip starting over. Incomplete PES packets of the old
@@ -43,38 +76,93 @@ impl Splicer {
     /// the pictures themselves and joined without repeating. After [`Self::end_source`] the same bytes are played
     /// again: that is how a clip loops.
     pub fn begin_source(&mut self) {
+        self.aligner = Aligner::new();
+        self.join.begin_source(self.demux.streams());
+        self.demux = Demux::new();
         self.report = SourceReport::default();
     }
 
     /// Feeds bytes as they were read, in any division.
     pub fn push(&mut self, bytes: &[u8]) {
-        let _ = bytes;
+        let mut aligner = core::mem::take(&mut self.aligner);
+        aligner.push(bytes, |packet| self.packet(packet));
+        self.report.bytes_skipped = aligner.bytes_skipped();
+        self.report.sync_losses = aligner.sync_losses();
+        self.aligner = aligner;
     }
 
     /// The source ended where it meant to: PES packets that only waited for their successor are complete.
-    pub fn end_source(&mut self) {}
+    ///
+    /// Not for a live connection that broke off: what it was in the middle of is not complete.
+    pub fn end_source(&mut self) {
+        let mut events = core::mem::take(&mut self.events);
+        self.demux.finish(&mut events);
+        self.handle(events);
+        self.join.end_source();
+    }
 
     /// The next piece of output, oldest first.
     pub fn take(&mut self) -> Option<Piece> {
-        None
+        self.mux.take()
     }
 
     /// What is known of the present source.
     #[must_use]
-    pub fn source(&self) -> &SourceReport {
+    pub const fn source(&self) -> &SourceReport {
         &self.report
     }
 
     /// The streams promised to viewers now; `None` before the first entry.
     #[must_use]
-    pub fn signature(&self) -> Option<&Signature> {
-        None
+    pub const fn signature(&self) -> Option<&Signature> {
+        self.mux.signature()
     }
 
     /// PAT and PMT packets for the head of a response that does not start at a keyframe piece; `None` before the
     /// first entry. Their continuity counters are those of the last ones sent.
     #[must_use]
     pub fn tables(&self) -> Option<Vec<u8>> {
-        None
+        self.mux.tables()
+    }
+
+    fn packet(&mut self, packet: &[u8; PACKET_BYTES]) {
+        let mut events = core::mem::take(&mut self.events);
+        self.demux.packet(packet, &mut self.report, &mut events);
+        self.handle(events);
+    }
+
+    fn handle(&mut self, mut events: Vec<Event>) {
+        for event in events.drain(..) {
+            let mut outgoing = join::Outgoing {
+                streams: self.demux.streams(),
+                mux: &mut self.mux,
+                report: &mut self.report,
+            };
+            match event {
+                Event::Programme => {
+                    self.join.programme(&mut outgoing);
+                    self.replay_early();
+                }
+                Event::Pes {
+                    stream,
+                    bytes,
+                    random_access,
+                } => {
+                    let used = self.join.pes(stream, bytes, random_access, &mut outgoing);
+                    used.into_iter().for_each(|buffer| self.demux.recycle(buffer));
+                }
+                Event::Pcr { value, flagged } => self.join.clock(value, flagged, &mut outgoing),
+            }
+        }
+        self.events = events;
+    }
+
+    /// Packets from before the programme map are read now that their meaning is known.
+    fn replay_early(&mut self) {
+        let early = self.demux.take_early();
+        for packet in early.chunks_exact(PACKET_BYTES).filter_map(<[u8]>::first_chunk) {
+            self.report.packets -= 1; // It was counted when it came.
+            self.packet(packet);
+        }
     }
 }

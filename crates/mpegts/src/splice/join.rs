@@ -1,0 +1,604 @@
+//! Joining a source to the outgoing timeline: where it enters, what is held or cut to fit, and what counts as a jump.
+
+use super::demux::InStream;
+use super::mux::{Mux, Role, Stamps};
+use super::report::SourceReport;
+use super::timeline::{Step, Timeline};
+use super::unit::Unit;
+use crate::clock::{MediaTime, Pcr27m};
+use crate::es::{self, Access, Codec, Kind, ParameterSets};
+use crate::packet::Pid;
+use crate::pes::PesHeader;
+use std::collections::VecDeque;
+
+/// Where the outgoing timeline begins: late enough that the clock before it is positive.
+const BASE_90K: i64 = 900_000;
+
+/// After this much of the source without a random-access point any intra picture will do, and after twice as much
+/// anything: groups of pictures of 10 s exist, and a bad picture is better than none.
+const PATIENCE_90K: i64 = 450_000;
+
+/// PES packets of sound and data kept while a picture to start with is awaited.
+const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A step of a sound's stamps beyond this is another time base, which the pictures will follow in a moment, or a gap.
+const GAP_90K: i64 = 90_000;
+
+/// Sound steps back this far only on another time base; less is rounding.
+const STEP_BACK_90K: i64 = 4_500;
+
+/// Farther from the pictures than this nothing belongs to them.
+const WINDOW_90K: i64 = 900_000;
+
+/// How often a programme without pictures offers an entry: every unit is one, and each costs a pair of tables.
+const SOUND_ENTRY_90K: i64 = 45_000;
+
+/// What the join works with besides itself.
+pub(super) struct Outgoing<'a> {
+    pub(super) streams: &'a [InStream],
+    pub(super) mux: &'a mut Mux,
+    pub(super) report: &'a mut SourceReport,
+}
+
+/// The present source on its way to the outgoing timeline, and the memory of the one before.
+#[derive(Debug, Default)]
+pub(super) struct Join {
+    running: bool,
+    ended: bool,
+    timeline: Timeline,
+    previous: Option<Previous>,
+    /// The index of the stream that time is measured by.
+    reference: Option<usize>,
+    reference_pid: Option<Pid>,
+    sets: ParameterSets,
+    /// How much of the source has gone by without an entry.
+    waited_90k: i64,
+    video_seen: bool,
+    clock: Option<Pcr27m>,
+    feeds: Vec<Feed>,
+    held: VecDeque<Unit>,
+    held_bytes: usize,
+    held_since: Option<i64>,
+    /// Up to this time of the source everything was sent by the connection before.
+    skip_until: Option<i64>,
+    /// Presentation time of the first picture: what shows before it cannot be decoded.
+    leading_until: Option<i64>,
+    /// Where on our timeline the source entered.
+    entered_at: i64,
+    /// The end of the last picture on our timeline.
+    shown_until: i64,
+    /// How long a picture lasted last.
+    unit_90k: i64,
+    keyframe_at: i64,
+}
+
+#[derive(Debug)]
+struct Previous {
+    timeline: Timeline,
+    streams: Vec<(Pid, Codec)>,
+}
+
+/// Where one stream of the source goes.
+#[derive(Clone, Copy, Debug)]
+struct Feed {
+    source: Pid,
+    outgoing: Option<Pid>,
+    /// Nothing of it was sent since the entry.
+    joining: bool,
+    /// Its last stamp, as the source counts.
+    last: Option<i64>,
+}
+
+/// A unit of the reference stream with all that was found out about it.
+struct Picture {
+    unit: Unit,
+    access: Access,
+    dts: i64,
+    pts: i64,
+}
+
+impl Join {
+    pub(super) fn begin_source(&mut self, streams: &[InStream]) {
+        let pids = streams.iter().map(|stream| (stream.pid, stream.codec)).collect();
+        let timeline = core::mem::take(&mut self.timeline);
+        let previous = match (self.ended, self.running) {
+            (true, _) => None,
+            (false, true) => Some(Previous {
+                timeline,
+                streams: pids,
+            }),
+            // A connection that brought nothing does not make us forget the one before.
+            (false, false) => self.previous.take(),
+        };
+        *self = Self {
+            previous,
+            shown_until: self.shown_until,
+            unit_90k: self.unit_90k,
+            keyframe_at: self.keyframe_at,
+            ..Self::default()
+        };
+    }
+
+    pub(super) fn end_source(&mut self) {
+        self.ended = true;
+    }
+
+    /// The source's programme map is new or lists other streams.
+    pub(super) fn programme(&mut self, out: &mut Outgoing<'_>) {
+        let first = |kind| out.streams.iter().position(|stream| stream.codec.kind() == kind);
+        self.reference = first(Kind::Video).or_else(|| first(Kind::Audio));
+        let pid = self
+            .reference
+            .and_then(|index| out.streams.get(index))
+            .map(|stream| stream.pid);
+        let same = pid == self.reference_pid;
+        self.reference_pid = pid;
+        if self.running && same && !out.mux.breaks_promise(out.streams) {
+            self.map_streams(out);
+        } else {
+            self.wait_again();
+        }
+    }
+
+    /// The source's programme clock.
+    pub(super) fn clock(&mut self, value: Pcr27m, flagged: bool, out: &mut Outgoing<'_>) {
+        self.clock = Some(value);
+        if flagged {
+            self.timeline.flag();
+        }
+        if let (true, Some(now)) = (self.running && self.skip_until.is_none(), out.mux.now()) {
+            let moved = self.timeline.outgoing_clock(value);
+            out.mux.clock().observe(moved, now);
+        }
+    }
+
+    /// A PES packet is complete. Gives its buffer back when it is not needed any more.
+    pub(super) fn pes(
+        &mut self,
+        index: usize,
+        bytes: Vec<u8>,
+        random_access: bool,
+        out: &mut Outgoing<'_>,
+    ) -> Option<Vec<u8>> {
+        let stream = out.streams.get(index)?;
+        let Some(header) = PesHeader::parse(&bytes) else {
+            out.report.damaged_pes += 1;
+            return Some(bytes);
+        };
+        let unit = Unit {
+            pid: stream.pid,
+            codec: stream.codec,
+            bytes,
+            header,
+            random_access,
+        };
+        self.unit(index, unit, out)
+    }
+
+    fn unit(&mut self, index: usize, unit: Unit, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
+        if self.reference == Some(index) {
+            self.reference_unit(unit, out)
+        } else if unit.codec.is_video() {
+            self.late_video(index, unit, out)
+        } else if self.running {
+            self.other(unit, false, out)
+        } else {
+            self.hold(unit);
+            self.do_without_video(out);
+            None
+        }
+    }
+
+    // --- the stream that time is measured by ---
+
+    fn reference_unit(&mut self, unit: Unit, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
+        let access = self.inspect(&unit);
+        let Some(stamp) = unit.header.decoding_time() else {
+            // The rest of a picture that began in the packet before.
+            let Unit { pid, mut bytes, .. } = unit;
+            let wanted = self.running && self.skip_until.is_none() && self.leading_until.is_none();
+            if let (true, Some(pid)) = (wanted, self.outgoing_pid(pid)) {
+                out.mux
+                    .send(pid, &mut bytes, None, Role::Reference { keyframe: false });
+            }
+            return Some(bytes);
+        };
+        if !self.running {
+            self.recognise(&unit, out);
+        }
+        let dts = self.timeline.unwrap(stamp);
+        let pts = unit.header.pts.map_or(dts, |pts| dts + pts.distance_from(stamp));
+        let picture = Picture {
+            unit,
+            access,
+            dts,
+            pts,
+        };
+        if self.running {
+            self.follow(picture, out)
+        } else {
+            self.wait(picture, out)
+        }
+    }
+
+    fn inspect(&mut self, unit: &Unit) -> Access {
+        let start = Access {
+            random_access: true,
+            intra: true,
+            closed: true,
+            ..Access::default()
+        };
+        match unit.codec {
+            Codec::OtherVideo(_) if unit.random_access => Access {
+                closed: false,
+                ..start
+            },
+            codec if codec.is_video() => {
+                self.video_seen = true;
+                es::inspect(codec, unit.es(), &mut self.sets)
+            }
+            _ => start,
+        }
+    }
+
+    /// Joins a source that replays what was sent already, without repeating it.
+    fn recognise(&mut self, unit: &Unit, out: &mut Outgoing<'_>) {
+        let Some(stamp) = unit.header.decoding_time() else {
+            return;
+        };
+        let pids = out.streams.iter().map(|stream| (stream.pid, stream.codec));
+        let known = self.previous.as_ref().is_some_and(|previous| {
+            previous.timeline.knows(stamp, unit.es()) && pids.eq(previous.streams.iter().copied())
+        });
+        if !known || out.mux.breaks_promise(out.streams) {
+            return;
+        }
+        let Some(previous) = self.previous.take() else {
+            return;
+        };
+        self.timeline = previous.timeline;
+        self.skip_until = self.timeline.last();
+        self.running = true;
+        self.entered_at = i64::MIN / 2;
+        out.report.rejoined = true;
+        self.map_streams(out);
+        self.release(out);
+    }
+
+    /// Awaits a picture to start with.
+    fn wait(&mut self, picture: Picture, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
+        let own = picture.unit.header.dts.is_some();
+        if self.timeline.step(picture.dts, own) == Step::Follows {
+            self.waited_90k += self.timeline.last().map_or(0, |last| (picture.dts - last).max(0));
+            self.timeline.advance(picture.dts);
+        } else {
+            self.timeline.restart(Some(picture.dts));
+        }
+        let good_enough = picture.access.random_access
+            || (self.waited_90k >= PATIENCE_90K && picture.access.intra)
+            || self.waited_90k >= 2 * PATIENCE_90K;
+        if !good_enough {
+            return Some(picture.unit.bytes);
+        }
+        self.enter(&picture, out);
+        let buffer = self.send(picture, true, out);
+        self.release(out);
+        buffer
+    }
+
+    /// Fixes where the source stands on our timeline: one offset for all its streams.
+    fn enter(&mut self, picture: &Picture, out: &mut Outgoing<'_>) {
+        let first = out.mux.now().is_none();
+        out.mux.mark_discontinuity();
+        self.feeds.clear();
+        self.map_streams(out);
+        let joins_at = out.mux.now().map_or(BASE_90K, |now| {
+            // Neither decoded nor shown before the last picture is over: the two orders may differ.
+            let decoded = now.as_90k() + self.unit_90k.max(1);
+            let mut shown = self.shown_until;
+            if picture.unit.codec.is_audio() {
+                let heard = self
+                    .outgoing_pid(picture.unit.pid)
+                    .and_then(|pid| out.mux.end(pid));
+                shown = shown.max(heard.unwrap_or(shown));
+            }
+            decoded.max(shown - (picture.pts - picture.dts))
+        });
+        self.timeline.join(picture.dts, joins_at);
+        self.entered_at = self.timeline.outgoing(picture.pts);
+        let natural = self.clock.map(|clock| self.timeline.outgoing_clock(clock));
+        out.mux.clock().enter(MediaTime::from_90k(joins_at), natural);
+        self.leading_until = (!picture.access.closed).then_some(picture.pts);
+        self.running = true;
+        self.waited_90k = 0;
+        self.previous = None;
+        out.report.entered = true;
+        debug_assert!(
+            !first || joins_at == BASE_90K,
+            "the first entry begins the timeline"
+        );
+    }
+
+    /// The next picture of a source that has entered.
+    fn follow(&mut self, picture: Picture, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
+        if self.skip_until.is_some_and(|until| picture.dts <= until) {
+            return Some(picture.unit.bytes);
+        }
+        self.skip_until = None;
+        if self.timeline.step(picture.dts, picture.unit.header.dts.is_some()) == Step::Jumps {
+            out.report.timeline_jumps += 1;
+            self.wait_again();
+            self.timeline.restart(Some(picture.dts));
+            return self.wait(picture, out);
+        }
+        out.report.entered = true;
+        if let Some(until) = self.leading_until {
+            let undecodable = match picture.unit.codec {
+                Codec::Hevc => picture.access.skipped_leading,
+                _ => picture.pts < until,
+            };
+            if picture.dts >= until || picture.access.random_access {
+                self.leading_until = None;
+            } else if undecodable {
+                self.timeline.advance(picture.dts);
+                return Some(picture.unit.bytes);
+            }
+        }
+        let due = picture.unit.codec.is_video()
+            || self.timeline.outgoing(picture.dts) - self.keyframe_at >= SOUND_ENTRY_90K;
+        let keyframe = picture.access.random_access && due;
+        let buffer = self.send(picture, keyframe, out);
+        self.reconsider(out);
+        buffer
+    }
+
+    fn send(&mut self, picture: Picture, keyframe: bool, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
+        let Picture {
+            mut unit,
+            access,
+            dts,
+            pts,
+        } = picture;
+        self.timeline.remember(dts, unit.es());
+        self.timeline.advance(dts);
+        let Some(pid) = self.outgoing_pid(unit.pid) else {
+            return Some(unit.bytes);
+        };
+        self.unit_90k = if unit.codec.is_audio() {
+            unit.duration()
+        } else {
+            self.timeline.unit()
+        };
+        if keyframe && access.random_access && !access.parameter_sets && !self.sets.bytes().is_empty() {
+            unit.insert_parameter_sets(self.sets.bytes());
+        }
+        let (mut dts, mut pts) = (self.timeline.outgoing(dts), self.timeline.outgoing(pts));
+        if unit.header.dts.is_some() || unit.codec.is_audio() {
+            // Two units decoded at the same time are a rounding error of the source's.
+            dts = out.mux.last(pid).map_or(dts, |last| dts.max(last.dts + 1));
+            pts = pts.max(dts);
+        }
+        if keyframe {
+            self.keyframe_at = dts;
+        }
+        self.shown_until = self.shown_until.max(pts + self.unit_90k);
+        out.mux.send(
+            pid,
+            &mut unit.bytes,
+            Some(Stamps { pts, dts }),
+            Role::Reference { keyframe },
+        );
+        out.mux.set_end(pid, pts + self.unit_90k);
+        Some(unit.bytes)
+    }
+
+    /// The programme map promised pictures, sound took the lead in their absence, and now they come.
+    fn late_video(&mut self, index: usize, unit: Unit, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
+        let led_by_sound = self
+            .reference
+            .and_then(|at| out.streams.get(at))
+            .is_some_and(|stream| stream.codec.is_audio());
+        let access = self.inspect(&unit);
+        let (true, true, Some(stamp)) = (
+            led_by_sound && self.running,
+            access.random_access,
+            unit.header.decoding_time(),
+        ) else {
+            return Some(unit.bytes);
+        };
+        let dts = self.timeline.unwrap(stamp);
+        let pts = unit.header.pts.map_or(dts, |pts| dts + pts.distance_from(stamp));
+        let behind = out.mux.now().map_or(0, MediaTime::as_90k) - self.timeline.outgoing(dts);
+        if behind.abs() > WINDOW_90K {
+            return Some(unit.bytes);
+        }
+        self.reference = Some(index);
+        self.reference_pid = Some(unit.pid);
+        self.timeline.restart(Some(dts));
+        self.leading_until = (!access.closed).then_some(pts);
+        self.send(
+            Picture {
+                unit,
+                access,
+                dts,
+                pts,
+            },
+            true,
+            out,
+        )
+    }
+
+    // --- sound, subtitles, data ---
+
+    fn other(&mut self, mut unit: Unit, last_chance: bool, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
+        let Some(at) = self.feeds.iter().position(|feed| feed.source == unit.pid) else {
+            return Some(unit.bytes);
+        };
+        let (Some(feed), Some(now)) = (self.feeds.get(at).copied(), out.mux.now()) else {
+            return Some(unit.bytes);
+        };
+        let Some(pid) = feed.outgoing else {
+            return Some(unit.bytes);
+        };
+        let Some(stamp) = unit.header.pts else {
+            if !feed.joining && self.skip_until.is_none() {
+                out.mux.send(pid, &mut unit.bytes, None, Role::Other);
+            }
+            return Some(unit.bytes);
+        };
+        let pts = self.timeline.unwrap(stamp);
+        let sound = unit.codec.is_audio();
+        let outgoing = self.timeline.outgoing(pts);
+        let steps = feed
+            .last
+            .is_some_and(|last| pts - last > GAP_90K || last - pts > STEP_BACK_90K);
+        let belongs = (outgoing - now.as_90k()).abs() <= WINDOW_90K;
+        if (sound && steps && !last_chance) || !belongs {
+            // Pictures from the new time base may follow.
+            if !last_chance {
+                self.held_since.get_or_insert(now.as_90k());
+                self.hold(unit);
+                return None;
+            }
+            return Some(unit.bytes);
+        }
+        if let Some(feed) = self.feeds.get_mut(at) {
+            feed.last = Some(pts);
+        }
+        let Some(begins) = self.fit(&mut unit, feed, outgoing, out) else {
+            return Some(unit.bytes);
+        };
+        if let Some(feed) = self.feeds.get_mut(at) {
+            feed.joining = false;
+        }
+        if sound {
+            let end = begins + unit.duration();
+            out.mux.set_end(pid, end);
+        }
+        let stamps = Stamps {
+            pts: begins,
+            dts: begins,
+        };
+        out.mux.send(pid, &mut unit.bytes, Some(stamps), Role::Other);
+        Some(unit.bytes)
+    }
+
+    /// Where the unit begins after what was said or shown already is cut off; `None` when nothing is left of it.
+    fn fit(&self, unit: &mut Unit, feed: Feed, begins: i64, out: &Outgoing<'_>) -> Option<i64> {
+        let pid = feed.outgoing?;
+        let last = out.mux.last(pid).map(|stamps| stamps.pts);
+        if !feed.joining {
+            return last
+                .is_none_or(|last| begins > last || (begins == last && !unit.codec.is_audio()))
+                .then_some(begins);
+        }
+        if unit.codec.is_audio() {
+            let floor = self.entered_at.saturating_sub(unit.frame());
+            let said = out.mux.end(pid).unwrap_or(floor);
+            return unit.trim(begins, floor.max(said));
+        }
+        let fresh = begins >= self.entered_at && last.is_none_or(|last| begins > last);
+        fresh.then_some(begins)
+    }
+
+    fn hold(&mut self, unit: Unit) {
+        self.held_bytes += unit.bytes.len();
+        self.held.push_back(unit);
+        while self.held_bytes > HELD_BYTES_MAX
+            && let Some(dropped) = self.held.pop_front()
+        {
+            self.held_bytes -= dropped.bytes.len();
+        }
+    }
+
+    fn take_held(&mut self) -> VecDeque<Unit> {
+        self.held_bytes = 0;
+        self.held_since = None;
+        core::mem::take(&mut self.held)
+    }
+
+    /// The source has entered: what was held finds its place or does not.
+    fn release(&mut self, out: &mut Outgoing<'_>) {
+        for unit in self.take_held() {
+            self.other(unit, false, out);
+        }
+    }
+
+    /// Sound that stepped away was not followed by the pictures: it is a gap of the sound's own.
+    fn reconsider(&mut self, out: &mut Outgoing<'_>) {
+        let (Some(since), Some(now)) = (self.held_since, out.mux.now()) else {
+            return;
+        };
+        if now.as_90k() - since > GAP_90K {
+            for unit in self.take_held() {
+                self.other(unit, true, out);
+            }
+        }
+    }
+
+    /// The map lists pictures and none come: sound leads, so that at least that is heard.
+    fn do_without_video(&mut self, out: &mut Outgoing<'_>) {
+        if self.video_seen || self.running {
+            return;
+        }
+        let Some(index) = out.streams.iter().position(|stream| stream.codec.is_audio()) else {
+            return;
+        };
+        let Some(pid) = out.streams.get(index).map(|stream| stream.pid) else {
+            return;
+        };
+        let mut stamps = self
+            .held
+            .iter()
+            .filter(|unit| unit.pid == pid)
+            .filter_map(|unit| unit.header.pts);
+        let (Some(first), Some(last)) = (stamps.next(), stamps.next_back()) else {
+            return;
+        };
+        if last.distance_from(first) < PATIENCE_90K {
+            return;
+        }
+        self.reference = Some(index);
+        self.reference_pid = Some(pid);
+        for unit in self.take_held() {
+            let at = out.streams.iter().position(|stream| stream.pid == unit.pid);
+            if let Some(at) = at {
+                self.unit(at, unit, out);
+            }
+        }
+    }
+
+    // --- the map ---
+
+    fn map_streams(&mut self, out: &mut Outgoing<'_>) {
+        let map = out.mux.promise(out.streams);
+        let old = core::mem::take(&mut self.feeds);
+        for (stream, outgoing) in out.streams.iter().zip(map) {
+            let fresh = Feed {
+                source: stream.pid,
+                outgoing,
+                joining: true,
+                last: None,
+            };
+            let known = old
+                .iter()
+                .find(|feed| feed.source == stream.pid && feed.outgoing == outgoing);
+            self.feeds.push(known.copied().unwrap_or(fresh));
+        }
+    }
+
+    fn outgoing_pid(&self, source: Pid) -> Option<Pid> {
+        self.feeds
+            .iter()
+            .find(|feed| feed.source == source)
+            .and_then(|feed| feed.outgoing)
+    }
+
+    fn wait_again(&mut self) {
+        self.running = false;
+        self.waited_90k = 0;
+        self.skip_until = None;
+        self.leading_until = None;
+        self.held_since = None;
+    }
+}

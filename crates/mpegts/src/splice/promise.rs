@@ -1,0 +1,241 @@
+//! What viewers were promised, and how the streams of a source fit into it.
+
+use super::demux::{InStream, STREAMS_MAX};
+use super::report::{Signature, SignatureStream};
+use crate::es::{Codec, Kind};
+use crate::packet::Pid;
+use crate::psi::{self, Pat, Pmt, PmtStream, SectionError};
+
+/// The outgoing transport_stream_id.
+const TRANSPORT_STREAM_ID: u16 = 1;
+
+/// The outgoing program_number.
+const PROGRAM_NUMBER: u16 = 1;
+
+/// The PID of the outgoing programme map: any of 0x0010 to 0x1FFE may be (Table 2-3).
+pub(super) const PMT_PID: Pid = Pid::new(0x1000);
+
+/// PIDs handed out to elementary streams, in turn.
+const FIRST_PID: u16 = 0x0100;
+const LAST_PID: u16 = 0x0FFF;
+
+/// Bytes of descriptors kept per stream, so that the longest programme fits into one section (2.4.4.9).
+const DESCRIPTOR_BYTES_MAX: usize = 24;
+
+/// Descriptors that say how to decode or present a stream (2.6; EN 300 468 6.1). Others name a network that is not
+/// there any more, or conditional access that is over.
+const KEPT_DESCRIPTORS: [u8; 12] = [
+    0x05, 0x0A, 0x26, 0x2A, 0x56, 0x59, 0x6A, 0x7A, 0x7B, 0x7C, 0x7F, 0x38,
+];
+
+/// The outgoing programme map and how it came about.
+#[derive(Debug, Default)]
+pub(super) struct Promise {
+    signature: Option<Signature>,
+    /// As long as the signature's streams.
+    descriptors: Vec<Vec<u8>>,
+    pids_given: u16,
+}
+
+/// How the streams of a source fit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// Into what is promised.
+    Same,
+    /// With further streams beside what is promised.
+    Wider,
+    /// A promised codec is another.
+    Other,
+}
+
+impl Promise {
+    pub(super) const fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
+    }
+
+    /// The promised stream for each of `incoming`, and whether that is all.
+    pub(super) fn fit(&self, incoming: &[InStream]) -> (Vec<Option<Pid>>, Fit) {
+        let Some(signature) = &self.signature else {
+            return (vec![None; incoming.len()], Fit::Wider);
+        };
+        let mut map: Vec<Option<Pid>> = vec![None; incoming.len()];
+        let rules: [fn(&InStream, &SignatureStream) -> bool; 2] = [
+            |stream, promised| stream.language == promised.language,
+            |stream, promised| {
+                stream.codec.is_video() || stream.language.is_none() || promised.language.is_none()
+            },
+        ];
+        for rule in rules {
+            for (index, stream) in incoming.iter().enumerate() {
+                let free = |promised: &&SignatureStream| {
+                    promised.codec == stream.codec
+                        && !map.contains(&Some(promised.pid))
+                        && rule(stream, promised)
+                };
+                let found = signature.streams.iter().find(free).map(|promised| promised.pid);
+                if let Some(slot) = map.get_mut(index)
+                    && slot.is_none()
+                {
+                    *slot = found;
+                }
+            }
+        }
+        self.fill_first_audio(signature, incoming, &mut map);
+        let fit = Self::judge(signature, incoming, &map);
+        (map, fit)
+    }
+
+    /// The audio that players chose must not fall silent over a language code: whatever has its codec will do.
+    fn fill_first_audio(&self, signature: &Signature, incoming: &[InStream], map: &mut [Option<Pid>]) {
+        let Some(first) = signature.streams.iter().find(|stream| stream.codec.is_audio()) else {
+            return;
+        };
+        if map.contains(&Some(first.pid)) {
+            return;
+        }
+        let of_codec = |(stream, _): &(&InStream, &mut Option<Pid>)| stream.codec == first.codec;
+        if let Some((_, slot)) = incoming.iter().zip(map.iter_mut()).find(of_codec) {
+            *slot = Some(first.pid);
+        }
+    }
+
+    fn judge(signature: &Signature, incoming: &[InStream], map: &[Option<Pid>]) -> Fit {
+        let offered = |kind: Kind| incoming.iter().any(|stream| stream.codec.kind() == kind);
+        let first_of = |kind: Kind| {
+            signature
+                .streams
+                .iter()
+                .find(|stream| stream.codec.kind() == kind)
+        };
+        let broken =
+            |kind: Kind| offered(kind) && first_of(kind).is_some_and(|first| !map.contains(&Some(first.pid)));
+        let picture_appears = offered(Kind::Video) && first_of(Kind::Video).is_none();
+        if broken(Kind::Video) || broken(Kind::Audio) || picture_appears {
+            Fit::Other
+        } else if map.contains(&None) {
+            Fit::Wider
+        } else {
+            Fit::Same
+        }
+    }
+
+    /// Promises what `incoming` needs; returns the outgoing PID of each, and says whether the promise changed.
+    pub(super) fn extend(&mut self, incoming: &[InStream]) -> (Vec<Option<Pid>>, bool) {
+        let (mut map, fit) = self.fit(incoming);
+        if fit == Fit::Same {
+            return (map, false);
+        }
+        let mut signature = self.signature.take().map_or_else(
+            || Signature {
+                streams: Vec::new(),
+                pcr_pid: Pid::new(0x1FFF),
+                epoch: 0,
+                pmt_version: 31,
+            },
+            |mut signature| {
+                signature.epoch = signature.epoch.wrapping_add(u32::from(fit == Fit::Other));
+                signature
+            },
+        );
+        if fit == Fit::Other {
+            let mut kept = signature
+                .streams
+                .iter()
+                .map(|stream| map.contains(&Some(stream.pid)));
+            self.descriptors.retain(|_| kept.next().unwrap_or(false));
+            signature.streams.retain(|stream| map.contains(&Some(stream.pid)));
+        }
+        for (stream, slot) in incoming.iter().zip(&mut map) {
+            if slot.is_none() && signature.streams.len() < STREAMS_MAX {
+                let pid = self.fresh_pid(&signature);
+                *slot = Some(pid);
+                signature.streams.push(SignatureStream {
+                    pid,
+                    stream_type: stream.stream_type,
+                    codec: stream.codec,
+                    language: stream.language,
+                });
+                self.descriptors.push(kept_descriptors(&stream.descriptors));
+            }
+        }
+        let promised = |pid: Pid| signature.streams.iter().any(|stream| stream.pid == pid);
+        if !promised(signature.pcr_pid) || fit == Fit::Other {
+            let video = signature.streams.iter().find(|stream| stream.codec.is_video());
+            let carrier = video.or_else(|| signature.streams.iter().find(|stream| stream.codec.is_audio()));
+            signature.pcr_pid = carrier.map_or(signature.pcr_pid, |stream| stream.pid);
+        }
+        signature.pmt_version = (signature.pmt_version + 1) % 32;
+        self.signature = Some(signature);
+        (map, true)
+    }
+
+    fn fresh_pid(&mut self, signature: &Signature) -> Pid {
+        loop {
+            let pid = Pid::new(FIRST_PID + self.pids_given % (LAST_PID - FIRST_PID + 1));
+            self.pids_given = self.pids_given.wrapping_add(1);
+            // At most STREAMS_MAX are taken, of thousands.
+            if signature.streams.iter().all(|stream| stream.pid != pid) {
+                return pid;
+            }
+        }
+    }
+
+    /// Appends PAT and PMT; the counters are those of the last packets sent and are moved on.
+    pub(super) fn write_tables(&self, pat: &mut u8, pmt: &mut u8, out: &mut Vec<u8>) {
+        let Some(signature) = &self.signature else { return };
+        if let Ok((pat_section, pmt_section)) = self.sections(signature) {
+            psi::packetize(&pat_section, Pid::PAT, pat, out);
+            psi::packetize(&pmt_section, PMT_PID, pmt, out);
+        }
+    }
+
+    /// Cannot fail: the number of streams and the bytes of each are bounded to fit.
+    fn sections(&self, signature: &Signature) -> Result<(Vec<u8>, Vec<u8>), SectionError> {
+        let pat = Pat {
+            transport_stream_id: TRANSPORT_STREAM_ID,
+            version: 0,
+            programs: vec![(PROGRAM_NUMBER, PMT_PID)],
+        };
+        let streams = signature
+            .streams
+            .iter()
+            .zip(&self.descriptors)
+            .map(|(stream, descriptors)| PmtStream {
+                stream_type: stream.stream_type,
+                pid: stream.pid,
+                descriptors: descriptors.clone(),
+            });
+        let pmt = Pmt {
+            program_number: PROGRAM_NUMBER,
+            version: signature.pmt_version,
+            pcr_pid: signature.pcr_pid,
+            descriptors: Vec::new(),
+            streams: streams.collect(),
+        };
+        Ok((pat.write()?, pmt.write()?))
+    }
+
+    /// The codec promised on `pid`.
+    pub(super) fn codec(&self, pid: Pid) -> Option<Codec> {
+        let signature = self.signature.as_ref()?;
+        signature
+            .streams
+            .iter()
+            .find(|stream| stream.pid == pid)
+            .map(|stream| stream.codec)
+    }
+}
+
+fn kept_descriptors(all: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::new();
+    for (tag, contents) in psi::descriptors(all) {
+        let Ok(length) = u8::try_from(contents.len()) else {
+            continue;
+        };
+        if KEPT_DESCRIPTORS.contains(&tag) && kept.len() + 2 + contents.len() <= DESCRIPTOR_BYTES_MAX {
+            kept.extend([tag, length]);
+            kept.extend_from_slice(contents);
+        }
+    }
+    kept
+}

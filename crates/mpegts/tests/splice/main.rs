@@ -1,0 +1,12 @@
+//! The splice, held to its promises with real recordings and the judgement of real players.
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test may panic"
+)]
+
+mod fixtures;
+mod hostile;
+mod loops;
+mod sources;
