@@ -39,6 +39,15 @@ pub enum LoadError {
         #[source]
         error: io::Error,
     },
+    /// The file is not there and cannot be written.
+    #[error("{}: there is no such file, and it cannot be written: {error}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
     /// The file cannot be used.
     #[error(transparent)]
     Invalid(#[from] Problems),
@@ -84,6 +93,7 @@ pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, LoadError> {
 /// Everything that is wrong with it.
 pub fn parse(text: &str, path: &Path, env: Env<'_>) -> Result<Loaded, Problems> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = &*tree::join_surrogates(text);
     let shape = Keys::shape();
     let root = match tree::parse(text) {
         Ok(root) => root,
@@ -102,15 +112,18 @@ pub fn parse(text: &str, path: &Path, env: Env<'_>) -> Result<Loaded, Problems> 
     };
     let mut reader = Reader::new(env, path.parent().unwrap_or(Path::new("")));
     let config = Keys::read(&root, None, &mut reader).map(|keys| keys.build(&mut reader));
-    if config
+    let is_valid = !reader
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    let is_empty = config
         .as_ref()
-        .is_some_and(|config| !config.sources.iter().any(|source| source.enabled))
-    {
+        .is_some_and(|config| !config.sources.iter().any(|source| source.enabled));
+    if is_valid && is_empty {
         reader.warning(Span::default(), "no source is enabled: the playlist is empty");
     }
     let mut findings = reader.findings;
     findings.sort_by_key(|finding| finding.at);
-    let is_valid = !findings.iter().any(|finding| finding.severity == Severity::Error);
     let mask = Mask::new(&root, &shape);
     let problems = findings
         .into_iter()

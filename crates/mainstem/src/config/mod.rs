@@ -5,15 +5,21 @@
 //!
 //! Not here: command-line flags, watching the file, applying a change.
 
+pub mod check;
+pub mod data_dir;
 pub mod defaults;
+pub mod exit;
 mod filter;
+pub mod first_run;
 mod load;
 mod log;
 mod mask;
 mod network;
 mod problem;
 mod reader;
+pub mod reference;
 mod scalar;
+pub mod schema;
 mod section;
 mod settings;
 mod source;

@@ -132,6 +132,10 @@ impl<'n> Fields<'n> {
                 reader.problem(key.span, "a key must be a plain word");
                 continue;
             };
+            // Room for anchors and for an editor's pointer to the schema.
+            if name.starts_with("x-") || name == "$schema" {
+                continue;
+            }
             if !names.contains(&name) {
                 reader.unknown_key(key.span, name, names);
             } else if entries.iter().any(|(known, _)| *known == name) {
@@ -154,12 +158,12 @@ impl<'n> Fields<'n> {
         &self,
         name: &str,
         default: T,
-        range: Option<RangeInclusive<f64>>,
+        range: Option<&RangeInclusive<f64>>,
         reader: &mut Reader<'_>,
     ) -> T {
         let found = self.entries.iter().find(|(known, _)| *known == name);
         found
-            .and_then(|(_, node)| T::read(node, range.as_ref(), reader))
+            .and_then(|(_, node)| T::read(node, range, reader))
             .unwrap_or(default)
     }
 
@@ -186,7 +190,7 @@ macro_rules! key_name {
 
 macro_rules! key_range {
     () => {
-        None
+        None::<std::ops::RangeInclusive<f64>>
     };
     ($low:literal $high:literal) => {
         Some($low..=$high)
@@ -229,7 +233,7 @@ macro_rules! section {
                     $key: fields.take(
                         $crate::config::section::key_name!($key $($name)?),
                         $default,
-                        $crate::config::section::key_range!($($low $high)?),
+                        $crate::config::section::key_range!($($low $high)?).as_ref(),
                         reader,
                     ),
                 )* }

@@ -213,7 +213,15 @@ impl SourceKeys {
     }
 
     fn origin(&self, at: Span, reader: &mut Reader<'_>) -> Option<Origin> {
-        match self.kind? {
+        let Some(kind) = self.kind else {
+            // What is wrong whatever the type is said all the same.
+            let url = self.url(at, reader)?;
+            if let Err(error) = web_address::list(url.value.expose(), reader.folder) {
+                reader.problem(url.at, error.to_string());
+            }
+            return None;
+        };
+        match kind {
             SourceType::Xtream => self.xtream(at, reader),
             SourceType::M3u => {
                 self.warn_unused(reader, "an m3u source", false);

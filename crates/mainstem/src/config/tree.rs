@@ -3,7 +3,7 @@
 //! Not here: what the keys mean. Scalars stay the text they were written as: `001` is `001` until a key wants a
 //! number.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
@@ -287,11 +287,9 @@ fn merge(pairs: Vec<(Node, Node)>) -> Vec<(Node, Node)> {
 
 fn refuse_tag(tag: Option<&Tag>) -> Result<(), String> {
     match tag {
-        Some(tag) if !tag.is_yaml_core_schema() && !(tag.handle.is_empty() && tag.suffix == "!") => {
-            Err(format!(
-                "the tag {tag} means nothing here; for values from elsewhere there are ${{VAR}} and password_file"
-            ))
-        }
+        Some(tag) if !tag.is_yaml_core_schema() => Err(format!(
+            "the tag {tag} means nothing here; for values from elsewhere there are ${{VAR}} and password_file"
+        )),
         _ => Ok(()),
     }
 }
@@ -315,4 +313,40 @@ impl Scalar {
             end: span.start + skipped + 1,
         }
     }
+}
+
+/// JSON writes what lies beyond U+FFFF as two escapes (RFC 8259 §7), which YAML does not know; its own escape for it
+/// is one. Only in a file that is JSON: elsewhere a backslash may be a backslash.
+pub(super) fn join_surrogates(text: &str) -> Cow<'_, str> {
+    if !text.trim_start().starts_with('{') {
+        return Cow::Borrowed(text);
+    }
+    let mut joined = String::new();
+    let mut rest = text;
+    while let Some((before, escape)) = rest.find('\\').and_then(|at| rest.split_at_checked(at)) {
+        joined.push_str(before);
+        if let Some(character) = surrogate_pair(escape) {
+            joined.push_str(&format!("\\U{:08X}", u32::from(character)));
+            rest = escape.get(12..).unwrap_or_default();
+        } else {
+            // The backslash and what it escapes: `\\\\ud83d` is a backslash and four letters.
+            let length = 1 + escape.chars().nth(1).map_or(0, char::len_utf8);
+            let (kept, after) = escape.split_at_checked(length).unwrap_or((escape, ""));
+            joined.push_str(kept);
+            rest = after;
+        }
+    }
+    if joined.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    joined.push_str(rest);
+    Cow::Owned(joined)
+}
+
+/// The character of `\uD83D\uDE00` at the start of `text`.
+fn surrogate_pair(text: &str) -> Option<char> {
+    let unit = |text: &str| u16::from_str_radix(text.strip_prefix("\\u")?, 16).ok();
+    let pair = [unit(text.get(..6)?)?, unit(text.get(6..12)?)?];
+    let is_pair = (0xD800..0xDC00).contains(&pair[0]);
+    char::decode_utf16(pair).next()?.ok().filter(|_| is_pair)
 }
