@@ -32,6 +32,12 @@ impl<W: fmt::Write> Writer<W> {
         Ok(writer)
     }
 
+    /// Goes on with a list whose header is written already, for lists that are sent in pieces.
+    #[must_use]
+    pub fn after_header(out: W) -> Self {
+        Self { out }
+    }
+
     /// Writes one entry: `#EXTINF`, its option lines, its address.
     ///
     /// The four attributes every player looks for are written even when empty.

@@ -1,1 +1,3 @@
 //! Parts of the mainstem binary.
+
+pub mod config;

@@ -23,7 +23,7 @@ pub use catalog::Listing;
 
 use http::HeaderMap;
 
-use crate::config::source::SourceConfig;
+use crate::config::SourceConfig;
 
 /// The headers every request to a source carries.
 #[must_use]

@@ -16,8 +16,8 @@ use super::fetch::{Fetcher, ListRequest};
 use super::series::{Episode, SeriesShelf, StoredShelf};
 use super::xtream::{Brought, XtreamAccount};
 use super::{m3u, testcard};
-use crate::config::source::Series as SeriesMode;
-use crate::config::source::{Origin, SourceConfig};
+use crate::config::Series as SeriesMode;
+use crate::config::{Origin, SourceConfig};
 use crate::slot::{Login, Purpose, Wish};
 use crate::store::Store;
 

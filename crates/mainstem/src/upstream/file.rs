@@ -1,7 +1,7 @@
 //! Files of a provider (films, episodes): one upstream per viewer, bytes and ranges passed through as they are.
 
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use relay::{Failure, FailureClass};
 
 use super::answer::failure_of_status;
@@ -22,7 +22,7 @@ pub struct FileAnswer {
     pub status: StatusCode,
     /// The headers a viewer may see.
     pub headers: HeaderMap,
-    /// The bytes; `None` for HEAD and 416.
+    /// The bytes; `None` for 416.
     pub body: Option<Body>,
 }
 
@@ -33,12 +33,10 @@ pub struct FileAnswer {
 pub async fn open_file(
     opening: &Opening,
     target: &Target,
-    method: Method,
     viewer: &HeaderMap,
 ) -> Result<FileAnswer, Failure> {
     let slot = opening.slot(target, Purpose::File).await?;
     let mut request = opening.request(target)?;
-    request.method = method.clone();
     for name in ASKED {
         if let Some(value) = viewer.get(&name) {
             request.headers.insert(name, value.clone());
@@ -55,7 +53,7 @@ pub async fn open_file(
         return Err(failure);
     }
     let headers = told(&answer.headers);
-    let body = Some(answer.body).filter(|_| method != Method::HEAD && !out_of_range);
+    let body = Some(answer.body).filter(|_| !out_of_range);
     Ok(FileAnswer { status: answer.status, headers, body })
 }
 

@@ -1,0 +1,142 @@
+//! What the operator and programs ask: status, streams, tests. The reference's endpoints with its keys and their
+//! types, and more beside them; errors are JSON with a stable code and a sentence.
+
+pub mod error;
+mod health;
+mod redirect;
+mod series;
+mod status;
+mod streams;
+mod test;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use axum::Router;
+use axum::routing::get;
+use catalog::{Catalog, ChannelId};
+use relay::Hub;
+use tokio::sync::watch;
+
+use crate::channels::{Channels, Key};
+use crate::config::Config;
+use crate::links::Links;
+use crate::output;
+use error::ApiError;
+
+/// What every handler can reach.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The channels, and the way to their streams.
+    pub channels: Arc<Channels>,
+    /// The broadcasts.
+    pub hub: Hub<Key>,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Counts those who watch.
+    pub viewers: Arc<ViewerCount>,
+    /// Where mainstem listens, as the last resort for links.
+    pub listening: Arc<str>,
+    /// When the program started.
+    pub started: Instant,
+}
+
+impl App {
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.borrow())
+    }
+
+    /// What links begin with.
+    #[must_use]
+    pub fn links(&self) -> Links {
+        let config = self.config.borrow();
+        Links {
+            public_url: config.public_url.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            fallback: self.listening.to_string(),
+        }
+    }
+
+    /// The channel an id means today, in whatever form the reference ever gave it out.
+    ///
+    /// # Errors
+    /// 404 for an id that means nothing.
+    pub async fn channel(&self, id: &str) -> Result<(Arc<Catalog>, ChannelId), ApiError> {
+        let catalog = self.channels.catalog();
+        let id = id.trim_matches('/').to_owned();
+        if let Some(channel) = id.parse().ok().and_then(|parsed| catalog.get(parsed)).map(catalog::Channel::id) {
+            return Ok((catalog, channel));
+        }
+        // The first look-up of an old form builds their table, which takes a moment with very long lists.
+        let (searched, wanted) = (Arc::clone(&catalog), id.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let without_ending = wanted.strip_suffix(".ts").unwrap_or(&wanted);
+            searched.resolve(&wanted).or_else(|| searched.resolve(without_ending)).map(catalog::Channel::id)
+        });
+        match found.await {
+            Ok(Some(channel)) => Ok((catalog, channel)),
+            Ok(None) => Err(ApiError::unknown_channel(&id)),
+            Err(_) => Err(ApiError::internal()),
+        }
+    }
+}
+
+/// How many watch, against `limits.viewers`.
+#[derive(Debug)]
+pub struct ViewerCount {
+    now: AtomicUsize,
+    max: usize,
+}
+
+impl ViewerCount {
+    /// Room for `max`.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Self { now: AtomicUsize::new(0), max }
+    }
+
+    /// One viewer more, unless there is no room. The drop of what comes back makes room again.
+    #[must_use]
+    pub fn try_enter(self: &Arc<Self>) -> Option<Counted> {
+        let entered = self.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| (now < self.max).then_some(now + 1));
+        entered.ok().map(|_| Counted(Arc::clone(self)))
+    }
+}
+
+/// One viewer, counted.
+#[derive(Debug)]
+pub struct Counted(Arc<ViewerCount>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Every endpoint.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/", get(status::root))
+        .route("/playlist.m3u8", get(output::playlist::playlist))
+        .route("/playlist.m3u", get(output::playlist::playlist))
+        .route("/stream/{*id}", get(output::stream))
+        .route("/status", get(status::status))
+        .route("/active-streams", get(status::active_streams))
+        .route("/streams", get(streams::streams))
+        .route("/test", get(test::test))
+        .route("/debug/mappings", get(streams::mappings))
+        .route("/debug/grouped-streams", get(streams::grouped))
+        .route("/debug/streams/{source}", get(streams::of_source))
+        .route("/debug/{*id}", get(test::debug))
+        .route("/direct/{*id}", get(redirect::direct))
+        .route("/series", get(series::list))
+        .route("/series/{source}/{series}", get(series::episodes))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(error::unknown_path)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(app)
+}

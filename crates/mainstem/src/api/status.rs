@@ -1,0 +1,185 @@
+//! What runs now: `GET /`, `/status` and `/active-streams`.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use axum::extract::State;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::App;
+use super::error::{ApiError, ok};
+use crate::channels::RunningSource;
+
+/// `GET /`.
+pub(super) async fn root() -> Response {
+    ok(&json!({
+        "message": "mainstem live-TV restreamer",
+        "version": env!("CARGO_PKG_VERSION"),
+        "endpoints": {
+            "playlist": "/playlist.m3u8",
+            "stream": "/stream/{id}",
+            "status": "/status",
+            "streams": "/streams",
+            "active_streams": "/active-streams",
+            "test": "/test",
+            "debug": "/debug/{id}",
+            "direct": "/direct/{id}",
+            "series": "/series",
+            "health": "/healthz",
+            "ready": "/readyz",
+        },
+    }))
+}
+
+/// `GET /status`.
+pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError> {
+    let config = app.config();
+    let sources = app.channels.sources();
+    let catalog = app.channels.catalog();
+    let usage = app.channels.pools().usage();
+    let mut limits = BTreeMap::new();
+    let mut available = BTreeMap::new();
+    let mut details = Map::new();
+    for configured in &config.sources {
+        let name = configured.name.as_str();
+        let running = sources.get(&catalog::SourceName::new(name));
+        let limit = match running {
+            Some(running) => app.channels.limit(running),
+            None => configured.max_connections.unwrap_or(config.limits.account_connections) as usize,
+        };
+        let current = usage.by_source.get(name).copied().unwrap_or(0);
+        let left = limit.saturating_sub(current);
+        limits.insert(name, limit);
+        available.insert(name, left);
+        let kept = catalog.sources().iter().find(|source| source.name.as_str() == name).map_or(0, |source| source.kept);
+        details.insert(
+            name.to_owned(),
+            merge(
+                json!({
+                    "enabled": configured.enabled,
+                    "connections": { "current": current, "max": limit, "available": left },
+                    "limit_from": limit_from(configured.max_connections, running),
+                    "in_channels": kept,
+                }),
+                report(running),
+            ),
+        );
+    }
+    Ok(ok(&json!({
+        "status": "running",
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": app.started.elapsed().as_secs(),
+        "total_streams": catalog.channels().len(),
+        "sources": config.sources.len(),
+        "connections": {
+            "total_connections": usage.total,
+            "max_total": usage.total_max,
+            "available_total": usage.total_max.saturating_sub(usage.total),
+            "source_connections": usage.by_source,
+            "source_limits": limits,
+            "source_availability": available,
+            "waiting": usage.waiting,
+        },
+        "source_details": details,
+    })))
+}
+
+fn limit_from(configured: Option<u32>, running: Option<&RunningSource>) -> &'static str {
+    let account = running.and_then(|running| running.handle.report.borrow().account_connections);
+    match (configured, account) {
+        (Some(_), _) => "config",
+        (None, Some(_)) => "account",
+        (None, None) => "default",
+    }
+}
+
+fn report(running: Option<&RunningSource>) -> Value {
+    let Some(running) = running else { return json!({ "streams": 0, "last_refresh": null }) };
+    let report = running.handle.report.borrow().clone();
+    let error = report.error.map(|(code, detail)| json!({ "code": code, "detail": detail }));
+    json!({
+        "streams": report.entries,
+        "last_refresh": report.refreshed_at.and_then(time),
+        "malformed": report.malformed,
+        "stale": report.from_disk || error.is_some(),
+        "from_disk": report.from_disk,
+        "last_error": error,
+        "account": {
+            "max_connections": report.account_connections,
+            "active_connections": report.account_active,
+            "expires": report.expires_at.and_then(|at| Timestamp::from_second(at).ok()).map(|at| at.to_string()),
+        },
+        "series": report.series,
+        "series_unexpanded": report.series_unexpanded,
+    })
+}
+
+/// RFC 3339, to the second.
+fn time(at: SystemTime) -> Option<String> {
+    let at = Timestamp::try_from(at).ok()?;
+    Timestamp::from_second(at.as_second()).ok().map(|at| at.to_string())
+}
+
+fn merge(mut into: Value, from: Value) -> Value {
+    if let (Value::Object(into), Value::Object(from)) = (&mut into, from) {
+        into.extend(from);
+    }
+    into
+}
+
+/// `GET /active-streams`.
+pub(super) async fn active_streams(State(app): State<App>) -> Result<Response, ApiError> {
+    let usage = app.channels.pools().usage();
+    let sources = app.channels.sources();
+    let catalog = app.channels.catalog();
+    let limit = |name: &str| sources.get(&catalog::SourceName::new(name)).map(|source| app.channels.limit(source));
+    let availability: BTreeMap<&str, usize> = sources
+        .iter()
+        .map(|(name, source)| {
+            let used = usage.by_source.get(name.as_str()).copied().unwrap_or(0);
+            (name.as_str(), app.channels.limit(source).saturating_sub(used))
+        })
+        .collect();
+    let active: Vec<Value> = usage
+        .by_source
+        .iter()
+        .map(|(source, count)| json!({ "source": source, "connections": count, "limit": limit(source) }))
+        .collect();
+    let held: Vec<Value> = usage
+        .held
+        .iter()
+        .map(|(source, purpose, watched)| json!({ "source": source.as_str(), "purpose": purpose.as_str(), "watched": watched }))
+        .collect();
+    let broadcasts = app.hub.status().await.map_err(|_| ApiError::shutting_down())?;
+    let broadcasts: Vec<Value> = broadcasts
+        .iter()
+        .map(|(key, broadcast)| {
+            json!({
+                "id": key.channel.to_string(),
+                "name": catalog.get(key.channel).map(|channel| channel.name().to_owned()),
+                "source": broadcast.label.as_deref(),
+                "live": broadcast.live,
+                "slate": broadcast.slate,
+                "viewers": broadcast.viewers.len(),
+                "clients": broadcast.viewers.iter().map(|claim| claim.client.as_str()).collect::<Vec<_>>(),
+                "failovers": broadcast.failovers,
+                "bytes_in": broadcast.bytes_in,
+                "ring_bytes": broadcast.ring_bytes,
+                "last_failure": broadcast.last_failure,
+            })
+        })
+        .collect();
+    Ok(ok(&json!({
+        "active_connections": usage.total,
+        "max_connections": usage.total_max,
+        "connections_by_source": usage.by_source,
+        "availability_by_source": availability,
+        "total_active_connections": usage.total,
+        "active_streams": active,
+        "slots": held,
+        "waiting": usage.waiting,
+        "broadcasts": broadcasts,
+    })))
+}

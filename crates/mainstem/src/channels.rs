@@ -1,0 +1,220 @@
+//! How a channel's streams are chosen and opened: the program's side of [`relay::Opener`].
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use catalog::channel::StreamEntry;
+use catalog::{Catalog, Channel, ChannelId, SourceName, StreamId, order};
+use relay::{Candidate, Failure, FailureClass};
+use tokio::sync::watch;
+
+use crate::config::SourceConfig;
+use crate::health::Health;
+use crate::slot::{Login, Pools};
+use crate::source::{SourceHandle, request_headers};
+use crate::upstream::Upstream;
+use crate::upstream::card;
+use crate::upstream::http::headers;
+use crate::upstream::open::{CARD_URL, Opening, Target};
+
+/// What a broadcast is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The channel, as its source sends it.
+    pub channel: ChannelId,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.channel.fmt(f)
+    }
+}
+
+/// A source that runs, as far as opening its streams needs it.
+#[derive(Debug, Clone)]
+pub struct RunningSource {
+    /// What the operator says of it.
+    pub config: SourceConfig,
+    /// The way to its task.
+    pub handle: SourceHandle,
+}
+
+/// The running sources by name.
+pub type SourceTable = HashMap<SourceName, RunningSource>;
+
+/// Chooses and opens streams.
+#[derive(Debug)]
+pub struct Channels {
+    catalog: watch::Receiver<Arc<Catalog>>,
+    sources: watch::Receiver<Arc<SourceTable>>,
+    opening: Opening,
+    connections_default: usize,
+    trusted_after: Duration,
+    /// Short critical sections, never across an await.
+    health: Mutex<Health>,
+}
+
+impl Channels {
+    /// `connections_default` holds for logins that say nothing; a stream that delivered for `trusted_after` has its
+    /// failures forgotten.
+    #[must_use]
+    pub fn new(
+        catalog: watch::Receiver<Arc<Catalog>>,
+        sources: watch::Receiver<Arc<SourceTable>>,
+        opening: Opening,
+        health: Health,
+        (connections_default, trusted_after): (usize, Duration),
+    ) -> Self {
+        Self { catalog, sources, opening, connections_default, trusted_after, health: Mutex::new(health) }
+    }
+
+    /// The channels as they are now.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.borrow())
+    }
+
+    /// The sources as they are now.
+    #[must_use]
+    pub fn sources(&self) -> Arc<SourceTable> {
+        Arc::clone(&self.sources.borrow())
+    }
+
+    /// Opens streams for whoever has a [`Target`].
+    #[must_use]
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// The permitted connections.
+    #[must_use]
+    pub fn pools(&self) -> &Pools {
+        &self.opening.pools
+    }
+
+    /// A channel's streams in the order in which they would be tried now, with what is needed to ask for each.
+    #[must_use]
+    pub fn targets(&self, catalog: &Catalog, channel: &Channel) -> Vec<(StreamId, Target)> {
+        self.in_order(catalog, channel).into_iter().map(|(stream, target, _)| (stream, target)).collect()
+    }
+
+    /// Connections a source's logins allow: what the operator says, else the account, else the default.
+    #[must_use]
+    pub fn limit(&self, source: &RunningSource) -> usize {
+        let configured = source.config.max_connections;
+        let limit = configured.or_else(|| source.handle.report.borrow().account_connections);
+        limit.map_or(self.connections_default, |limit| limit as usize)
+    }
+
+    /// What is needed to ask for a stream; `None` when its source is gone.
+    #[must_use]
+    pub fn target(&self, catalog: &Catalog, stream: &StreamEntry) -> Option<Target> {
+        let name = &catalog.sources().get(stream.source())?.name;
+        let sources = self.sources();
+        let source = sources.get(name)?;
+        let url = stream.url();
+        let mut all = request_headers(&source.config);
+        all.extend(headers(stream.headers().iter().map(|header| (&*header.name, header.value.expose()))));
+        Some(Target {
+            source: name.clone(),
+            login: Login::of_entry(source.config.account.as_deref(), name, url.expose()),
+            limit: self.limit(source),
+            url: url.clone(),
+            headers: all,
+            insecure_tls: source.config.insecure_tls,
+        })
+    }
+
+    fn in_order(&self, catalog: &Catalog, channel: &Channel) -> Vec<(StreamId, Target, bool)> {
+        let now = now();
+        let health = self.health();
+        let mut rated: Vec<_> = (0u32..)
+            .zip(channel.streams())
+            .filter_map(|(position, stream)| {
+                let target = self.target(catalog, stream)?;
+                let cooling = health.rests(stream.id(), now) || self.pools().is_cooling(&target.login);
+                let free = if target.url.expose() == CARD_URL {
+                    usize::MAX
+                } else {
+                    self.pools().free(&target.login, target.limit)
+                };
+                let rating = order::Candidate {
+                    pinned: false,
+                    cooling,
+                    // Whether codecs agree is not known before a stream was seen; the splice copes with either.
+                    same_signature: true,
+                    policy_rank: 0,
+                    free_slots: u32::try_from(free).unwrap_or(u32::MAX),
+                    config_order: u32::try_from(stream.source()).unwrap_or(u32::MAX),
+                    health: health.score(stream.id()),
+                    position,
+                };
+                Some((rating, (stream.id(), target, cooling)))
+            })
+            .collect();
+        rated.sort_by(|(a, _), (b, _)| order::compare(a, b));
+        rated.into_iter().map(|(_, stream)| stream).collect()
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl relay::Opener for Channels {
+    type Key = Key;
+    type StreamId = StreamId;
+    type Upstream = Upstream;
+
+    fn candidates(&self, key: &Key) -> Vec<Candidate<StreamId>> {
+        let catalog = self.catalog();
+        let Some(channel) = catalog.get(key.channel) else { return Vec::new() };
+        let candidates = self.in_order(&catalog, channel).into_iter();
+        candidates
+            .map(|(stream, target, cooling)| Candidate { stream, label: target.source.as_str().into(), cooling })
+            .collect()
+    }
+
+    fn open(
+        &self,
+        key: &Key,
+        stream: StreamId,
+    ) -> impl Future<Output = Result<Upstream, Failure>> + Send + 'static {
+        let catalog = self.catalog();
+        let found = catalog
+            .get(key.channel)
+            .and_then(|channel| channel.streams().find(|entry| entry.id() == stream))
+            .and_then(|entry| self.target(&catalog, entry));
+        let opening = self.opening.clone();
+        async move {
+            let target = found.ok_or_else(|| Failure::new(FailureClass::Gone, "the stream is no longer in any list"))?;
+            opening.live(target).await
+        }
+    }
+
+    fn ended(&self, stream: StreamId, failure: &Failure, healthy: Duration) {
+        let mut health = self.health();
+        if healthy >= self.trusted_after {
+            health.trusted(stream);
+        }
+        if failure.class.blames_stream() {
+            health.failed(stream, failure.retry_after, now());
+        }
+    }
+
+    fn delivers(&self, stream: StreamId) {
+        self.health().delivers(stream, now());
+    }
+
+    fn slate(&self, _key: &Key) -> Option<Bytes> {
+        Some(card::slate())
+    }
+}
+
+/// The runtime's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,154 @@
+//! The state of one reading: the environment, and the problems found so far.
+
+use std::{borrow::Cow, path::Path};
+
+use super::{
+    substitute::{self, Text},
+    suggest,
+    tree::{Content, Node, Span},
+};
+
+/// Problems kept of one file; a file with more is another kind of file.
+pub const PROBLEMS_MAX: usize = 100;
+
+/// Environment variables by name.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The configuration cannot be used.
+    Error,
+    /// It can, but is probably not what was meant.
+    Warning,
+}
+
+/// Something found at a place.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Finding {
+    pub(super) severity: Severity,
+    pub(super) at: Span,
+    pub(super) message: String,
+}
+
+/// Collects what is found while a tree is read.
+pub(super) struct Reader<'a> {
+    env: Env<'a>,
+    /// Where relative paths start: the folder of the file.
+    pub(super) folder: &'a Path,
+    pub(super) findings: Vec<Finding>,
+    /// Inside a source that is switched off: what is missing there only matters once it is switched on.
+    pub(super) is_lenient: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(env: Env<'a>, folder: &'a Path) -> Self {
+        Self {
+            env,
+            folder,
+            findings: Vec::new(),
+            is_lenient: false,
+        }
+    }
+
+    /// Notes what makes the configuration unusable.
+    pub(super) fn problem(&mut self, at: Span, message: impl Into<String>) {
+        self.note(Severity::Error, at, message.into());
+    }
+
+    /// Notes what is probably not meant.
+    pub(super) fn warning(&mut self, at: Span, message: impl Into<String>) {
+        self.note(Severity::Warning, at, message.into());
+    }
+
+    /// Notes what is missing: a problem, but only a warning in a source that is switched off.
+    pub(super) fn missing(&mut self, at: Span, message: impl Into<String>) {
+        let severity = if self.is_lenient {
+            Severity::Warning
+        } else {
+            Severity::Error
+        };
+        self.note(severity, at, message.into());
+    }
+
+    fn note(&mut self, severity: Severity, at: Span, message: String) {
+        if self.findings.len() < PROBLEMS_MAX {
+            self.findings.push(Finding {
+                severity,
+                at,
+                message,
+            });
+        }
+    }
+
+    /// Notes that `node` is not `expected`, in words such as "a list".
+    pub(super) fn wrong_type(&mut self, node: &Node, expected: &str) {
+        let found = match &node.content {
+            Content::Scalar(_) => "a single value",
+            Content::List(_) => "a list",
+            Content::Map(_) => "keys with values",
+        };
+        self.problem(node.span, format!("expected {expected}, found {found}"));
+    }
+
+    /// Notes that the text of `node` is not `expected`. The text is named, unless some of it came from outside.
+    pub(super) fn wrong_text(&mut self, node: &Node, text: &Text<'_>, expected: &str) {
+        let message = if text.is_substituted {
+            format!("expected {expected}, but that is not what the variable holds")
+        } else {
+            format!("expected {expected}, found `{}`", text.value.escape_debug())
+        };
+        self.problem(node.span, message);
+    }
+
+    /// Notes a key that is not among `names`.
+    pub(super) fn unknown_key(&mut self, at: Span, name: &str, names: &[&'static str]) {
+        let advice = match suggest::nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known here: {}", names.join(", ")),
+        };
+        self.problem(at, format!("unknown key `{}`; {advice}", name.escape_debug()));
+    }
+
+    /// The text of a scalar, variables put in.
+    pub(super) fn text<'n>(&mut self, node: &'n Node, expected: &str) -> Option<Text<'n>> {
+        let Content::Scalar(scalar) = &node.content else {
+            self.wrong_type(node, expected);
+            return None;
+        };
+        match substitute::substitute(&scalar.text, self.env) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                let at = scalar.place(node.span, error.offset());
+                if matches!(error, substitute::Error::Unset { .. }) {
+                    self.missing(at, error.to_string());
+                } else {
+                    self.problem(at, error.to_string());
+                }
+                None
+            }
+        }
+    }
+
+    /// The text of a scalar, variables put in; nothing is noted.
+    pub(super) fn peek<'n>(&self, node: &'n Node) -> Option<Cow<'n, str>> {
+        Some(substitute::substitute(node.scalar_text()?, self.env).ok()?.value)
+    }
+
+    /// One of `words`.
+    pub(super) fn word<T: std::str::FromStr>(&mut self, node: &Node, words: &[&'static str]) -> Option<T> {
+        let expected = format!("one of {}", words.join(", "));
+        let text = self.text(node, &expected)?;
+        let word = text.value.trim().parse().ok();
+        if word.is_none() {
+            self.wrong_text(node, &text, &expected);
+            if let (Some(near), Some(finding)) = (
+                suggest::nearest(&text.value, words.iter().copied()),
+                self.findings.last_mut(),
+            ) {
+                finding.message.push_str(&format!("; did you mean `{near}`?"));
+            }
+        }
+        word
+    }
+}

@@ -1,0 +1,96 @@
+//! A channel as one response that does not break: `GET /stream/{id}`.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use catalog::Kind;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use relay::{Claim, FailureClass, Ready, Viewer};
+use tokio::time::timeout;
+use tracing::info;
+
+use super::file;
+use crate::api::App;
+use crate::api::error::ApiError;
+use crate::channels::Key;
+use crate::server::Peer;
+
+/// What a transport stream is called (RFC 3555 clause 4.1.11).
+const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
+
+/// How much longer than `timing.head_within` a viewer waits for the slate, should deciding take its time.
+const HEAD_MARGIN: Duration = Duration::from_secs(3);
+
+/// Bytes of a player's name kept for the status page.
+const CLIENT_BYTES_MAX: usize = 120;
+
+/// `GET` and `HEAD /stream/{id}`. HEAD opens nothing upstream.
+pub async fn stream(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    axum::Extension(peer): axum::Extension<Peer>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let (catalog, channel) = app.channel(&id).await?;
+    let Some(channel) = catalog.get(channel) else { return Err(ApiError::unknown_channel(&id)) };
+    if channel.kind() != Kind::Live {
+        return file::file(&app, &catalog, channel, &method, &headers).await;
+    }
+    if method == Method::HEAD {
+        return Ok(streaming(Body::empty()));
+    }
+    let claim = claim(&app, peer, &headers);
+    let _one_more = app.viewers.try_enter().ok_or_else(ApiError::too_many_viewers)?;
+    let mut viewer = app.hub.join(Key { channel: channel.id() }, claim).await.map_err(|_| ApiError::shutting_down())?;
+    let wait = app.config().timing.head_within + HEAD_MARGIN;
+    match timeout(wait, viewer.ready()).await {
+        Ok(Ready::TransportStream) => {
+            info!(channel = channel.name(), client = %app.links().client(&headers, peer.0), "viewer");
+            Ok(streaming(body(viewer, _one_more)))
+        }
+        Ok(Ready::File) => {
+            drop(viewer);
+            file::file(&app, &catalog, channel, &method, &headers).await
+        }
+        Ok(Ready::Unavailable(failure)) => Err(ApiError::unavailable(channel.name(), &failure)),
+        Err(_) => {
+            let late = relay::Failure::new(FailureClass::Transient, "no source answered in time");
+            Err(ApiError::unavailable(channel.name(), &late))
+        }
+    }
+}
+
+fn claim(app: &App, peer: Peer, headers: &HeaderMap) -> Claim {
+    let player = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let player: String = player.chars().take(CLIENT_BYTES_MAX).collect();
+    Claim {
+        client: format!("{} {player}", app.links().client(headers, peer.0)).trim().to_owned(),
+        user: None,
+        // VLC takes up a new PMT and restarts its decoders; others keep the programme they started with.
+        follows_pmt: player.contains("VLC"),
+    }
+}
+
+fn body(viewer: Viewer, counted: impl Send + 'static) -> Body {
+    Body::from_stream(futures_util::stream::unfold((viewer, counted), |(mut viewer, counted)| async move {
+        let bytes = viewer.next().await?;
+        Some((Ok::<_, Infallible>(bytes), (viewer, counted)))
+    }))
+}
+
+fn streaming(body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, TRANSPORT_STREAM);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    // nginx would gather an endless answer before it passes it on.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}

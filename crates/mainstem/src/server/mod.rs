@@ -1,0 +1,175 @@
+//! The front door: accepts connections, bounds them, and gives each request to the router.
+//!
+//! An accept loop of our own, because the ready-made one sets no timer: without it a client that never finishes its
+//! request head, or never reads its answer, would hold its connection for ever.
+
+mod guard;
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use http::uri::PathAndQuery;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+use tracing::{debug, error, warn};
+
+use guard::Guarded;
+
+/// Connections at one time beside those of viewers: lists, status pages, probes.
+const OTHER_CONNECTIONS_MAX: usize = 1_000;
+
+/// Bytes of one request head.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// A pause after the system refused a connection for want of file handles or memory, so that others can end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// First sign of life asked of a silent client, and the pause between further ones.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+
+/// Who sent a request: the other end of its socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+/// Bounds of connections.
+#[derive(Debug, Clone)]
+pub struct ServerBounds {
+    /// Viewers at one time.
+    pub viewers_max: usize,
+    /// Longest wait for a request's head.
+    pub head_within: Duration,
+    /// Longest time a client may take no byte of an answer.
+    pub stall_max: Duration,
+}
+
+/// Serves until `stop`, then lets requests under way end for `drain` at most.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    prefix: Option<String>,
+    bounds: ServerBounds,
+    (stop, drain): (CancellationToken, Duration),
+) {
+    let permits = Arc::new(Semaphore::new(bounds.viewers_max + OTHER_CONNECTIONS_MAX));
+    let prefix: Option<Arc<str>> = prefix.map(Into::into);
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(ended) = connections.join_next() => {
+                observe(ended);
+                continue;
+            }
+            () = stop.cancelled() => break,
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                debug!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            warn!("more connections than limits.viewers allows; a client was turned away");
+            continue;
+        };
+        let connection = connection(socket, peer, router.clone(), prefix.clone(), bounds.clone(), stop.clone());
+        connections.spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let drained = tokio::time::timeout(drain, async {
+        while let Some(ended) = connections.join_next().await {
+            observe(ended);
+        }
+    });
+    if drained.await.is_err() {
+        warn!(open = connections.len(), "clients that did not end in time are disconnected");
+    }
+    connections.shutdown().await;
+}
+
+fn observe(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        error!(%error, "a fault in mainstem ended one client's connection; others go on. Please report it");
+    }
+}
+
+async fn connection(
+    socket: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    prefix: Option<Arc<str>>,
+    bounds: ServerBounds,
+    stop: CancellationToken,
+) {
+    if let Err(error) = tune(&socket, bounds.stall_max) {
+        debug!(%error, "socket options could not be set");
+    }
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
+        strip_prefix(&mut request, prefix.as_deref());
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_within)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(Guarded::new(socket, bounds.stall_max)), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients that vanish are daily business.
+        debug!(%peer, %error, "connection ended");
+    }
+}
+
+/// A vanished client is noticed though it never says goodbye: unanswered data or signs of life end its socket.
+fn tune(socket: &TcpStream, stall_max: Duration) -> std::io::Result<()> {
+    socket.set_nodelay(true)?;
+    let options = SockRef::from(socket);
+    options.set_tcp_user_timeout(Some(stall_max))?;
+    options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY))
+}
+
+/// Requests may come with the sub-path of `public_url`, or with a proxy having taken it off.
+fn strip_prefix(request: &mut Request<Incoming>, prefix: Option<&str>) {
+    let Some(prefix) = prefix else { return };
+    let Some(rest) = request.uri().path_and_query().and_then(|path| path.as_str().strip_prefix(prefix)) else { return };
+    let rest = match rest.as_bytes().first() {
+        Some(b'/') => rest.to_owned(),
+        None | Some(b'?') => format!("/{rest}"),
+        Some(_) => return,
+    };
+    let Ok(rest) = rest.parse::<PathAndQuery>() else { return };
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.path_and_query = Some(rest);
+    if let Ok(uri) = http::Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+}
