@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::poll_fn;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::Empty;
@@ -26,14 +26,8 @@ use url::Url;
 
 use crate::slot::Slot;
 
-/// Redirects followed for one request. Panels use one or two; more is a loop.
-const REDIRECTS_MAX: usize = 5;
-
 /// Bytes of headers taken from a provider.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-
-/// What mainstem calls itself where a source sets no `user_agent`.
-pub const USER_AGENT_DEFAULT: &str = concat!("mainstem/", env!("CARGO_PKG_VERSION"));
 
 type Socket = MaybeHttpsStream<TokioIo<TcpStream>>;
 
@@ -107,14 +101,15 @@ pub struct Response {
 pub struct Client {
     secure: HttpsConnector<HttpConnector>,
     insecure: HttpsConnector<HttpConnector>,
+    redirects_max: usize,
 }
 
 impl Client {
-    /// A client that gives up connecting after `connect_within`.
+    /// A client that gives up connecting after `connect_within`, and following redirects after `redirects_max`.
     ///
     /// # Errors
     /// When TLS cannot be set up at all.
-    pub fn new(connect_within: Duration) -> Result<Self, rustls::Error> {
+    pub fn new(connect_within: Duration, redirects_max: usize) -> Result<Self, rustls::Error> {
         let connector = |insecure| {
             let mut tcp = HttpConnector::new();
             tcp.enforce_http(false);
@@ -124,7 +119,7 @@ impl Client {
             let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
             Ok::<_, rustls::Error>(builder.https_or_http().enable_http1().wrap_connector(tcp))
         };
-        Ok(Self { secure: connector(false)?, insecure: connector(true)? })
+        Ok(Self { secure: connector(false)?, insecure: connector(true)?, redirects_max })
     }
 
     /// Sends a request and follows its redirects. `slot` goes with the socket.
@@ -139,7 +134,7 @@ impl Client {
     }
 
     async fn follow(&self, mut request: Request, slot: Option<Slot>) -> Result<Response, HttpError> {
-        for _ in 0..=REDIRECTS_MAX {
+        for _ in 0..=self.redirects_max {
             let hop = self.hop(&request).await?;
             match redirect_target(&hop, &request.url)? {
                 None => {
@@ -154,7 +149,7 @@ impl Client {
                 }
             }
         }
-        Err(HttpError::Redirect("more than 5 in a row"))
+        Err(HttpError::Redirect("more in a row than limits.redirects allows"))
     }
 
     async fn hop(&self, request: &Request) -> Result<Hop, HttpError> {
@@ -194,7 +189,6 @@ fn outgoing(request: &Request, uri: &Uri) -> Result<http::Request<Empty<Bytes>>,
     *outgoing.uri_mut() = path.parse().map_err(|_| HttpError::Address)?;
     let headers = outgoing.headers_mut();
     headers.insert(HOST, host_header(&request.url)?);
-    headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_DEFAULT));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     // A provider that counts connections sees this one end with the answer.
