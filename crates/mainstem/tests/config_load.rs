@@ -36,7 +36,7 @@ fn config(text: &str) -> Config {
 fn variables_go_in_verbatim() {
     let check = |written: &str, expected: &str| {
         let text = format!(
-            "sources: [{{name: a, type: xtream, url: 'http://h', username: u, password: {written}}}]"
+            "sources:\n- name: a\n  type: xtream\n  url: http://h\n  username: u\n  password: {written}\n"
         );
         match &config(&text).sources[0].origin {
             Origin::Xtream { password, .. } => assert_eq!(password.expose(), expected, "{written}"),

@@ -98,10 +98,11 @@ pub fn parse(text: &str, path: &Path, env: Env<'_>) -> Result<Loaded, Problems> 
     let root = match tree::parse(text) {
         Ok(root) => root,
         Err(error) => {
+            let message = error.message + tree::advice(text, error.at);
             let finding = Finding {
                 severity: Severity::Error,
                 at: error.at,
-                message: error.message,
+                message,
             };
             let problem = Problem::new(finding, text, &Mask::unknown(&shape));
             return Err(Problems {

@@ -113,7 +113,10 @@ impl<'a> Reader<'a> {
     /// The text of a scalar, variables put in.
     pub(super) fn text<'n>(&mut self, node: &'n Node, expected: &str) -> Option<Text<'n>> {
         let Content::Scalar(scalar) = &node.content else {
-            self.wrong_type(node, expected);
+            self.wrong_type(
+                node,
+                &format!("{expected} (in quotes, if it begins with a bracket)"),
+            );
             return None;
         };
         match substitute::substitute(&scalar.text, self.env) {

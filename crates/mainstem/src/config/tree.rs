@@ -109,6 +109,7 @@ impl Node {
 /// What is not YAML, more than one document, tags of applications, and more than [`NODES_MAX`] nodes or
 /// [`DEPTH_MAX`] levels.
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
+    let chars: Vec<char> = text.chars().collect();
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
@@ -116,7 +117,10 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
             message: error.info().to_owned(),
             at: Span::between(error.marker(), error.marker()).start_only(),
         })?;
-        let at = Span::between(&span.start, &span.end);
+        let mut at = Span::between(&span.start, &span.end);
+        if let Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..) = event {
+            at.end = quoted_end(&chars, at).unwrap_or(at.end);
+        }
         builder.take(event, at).map_err(|message| SyntaxError {
             message,
             at: at.start_only(),
@@ -135,6 +139,26 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
             end: 0,
         },
     }))
+}
+
+/// The end of a quoted text, just behind its quote: the parser counts the white space and comment behind it in.
+fn quoted_end(chars: &[char], at: Span) -> Option<usize> {
+    let quote = *chars.get(at.start)?;
+    let mut index = at.start + 1;
+    while index < at.end {
+        let is_escape = match quote {
+            '"' => chars.get(index) == Some(&'\\'),
+            _ => chars.get(index) == Some(&'\'') && chars.get(index + 1) == Some(&'\''),
+        };
+        if is_escape {
+            index += 2;
+        } else if chars.get(index) == Some(&quote) {
+            return Some(index + 1);
+        } else {
+            index += 1;
+        }
+    }
+    None
 }
 
 /// Puts events together.
@@ -312,6 +336,23 @@ impl Scalar {
             start: span.start + skipped,
             end: span.start + skipped + 1,
         }
+    }
+}
+
+/// What usually helps against a syntax error at a line that looks like this one.
+pub(super) fn advice(text: &str, at: Span) -> &'static str {
+    let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
+    let value = line.trim_start().trim_start_matches("- ").trim_start();
+    if line.contains('\\') && line.contains('"') {
+        "; in 'single quotes' a backslash is itself"
+    } else if line.contains("${") && (line.contains(['[', ','])) {
+        "; inside [ ] and { } a value with ${…} must be quoted"
+    } else if value.starts_with(['*', '&', '!', '%', '@', '`', '?', '|', '>', '[', '{']) {
+        "; a value that begins with this character must be quoted"
+    } else if line.starts_with([' ', '\t']) && line.trim_start_matches(' ').starts_with('\t') {
+        "; indent with spaces"
+    } else {
+        ""
     }
 }
 
