@@ -1,6 +1,6 @@
 //! Joining a source to the outgoing timeline: where it enters, what is held or cut to fit, and what counts as a jump.
 
-use super::demux::InStream;
+use super::demux::{InStream, WholePes};
 use super::mux::{Mux, Role, Stamps};
 use super::report::SourceReport;
 use super::timeline::{Step, Timeline};
@@ -56,6 +56,8 @@ pub(super) struct Join {
     video_seen: bool,
     clock: Option<Pcr27m>,
     feeds: Vec<Feed>,
+    /// The last picture, when its end may be missing.
+    doubtful: Option<Unit>,
     held: VecDeque<Unit>,
     held_bytes: usize,
     held_since: Option<i64>,
@@ -133,6 +135,7 @@ impl Join {
             .map(|stream| stream.pid);
         let same = pid == self.reference_pid;
         self.reference_pid = pid;
+        self.doubtful = None;
         if self.running && same && !out.mux.breaks_promise(out.streams) {
             self.map_streams(out);
         } else {
@@ -153,13 +156,13 @@ impl Join {
     }
 
     /// A PES packet is complete. Gives its buffer back when it is not needed any more.
-    pub(super) fn pes(
-        &mut self,
-        index: usize,
-        bytes: Vec<u8>,
-        random_access: bool,
-        out: &mut Outgoing<'_>,
-    ) -> Option<Vec<u8>> {
+    pub(super) fn pes(&mut self, whole: WholePes, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
+        let WholePes {
+            stream: index,
+            bytes,
+            random_access,
+            doubtful,
+        } = whole;
         let stream = out.streams.get(index)?;
         let Some(header) = PesHeader::parse(&bytes) else {
             out.report.damaged_pes += 1;
@@ -171,8 +174,31 @@ impl Join {
             bytes,
             header,
             random_access,
+            doubtful,
         };
+        if self.reference != Some(index) {
+            return self.unit(index, unit, out);
+        }
+        self.settle_doubt(index, &unit, out);
+        if unit.doubtful {
+            self.doubtful = Some(unit);
+            return None;
+        }
         self.unit(index, unit, out)
+    }
+
+    /// A picture whose end may be missing counts as whole when the next one follows it on the same timeline, as it
+    /// does where a packager restarts its counters; before a jump it was cut off.
+    fn settle_doubt(&mut self, index: usize, next: &Unit, out: &mut Outgoing<'_>) {
+        let Some(doubtful) = self.doubtful.take() else {
+            return;
+        };
+        let step = next.header.decoding_time().zip(doubtful.header.decoding_time());
+        if step.is_some_and(|(next, last)| (0..=GAP_90K).contains(&next.distance_from(last))) {
+            self.unit(index, doubtful, out);
+        } else {
+            out.report.damaged_pes += 1;
+        }
     }
 
     fn unit(&mut self, index: usize, unit: Unit, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
@@ -288,7 +314,6 @@ impl Join {
 
     /// Fixes where the source stands on our timeline: one offset for all its streams.
     fn enter(&mut self, picture: &Picture, out: &mut Outgoing<'_>) {
-        let first = out.mux.now().is_none();
         out.mux.mark_discontinuity();
         self.feeds.clear();
         self.map_streams(out);
@@ -313,16 +338,20 @@ impl Join {
         self.waited_90k = 0;
         self.previous = None;
         out.report.entered = true;
-        debug_assert!(
-            !first || joins_at == BASE_90K,
-            "the first entry begins the timeline"
-        );
     }
 
     /// The next picture of a source that has entered.
     fn follow(&mut self, picture: Picture, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
         if self.skip_until.is_some_and(|until| picture.dts <= until) {
-            return Some(picture.unit.bytes);
+            let stamp = MediaTime::from_90k(picture.dts).wrapped();
+            if self.timeline.knows(stamp, picture.unit.es()) {
+                return Some(picture.unit.bytes);
+            }
+            // One picture was the same and this one is not: another source after all.
+            out.report.rejoined = false;
+            self.wait_again();
+            self.timeline = Timeline::default();
+            return self.wait(picture, out);
         }
         self.skip_until = None;
         if self.timeline.step(picture.dts, picture.unit.header.dts.is_some()) == Step::Jumps {
