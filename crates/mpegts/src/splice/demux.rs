@@ -76,6 +76,8 @@ pub(super) struct Demux {
     pat: SectionReader,
     pmt: SectionReader,
     program: Option<(u16, Pid)>,
+    /// It is the only one.
+    alone: bool,
     pcr_pid: Option<Pid>,
     streams: Vec<InStream>,
     mapped: bool,
@@ -89,6 +91,7 @@ impl Demux {
             pat: SectionReader::default(),
             pmt: SectionReader::default(),
             program: None,
+            alone: false,
             pcr_pid: None,
             streams: Vec::new(),
             mapped: false,
@@ -162,17 +165,19 @@ impl Demux {
         }
         if let Some(first) = pat.programs.first() {
             self.program = Some(*first);
+            self.alone = pat.programs.len() == 1;
             self.pmt = SectionReader::default();
         }
     }
 
     fn read_pmt(&mut self, packet: &Packet<'_>, report: &mut SourceReport, events: &mut Vec<Event>) {
         let mut found = None;
-        let wanted = self.program.map(|(number, _)| number);
+        // Where there is only one programme, a map with another number than the PAT gave it is still its map.
+        let wanted = self.program.map(|(number, _)| number).filter(|_| !self.alone);
         self.pmt.push(packet, |section| {
             found = Pmt::parse(section)
                 .ok()
-                .filter(|pmt| Some(pmt.program_number) == wanted)
+                .filter(|pmt| wanted.is_none_or(|number| number == pmt.program_number))
                 .or(found.take());
         });
         let Some(pmt) = found else { return };

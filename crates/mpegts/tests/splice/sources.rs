@@ -345,3 +345,52 @@ fn segments_with_counters_of_their_own() {
         expected.video().len()
     );
 }
+
+#[test]
+fn patience_ends() {
+    if !tools() {
+        return;
+    }
+    // One group for the whole of it, and its begin is missing: no random-access point ever comes.
+    let film = record(
+        "patience",
+        "-f lavfi -i testsrc2=s=160x90:r=25:d=14 -c:v libx264 -preset ultrafast -g 9999 -pix_fmt yuv420p",
+    );
+    let half = film.len() / 10;
+    let mut splicer = Splicer::new();
+    // Tables first: what is tested is the wait for a picture.
+    let tables: Vec<u8> = film.as_chunks::<PACKET_BYTES>().0[..3].as_flattened().to_vec();
+    splicer.push(&tables);
+    splicer.push(&film[half / PACKET_BYTES * PACKET_BYTES..]);
+    let pieces = drain(&mut splicer);
+    assert!(splicer.source().entered);
+    let pictures = judge(&pieces).video().len();
+    assert!(
+        (25..25 * 4).contains(&pictures),
+        "{pictures} pictures after ten seconds of patience"
+    );
+}
+
+#[test]
+fn a_programme_number_of_its_own_is_forgiven() {
+    if !tools() {
+        return;
+    }
+    let film = h264("number", "");
+    let mut continuity = 0;
+    let mut odd = Vec::new();
+    for bytes in film.as_chunks::<PACKET_BYTES>().0 {
+        let packet = Packet::new(bytes).unwrap();
+        if packet.pid().value() == 0x1000 {
+            SectionReader::default().push(&packet, |section| {
+                let mut pmt = Pmt::parse(section).unwrap();
+                pmt.program_number = 4_711;
+                packetize(&pmt.write().unwrap(), packet.pid(), &mut continuity, &mut odd);
+            });
+        } else {
+            odd.extend(bytes);
+        }
+    }
+    let (pieces, _) = cut(&[(&odd, usize::MAX)]);
+    assert!(judge(&pieces).video().len() > 100);
+}
