@@ -43,6 +43,8 @@ struct Assembly {
     /// Where the PES packet ends, when its header says so.
     whole: Option<usize>,
     continuity: Option<u8>,
+    /// The counter broke at the last packet.
+    doubtful: bool,
 }
 
 /// What came in.
@@ -50,14 +52,22 @@ struct Assembly {
 pub(super) enum Event {
     /// The programme map was read for the first time, or lists other streams than before.
     Programme,
-    /// A PES packet is complete: the index of its stream, and whether its packet said random access.
-    Pes {
-        stream: usize,
-        bytes: Vec<u8>,
-        random_access: bool,
-    },
+    /// A PES packet is complete.
+    Pes(WholePes),
     /// The programme clock, and whether it was announced to jump.
     Pcr { value: Pcr27m, flagged: bool },
+}
+
+/// A PES packet, put together.
+#[derive(Debug)]
+pub(super) struct WholePes {
+    /// The index of its stream.
+    pub(super) stream: usize,
+    pub(super) bytes: Vec<u8>,
+    /// The packet it began in said random access.
+    pub(super) random_access: bool,
+    /// It ended where the next began, and the counter broke there: its end may be missing.
+    pub(super) doubtful: bool,
 }
 
 /// The state of one source's packets.
@@ -66,6 +76,8 @@ pub(super) struct Demux {
     pat: SectionReader,
     pmt: SectionReader,
     program: Option<(u16, Pid)>,
+    /// It is the only one.
+    alone: bool,
     pcr_pid: Option<Pid>,
     streams: Vec<InStream>,
     mapped: bool,
@@ -79,6 +91,7 @@ impl Demux {
             pat: SectionReader::default(),
             pmt: SectionReader::default(),
             program: None,
+            alone: false,
             pcr_pid: None,
             streams: Vec::new(),
             mapped: false,
@@ -152,17 +165,19 @@ impl Demux {
         }
         if let Some(first) = pat.programs.first() {
             self.program = Some(*first);
+            self.alone = pat.programs.len() == 1;
             self.pmt = SectionReader::default();
         }
     }
 
     fn read_pmt(&mut self, packet: &Packet<'_>, report: &mut SourceReport, events: &mut Vec<Event>) {
         let mut found = None;
-        let wanted = self.program.map(|(number, _)| number);
+        // Where there is only one programme, a map with another number than the PAT gave it is still its map.
+        let wanted = self.program.map(|(number, _)| number).filter(|_| !self.alone);
         self.pmt.push(packet, |section| {
             found = Pmt::parse(section)
                 .ok()
-                .filter(|pmt| Some(pmt.program_number) == wanted)
+                .filter(|pmt| wanted.is_none_or(|number| number == pmt.program_number))
                 .or(found.take());
         });
         let Some(pmt) = found else { return };
@@ -256,11 +271,12 @@ impl Demux {
         let mut bytes = core::mem::take(&mut assembly.bytes);
         bytes.truncate(assembly.whole.unwrap_or(bytes.len()));
         if bytes.get(3) != Some(&STREAM_PADDING) {
-            events.push(Event::Pes {
+            events.push(Event::Pes(WholePes {
                 stream: index,
                 bytes,
                 random_access: assembly.random_access,
-            });
+                doubtful: assembly.doubtful && assembly.whole.is_none(),
+            }));
         }
     }
 }
@@ -300,6 +316,7 @@ impl Assembly {
     fn accepts(&mut self, packet: &Packet<'_>, payload: &[u8], report: &mut SourceReport) -> bool {
         let counter = packet.continuity();
         let last = self.continuity.replace(counter);
+        self.doubtful = false;
         let Some(last) = last else { return true };
         if counter == (last + 1) & 0x0F || packet.discontinuity() {
             return true;
@@ -315,7 +332,8 @@ impl Assembly {
         report.continuity_errors += 1;
         // At a unit start nothing need be missing: counters restart with each segment of many HLS packagers. In the
         // middle something is.
-        if !packet.unit_start() {
+        self.doubtful = packet.unit_start();
+        if !self.doubtful {
             self.abandon(report);
         }
         true

@@ -1,6 +1,8 @@
 //! Joining a source to the outgoing timeline: where it enters, what is held or cut to fit, and what counts as a jump.
 
-use super::demux::InStream;
+mod beside;
+
+use super::demux::{InStream, WholePes};
 use super::mux::{Mux, Role, Stamps};
 use super::report::SourceReport;
 use super::timeline::{Step, Timeline};
@@ -18,14 +20,8 @@ const BASE_90K: i64 = 900_000;
 /// anything: groups of pictures of 10 s exist, and a bad picture is better than none.
 const PATIENCE_90K: i64 = 450_000;
 
-/// PES packets of sound and data kept while a picture to start with is awaited.
-const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
-
 /// A step of a sound's stamps beyond this is another time base, which the pictures will follow in a moment, or a gap.
 const GAP_90K: i64 = 90_000;
-
-/// Sound steps back this far only on another time base; less is rounding.
-const STEP_BACK_90K: i64 = 4_500;
 
 /// Farther from the pictures than this nothing belongs to them.
 const WINDOW_90K: i64 = 900_000;
@@ -56,6 +52,8 @@ pub(super) struct Join {
     video_seen: bool,
     clock: Option<Pcr27m>,
     feeds: Vec<Feed>,
+    /// The last picture, when its end may be missing.
+    doubtful: Option<Unit>,
     held: VecDeque<Unit>,
     held_bytes: usize,
     held_since: Option<i64>,
@@ -133,6 +131,7 @@ impl Join {
             .map(|stream| stream.pid);
         let same = pid == self.reference_pid;
         self.reference_pid = pid;
+        self.doubtful = None;
         if self.running && same && !out.mux.breaks_promise(out.streams) {
             self.map_streams(out);
         } else {
@@ -153,13 +152,13 @@ impl Join {
     }
 
     /// A PES packet is complete. Gives its buffer back when it is not needed any more.
-    pub(super) fn pes(
-        &mut self,
-        index: usize,
-        bytes: Vec<u8>,
-        random_access: bool,
-        out: &mut Outgoing<'_>,
-    ) -> Option<Vec<u8>> {
+    pub(super) fn pes(&mut self, whole: WholePes, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
+        let WholePes {
+            stream: index,
+            bytes,
+            random_access,
+            doubtful,
+        } = whole;
         let stream = out.streams.get(index)?;
         let Some(header) = PesHeader::parse(&bytes) else {
             out.report.damaged_pes += 1;
@@ -171,8 +170,31 @@ impl Join {
             bytes,
             header,
             random_access,
+            doubtful,
         };
+        if self.reference != Some(index) {
+            return self.unit(index, unit, out);
+        }
+        self.settle_doubt(index, &unit, out);
+        if unit.doubtful {
+            self.doubtful = Some(unit);
+            return None;
+        }
         self.unit(index, unit, out)
+    }
+
+    /// A picture whose end may be missing counts as whole when the next one follows it on the same timeline, as it
+    /// does where a packager restarts its counters; before a jump it was cut off.
+    fn settle_doubt(&mut self, index: usize, next: &Unit, out: &mut Outgoing<'_>) {
+        let Some(doubtful) = self.doubtful.take() else {
+            return;
+        };
+        let step = next.header.decoding_time().zip(doubtful.header.decoding_time());
+        if step.is_some_and(|(next, last)| (0..=GAP_90K).contains(&next.distance_from(last))) {
+            self.unit(index, doubtful, out);
+        } else {
+            out.report.damaged_pes += 1;
+        }
     }
 
     fn unit(&mut self, index: usize, unit: Unit, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
@@ -188,8 +210,6 @@ impl Join {
             None
         }
     }
-
-    // --- the stream that time is measured by ---
 
     fn reference_unit(&mut self, unit: Unit, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
         let access = self.inspect(&unit);
@@ -288,7 +308,6 @@ impl Join {
 
     /// Fixes where the source stands on our timeline: one offset for all its streams.
     fn enter(&mut self, picture: &Picture, out: &mut Outgoing<'_>) {
-        let first = out.mux.now().is_none();
         out.mux.mark_discontinuity();
         self.feeds.clear();
         self.map_streams(out);
@@ -313,16 +332,20 @@ impl Join {
         self.waited_90k = 0;
         self.previous = None;
         out.report.entered = true;
-        debug_assert!(
-            !first || joins_at == BASE_90K,
-            "the first entry begins the timeline"
-        );
     }
 
     /// The next picture of a source that has entered.
     fn follow(&mut self, picture: Picture, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
         if self.skip_until.is_some_and(|until| picture.dts <= until) {
-            return Some(picture.unit.bytes);
+            let stamp = MediaTime::from_90k(picture.dts).wrapped();
+            if self.timeline.knows(stamp, picture.unit.es()) {
+                return Some(picture.unit.bytes);
+            }
+            // One picture was the same and this one is not: another source after all.
+            out.report.rejoined = false;
+            self.wait_again();
+            self.timeline = Timeline::default();
+            return self.wait(picture, out);
         }
         self.skip_until = None;
         if self.timeline.step(picture.dts, picture.unit.header.dts.is_some()) == Step::Jumps {
@@ -427,148 +450,6 @@ impl Join {
             out,
         )
     }
-
-    // --- sound, subtitles, data ---
-
-    fn other(&mut self, mut unit: Unit, last_chance: bool, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
-        let Some(at) = self.feeds.iter().position(|feed| feed.source == unit.pid) else {
-            return Some(unit.bytes);
-        };
-        let (Some(feed), Some(now)) = (self.feeds.get(at).copied(), out.mux.now()) else {
-            return Some(unit.bytes);
-        };
-        let Some(pid) = feed.outgoing else {
-            return Some(unit.bytes);
-        };
-        let Some(stamp) = unit.header.pts else {
-            if !feed.joining && self.skip_until.is_none() {
-                out.mux.send(pid, &mut unit.bytes, None, Role::Other);
-            }
-            return Some(unit.bytes);
-        };
-        let pts = self.timeline.unwrap(stamp);
-        let sound = unit.codec.is_audio();
-        let outgoing = self.timeline.outgoing(pts);
-        let steps = feed
-            .last
-            .is_some_and(|last| pts - last > GAP_90K || last - pts > STEP_BACK_90K);
-        let belongs = (outgoing - now.as_90k()).abs() <= WINDOW_90K;
-        if (sound && steps && !last_chance) || !belongs {
-            // Pictures from the new time base may follow.
-            if !last_chance {
-                self.held_since.get_or_insert(now.as_90k());
-                self.hold(unit);
-                return None;
-            }
-            return Some(unit.bytes);
-        }
-        if let Some(feed) = self.feeds.get_mut(at) {
-            feed.last = Some(pts);
-        }
-        let Some(begins) = self.fit(&mut unit, feed, outgoing, out) else {
-            return Some(unit.bytes);
-        };
-        if let Some(feed) = self.feeds.get_mut(at) {
-            feed.joining = false;
-        }
-        if sound {
-            let end = begins + unit.duration();
-            out.mux.set_end(pid, end);
-        }
-        let stamps = Stamps {
-            pts: begins,
-            dts: begins,
-        };
-        out.mux.send(pid, &mut unit.bytes, Some(stamps), Role::Other);
-        Some(unit.bytes)
-    }
-
-    /// Where the unit begins after what was said or shown already is cut off; `None` when nothing is left of it.
-    fn fit(&self, unit: &mut Unit, feed: Feed, begins: i64, out: &Outgoing<'_>) -> Option<i64> {
-        let pid = feed.outgoing?;
-        let last = out.mux.last(pid).map(|stamps| stamps.pts);
-        if !feed.joining {
-            return last
-                .is_none_or(|last| begins > last || (begins == last && !unit.codec.is_audio()))
-                .then_some(begins);
-        }
-        if unit.codec.is_audio() {
-            let floor = self.entered_at.saturating_sub(unit.frame());
-            let said = out.mux.end(pid).unwrap_or(floor);
-            return unit.trim(begins, floor.max(said));
-        }
-        let fresh = begins >= self.entered_at && last.is_none_or(|last| begins > last);
-        fresh.then_some(begins)
-    }
-
-    fn hold(&mut self, unit: Unit) {
-        self.held_bytes += unit.bytes.len();
-        self.held.push_back(unit);
-        while self.held_bytes > HELD_BYTES_MAX
-            && let Some(dropped) = self.held.pop_front()
-        {
-            self.held_bytes -= dropped.bytes.len();
-        }
-    }
-
-    fn take_held(&mut self) -> VecDeque<Unit> {
-        self.held_bytes = 0;
-        self.held_since = None;
-        core::mem::take(&mut self.held)
-    }
-
-    /// The source has entered: what was held finds its place or does not.
-    fn release(&mut self, out: &mut Outgoing<'_>) {
-        for unit in self.take_held() {
-            self.other(unit, false, out);
-        }
-    }
-
-    /// Sound that stepped away was not followed by the pictures: it is a gap of the sound's own.
-    fn reconsider(&mut self, out: &mut Outgoing<'_>) {
-        let (Some(since), Some(now)) = (self.held_since, out.mux.now()) else {
-            return;
-        };
-        if now.as_90k() - since > GAP_90K {
-            for unit in self.take_held() {
-                self.other(unit, true, out);
-            }
-        }
-    }
-
-    /// The map lists pictures and none come: sound leads, so that at least that is heard.
-    fn do_without_video(&mut self, out: &mut Outgoing<'_>) {
-        if self.video_seen || self.running {
-            return;
-        }
-        let Some(index) = out.streams.iter().position(|stream| stream.codec.is_audio()) else {
-            return;
-        };
-        let Some(pid) = out.streams.get(index).map(|stream| stream.pid) else {
-            return;
-        };
-        let mut stamps = self
-            .held
-            .iter()
-            .filter(|unit| unit.pid == pid)
-            .filter_map(|unit| unit.header.pts);
-        let (Some(first), Some(last)) = (stamps.next(), stamps.next_back()) else {
-            return;
-        };
-        if last.distance_from(first) < PATIENCE_90K {
-            return;
-        }
-        self.reference = Some(index);
-        self.reference_pid = Some(pid);
-        for unit in self.take_held() {
-            let at = out.streams.iter().position(|stream| stream.pid == unit.pid);
-            if let Some(at) = at {
-                self.unit(at, unit, out);
-            }
-        }
-    }
-
-    // --- the map ---
 
     fn map_streams(&mut self, out: &mut Outgoing<'_>) {
         let map = out.mux.promise(out.streams);

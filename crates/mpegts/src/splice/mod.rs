@@ -143,12 +143,8 @@ impl Splicer {
                     self.join.programme(&mut outgoing);
                     self.replay_early();
                 }
-                Event::Pes {
-                    stream,
-                    bytes,
-                    random_access,
-                } => {
-                    let used = self.join.pes(stream, bytes, random_access, &mut outgoing);
+                Event::Pes(whole) => {
+                    let used = self.join.pes(whole, &mut outgoing);
                     used.into_iter().for_each(|buffer| self.demux.recycle(buffer));
                 }
                 Event::Pcr { value, flagged } => self.join.clock(value, flagged, &mut outgoing),

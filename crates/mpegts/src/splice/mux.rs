@@ -252,6 +252,8 @@ impl Mux {
         };
         for pcr in stamps {
             self.write_clock(*pcr, before);
+            // So much time has passed that the tables are due, too.
+            self.tables_at = Some(i64::MIN / 2);
         }
     }
 

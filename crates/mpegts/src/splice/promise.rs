@@ -158,6 +158,17 @@ impl Promise {
                 self.descriptors.push(kept_descriptors(&stream.descriptors));
             }
         }
+        if fit == Fit::Other {
+            // Some players take the first stream of a kind: the order is the source's.
+            let place = |pid: Pid| map.iter().position(|mapped| *mapped == Some(pid));
+            let mut both: Vec<_> = signature
+                .streams
+                .drain(..)
+                .zip(core::mem::take(&mut self.descriptors))
+                .collect();
+            both.sort_by_key(|(stream, _)| place(stream.pid));
+            (signature.streams, self.descriptors) = both.into_iter().unzip();
+        }
         let promised = |pid: Pid| signature.streams.iter().any(|stream| stream.pid == pid);
         if !promised(signature.pcr_pid) || fit == Fit::Other {
             let video = signature.streams.iter().find(|stream| stream.codec.is_video());

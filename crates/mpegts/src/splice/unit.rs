@@ -20,6 +20,8 @@ pub(super) struct Unit {
     pub(super) header: PesHeader,
     /// The packet it began in said random access.
     pub(super) random_access: bool,
+    /// Its end may be missing.
+    pub(super) doubtful: bool,
 }
 
 impl Unit {
@@ -110,6 +112,7 @@ mod tests {
             bytes,
             header,
             random_access: false,
+            doubtful: false,
         }
     }
 
@@ -149,6 +152,7 @@ mod tests {
             bytes,
             header,
             random_access: false,
+            doubtful: false,
         };
         unit.insert_parameter_sets(b"SETS");
         assert_eq!(

@@ -181,6 +181,11 @@ pub(crate) fn judge_bytes(bytes: &[u8]) -> Seen {
             let now = *seen.clocks.last().unwrap_or(&0);
             assert!(pat_at == 0 || now - pat_at <= 200 * 27_000, "tables are overdue");
             if packet.unit_start() {
+                let due = PesHeader::parse(payload).and_then(|header| header.decoding_time());
+                assert!(
+                    due.is_none_or(|due| i64::try_from(due.ticks()).unwrap() * 300 >= now),
+                    "late for the clock"
+                );
                 let done = open.insert(pid, Vec::new());
                 close(&mut seen, pid, done);
             }

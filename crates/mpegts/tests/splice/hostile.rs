@@ -40,9 +40,9 @@ fn late_tables_cost_nothing() {
         let table = matches!(Packet::new(&bytes).unwrap().pid().value(), 0 | 0x11 | 0x1000);
         // The first hundred packets go in front of the first tables.
         if table && number < 100 {
-            tables.push(bytes)
+            tables.push(bytes);
         } else {
-            rest.push(bytes)
+            rest.push(bytes);
         }
     }
     let late: Vec<u8> = [&rest[..100], &tables, &rest[100..]].concat().into_flattened();

@@ -2,7 +2,8 @@
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 #![expect(
     clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    clippy::expect_used,
     reason = "a test may panic"
 )]
 
