@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{SourceName, SourceRules};
+use catalog::SourceRules;
 use relay::HubTask;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,7 +16,8 @@ use tracing::{error, info, warn};
 use crate::api::{self, App, ViewerCount};
 use crate::channels::Channels;
 use crate::cli::{Options, environment};
-use crate::config::{self, Config, LoadError, Outcome};
+use crate::config::first_run::Outcome;
+use crate::config::{Config, LoadError, data_dir};
 use crate::health::Health;
 use crate::library::{LibraryTask, Rules};
 use crate::logging::{self, Level};
@@ -41,7 +42,9 @@ const BACKOFF_MAX_HOPELESS: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Somebody else listens there.
-    #[error("port {port} at {host} is in use by another program. Stop it, or choose another port: mainstem --port N, or bind_port in the configuration")]
+    #[error(
+        "port {port} at {host} is in use by another program. Stop it, or choose another port: mainstem --port N, or bind_port in the configuration"
+    )]
     AddressInUse {
         /// The address.
         host: String,
@@ -78,10 +81,16 @@ pub fn run(options: &Options, outcome: Outcome) -> Result<(), StartError> {
     if written {
         info!(file = %options.path().display(), "no configuration was found; a first one was written. Put your sources into it");
     }
-    for warning in memory.into_iter().chain(loaded.warnings.iter().map(ToString::to_string)) {
+    for warning in memory
+        .into_iter()
+        .chain(loaded.warnings.iter().map(ToString::to_string))
+    {
         warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(system)?;
     runtime.block_on(async {
         let running = Running::start(loaded.config).await?;
         let signals = Signals::new().map_err(system)?;
@@ -116,10 +125,20 @@ impl Running {
         let (library, updates, catalog) = LibraryTask::new(rules_seen);
         let fetcher = Fetcher::new(client.clone(), pools.clone(), fetch_bounds(&config));
         let (mut sources, table) = Sources::new(fetcher, store, updates);
-        let opening = Opening { client, pools, timing: open_timing(&config) };
+        let opening = Opening {
+            client,
+            pools,
+            timing: open_timing(&config),
+        };
         let health = Health::new(config.timing.cool_down_min, config.timing.cool_down_max);
         let default = config.limits.account_connections as usize;
-        let channels = Arc::new(Channels::new(catalog, table, opening, health, (default, HEALTHY_AFTER)));
+        let channels = Arc::new(Channels::new(
+            catalog,
+            table,
+            opening,
+            health,
+            (default, HEALTHY_AFTER),
+        ));
         let (hub, hub_task) = HubTask::new(Arc::clone(&channels), relay_timing(&config));
         let address = listener.local_addr().map_err(system)?;
         let viewers = Arc::new(ViewerCount::new(config.limits.viewers as usize));
@@ -148,17 +167,36 @@ impl Running {
         let stop = CancellationToken::new();
         let mut server = JoinSet::new();
         let prefix = prefix.and(app.links().path());
-        server.spawn(serve(listener, api::router(app.clone()), prefix, bounds, (stop.clone(), drain)));
-        let base = app.links().public_url.unwrap_or_else(|| format!("http://{}", app.listening));
+        server.spawn(serve(
+            listener,
+            api::router(app.clone()),
+            prefix,
+            bounds,
+            (stop.clone(), drain),
+        ));
+        let base = app
+            .links()
+            .public_url
+            .unwrap_or_else(|| format!("http://{}", app.listening));
         info!("listening at {address}; the playlist is {base}/playlist.m3u8");
-        Ok(Self { config, rules, sources, app, rooms, server, stop })
+        Ok(Self {
+            config,
+            rules,
+            sources,
+            app,
+            rooms,
+            server,
+            stop,
+        })
     }
 
     async fn until_told(mut self, options: &Options, level: &Level, mut signals: Signals) {
         loop {
             tokio::select! {
-                () = signals.end() => break,
-                () = signals.reload() => self.reload(options, level),
+                signal = signals.next() => match signal {
+                    Told::End => break,
+                    Told::Reload => self.reload(options, level),
+                },
                 () = self.sources.watch() => {}
                 Some(ended) = self.rooms.join_next() => {
                     error!(?ended, "a fault in mainstem ended a part it cannot do without; it ends, to be started anew");
@@ -183,10 +221,15 @@ impl Running {
         };
         let old = self.app.config();
         if needs_restart(&old, &config) {
-            warn!("bind_host, bind_port, data_dir, timing, limits and log_format take effect with the next start");
+            warn!(
+                "bind_host, bind_port, data_dir, timing, limits and log_format take effect with the next start"
+            );
         }
         level.set(config.log_level);
-        self.app.channels.pools().set_total_max(config.max_total_connections as usize);
+        self.app
+            .channels
+            .pools()
+            .set_total_max(config.max_total_connections as usize);
         self.rules.send_replace(rules(&config));
         self.sources.apply(&config);
         self.config.send_replace(Arc::new(config));
@@ -206,6 +249,11 @@ impl Running {
     }
 }
 
+enum Told {
+    End,
+    Reload,
+}
+
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -221,35 +269,40 @@ impl Signals {
         })
     }
 
-    async fn end(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::End,
+            _ = self.interrupt.recv() => Told::End,
+            _ = self.hangup.recv() => Told::Reload,
         }
-    }
-
-    async fn reload(&mut self) {
-        self.hangup.recv().await;
     }
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, StartError> {
     let (host, port) = (config.bind_host.clone(), config.bind_port);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    TcpListener::bind((bare, port)).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => StartError::AddressInUse { host, port },
-        _ => StartError::Listen { host, port, error },
-    })
+    TcpListener::bind((bare, port))
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => StartError::AddressInUse { host, port },
+            _ => StartError::Listen { host, port, error },
+        })
 }
 
 /// The address a person can type: a server that listens everywhere is found at localhost.
 fn reachable(address: std::net::SocketAddr) -> String {
-    if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
+    if address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
 }
 
 async fn open_store(config: &Config) -> Store {
-    let Some(folder) = config::data_dir(config, &environment) else {
-        warn!("there is no folder to keep lists in (set data_dir or MAINSTEM_DATA_DIR); they are fetched anew at every start");
+    let Some(folder) = data_dir::resolve(config, &environment) else {
+        warn!(
+            "there is no folder to keep lists in (set data_dir or MAINSTEM_DATA_DIR); they are fetched anew at every start"
+        );
         return Store::nowhere();
     };
     let shown = folder.display().to_string();
@@ -271,7 +324,7 @@ fn rules(config: &Config) -> Rules {
     Rules {
         sources: enabled
             .map(|(order, source)| SourceRules {
-                name: SourceName::new(&source.name),
+                name: source.name.clone(),
                 prefix: source.stream_name_prefix.as_str().into(),
                 suffix: source.stream_name_suffix.as_str().into(),
                 order,

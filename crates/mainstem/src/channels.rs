@@ -68,7 +68,14 @@ impl Channels {
         health: Health,
         (connections_default, trusted_after): (usize, Duration),
     ) -> Self {
-        Self { catalog, sources, opening, connections_default, trusted_after, health: Mutex::new(health) }
+        Self {
+            catalog,
+            sources,
+            opening,
+            connections_default,
+            trusted_after,
+            health: Mutex::new(health),
+        }
     }
 
     /// The channels as they are now.
@@ -98,7 +105,10 @@ impl Channels {
     /// A channel's streams in the order in which they would be tried now, with what is needed to ask for each.
     #[must_use]
     pub fn targets(&self, catalog: &Catalog, channel: &Channel) -> Vec<(StreamId, Target)> {
-        self.in_order(catalog, channel).into_iter().map(|(stream, target, _)| (stream, target)).collect()
+        self.in_order(catalog, channel)
+            .into_iter()
+            .map(|(stream, target, _)| (stream, target))
+            .collect()
     }
 
     /// Connections a source's logins allow: what the operator says, else the account, else the default.
@@ -117,7 +127,12 @@ impl Channels {
         let source = sources.get(name)?;
         let url = stream.url();
         let mut all = request_headers(&source.config);
-        all.extend(headers(stream.headers().iter().map(|header| (&*header.name, header.value.expose()))));
+        all.extend(headers(
+            stream
+                .headers()
+                .iter()
+                .map(|header| (&*header.name, header.value.expose())),
+        ));
         Some(Target {
             source: name.clone(),
             login: Login::of_entry(source.config.account.as_deref(), name, url.expose()),
@@ -171,10 +186,16 @@ impl relay::Opener for Channels {
 
     fn candidates(&self, key: &Key) -> Vec<Candidate<StreamId>> {
         let catalog = self.catalog();
-        let Some(channel) = catalog.get(key.channel) else { return Vec::new() };
+        let Some(channel) = catalog.get(key.channel) else {
+            return Vec::new();
+        };
         let candidates = self.in_order(&catalog, channel).into_iter();
         candidates
-            .map(|(stream, target, cooling)| Candidate { stream, label: target.source.as_str().into(), cooling })
+            .map(|(stream, target, cooling)| Candidate {
+                stream,
+                label: target.source.as_str().into(),
+                cooling,
+            })
             .collect()
     }
 
@@ -190,7 +211,8 @@ impl relay::Opener for Channels {
             .and_then(|entry| self.target(&catalog, entry));
         let opening = self.opening.clone();
         async move {
-            let target = found.ok_or_else(|| Failure::new(FailureClass::Gone, "the stream is no longer in any list"))?;
+            let target = found
+                .ok_or_else(|| Failure::new(FailureClass::Gone, "the stream is no longer in any list"))?;
             opening.live(target).await
         }
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::{self, StartError};
-use crate::config::{self, Choice, LoadError, LogLevel, Outcome, exit};
+use crate::config::first_run::{Choice, Outcome, load_or_write};
+use crate::config::{LoadError, LogLevel, check, exit};
 
 /// Where the image keeps its configuration, as the reference's image does.
 const IMAGE_CONFIG: &str = "/app/config/config.yaml";
@@ -22,7 +23,10 @@ const HEALTH_WITHIN: Duration = Duration::from_secs(3);
 
 /// A live-TV restreamer: several sources in, one playlist out, every channel plays.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration has errors, 4 configuration cannot be read, 5 address in use.\nSignals: SIGTERM and SIGINT end, SIGHUP reads the configuration again.")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration has errors, 4 configuration cannot be read, 5 address in use.\nSignals: SIGTERM and SIGINT end, SIGHUP reads the configuration again."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -82,11 +86,16 @@ impl Options {
     /// Reads the configuration with the overrides applied, writing a first one where there is none.
     ///
     /// # Errors
-    /// See [`config::load_or_write`].
+    /// See [`load_or_write`].
     pub fn load(&self) -> Result<Outcome, LoadError> {
-        let choice = if self.config.is_some() { Choice::Explicit } else { Choice::Default };
-        let mut outcome = config::load_or_write(&self.path(), choice, &environment)?;
-        let (Outcome::Loaded(loaded) | Outcome::Written(loaded) | Outcome::FromMemory(loaded, _)) = &mut outcome;
+        let choice = if self.config.is_some() {
+            Choice::Explicit
+        } else {
+            Choice::Default
+        };
+        let mut outcome = load_or_write(&self.path(), choice, &environment)?;
+        let (Outcome::Loaded(loaded) | Outcome::Written(loaded) | Outcome::FromMemory(loaded, _)) =
+            &mut outcome;
         let config = &mut loaded.config;
         if let Some(host) = &self.host {
             config.bind_host.clone_from(host);
@@ -104,7 +113,7 @@ pub fn environment(name: &str) -> Option<String> {
 }
 
 fn check(path: &Path) -> u8 {
-    let report = config::check(path, &environment);
+    let report = check::check(path, &environment);
     say(&report.text);
     report.exit_code
 }
@@ -168,7 +177,9 @@ fn ask_health(host: &str, port: u16) -> std::io::Result<()> {
     if status.ends_with(b" 200") {
         return Ok(());
     }
-    Err(std::io::Error::other(String::from_utf8_lossy(&status).into_owned()))
+    Err(std::io::Error::other(
+        String::from_utf8_lossy(&status).into_owned(),
+    ))
 }
 
 #[expect(clippy::print_stdout, reason = "the report is what the user asked for")]
@@ -176,7 +187,10 @@ fn say(text: &str) {
     print!("{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "there is no log before there is a configuration")]
+#[expect(
+    clippy::print_stderr,
+    reason = "there is no log before there is a configuration"
+)]
 fn complain(text: &str) {
     eprintln!("{}", text.trim_end());
 }

@@ -29,15 +29,25 @@ impl Health {
     /// Nothing is known. A first failure rests a stream for `rest_min`, many for no more than `rest_max`.
     #[must_use]
     pub fn new(rest_min: Duration, rest_max: Duration) -> Self {
-        Self { rest_min, rest_max, records: HashMap::new() }
+        Self {
+            rest_min,
+            rest_max,
+            records: HashMap::new(),
+        }
     }
 
     /// The stream failed. `asked` is how long the provider wants to be left alone, where it said so.
     pub fn failed(&mut self, stream: StreamId, asked: Option<Duration>, now: Instant) {
         self.bound();
-        let record =
-            self.records.entry(stream).or_insert(Record { failures: 0, rests_until: now, changed: now });
-        let rest = self.rest_min.saturating_mul(1 << record.failures.min(16)).min(self.rest_max);
+        let record = self.records.entry(stream).or_insert(Record {
+            failures: 0,
+            rests_until: now,
+            changed: now,
+        });
+        let rest = self
+            .rest_min
+            .saturating_mul(1 << record.failures.min(16))
+            .min(self.rest_max);
         record.failures = record.failures.saturating_add(1);
         record.rests_until = now + rest.max(asked.unwrap_or_default());
         record.changed = now;
@@ -59,13 +69,17 @@ impl Health {
     /// Whether the stream is to be left alone while there are others.
     #[must_use]
     pub fn rests(&self, stream: StreamId, now: Instant) -> bool {
-        self.records.get(&stream).is_some_and(|record| record.rests_until > now)
+        self.records
+            .get(&stream)
+            .is_some_and(|record| record.rests_until > now)
     }
 
     /// From 100 (nothing against it) down to 0.
     #[must_use]
     pub fn score(&self, stream: StreamId) -> u32 {
-        self.records.get(&stream).map_or(100, |record| 100u32.saturating_sub(record.failures.saturating_mul(20)))
+        self.records.get(&stream).map_or(100, |record| {
+            100u32.saturating_sub(record.failures.saturating_mul(20))
+        })
     }
 
     fn bound(&mut self) {
@@ -80,7 +94,10 @@ impl Health {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a test needs some instant to count from")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test needs some instant to count from"
+)]
 mod tests {
     use super::*;
     use catalog::StreamUrl;
@@ -113,7 +130,10 @@ mod tests {
         for (failures, rest) in [(1, 30), (2, 60), (3, 120), (4, 240), (5, 480), (6, 600), (7, 600)] {
             health.failed(id, None, start);
             let rest = Duration::from_secs(rest);
-            assert!(health.rests(id, start + rest - Duration::from_secs(1)), "failure {failures}");
+            assert!(
+                health.rests(id, start + rest - Duration::from_secs(1)),
+                "failure {failures}"
+            );
             assert!(!health.rests(id, start + rest), "failure {failures}");
         }
         health.delivers(id, start);

@@ -39,7 +39,16 @@ impl LibraryTask {
         let (sender, updates) = mpsc::channel(CHANGES_WAITING_MAX);
         let (empty, _) = catalog::build(&[], &Filters::default());
         let (catalog, snapshots) = watch::channel(Arc::new(empty));
-        (Self { updates, rules, listings: HashMap::new(), catalog }, sender, snapshots)
+        (
+            Self {
+                updates,
+                rules,
+                listings: HashMap::new(),
+                catalog,
+            },
+            sender,
+            snapshots,
+        )
     }
 
     /// Builds a snapshot for every change, several changes at once where they come while one is built.
@@ -65,15 +74,18 @@ impl LibraryTask {
 
     async fn build(&mut self) {
         let rules = self.rules.borrow_and_update().clone();
-        self.listings.retain(|name, _| rules.sources.iter().any(|source| source.name == *name));
+        self.listings
+            .retain(|name, _| rules.sources.iter().any(|source| source.name == *name));
         let listings: Vec<(SourceRules, Arc<Listing>)> = rules
             .sources
             .iter()
             .filter_map(|source| Some((source.clone(), Arc::clone(self.listings.get(&source.name)?))))
             .collect();
         let built = tokio::task::spawn_blocking(move || {
-            let borrowed: Vec<(SourceRules, &Listing)> =
-                listings.iter().map(|(rules, listing)| (rules.clone(), &**listing)).collect();
+            let borrowed: Vec<(SourceRules, &Listing)> = listings
+                .iter()
+                .map(|(rules, listing)| (rules.clone(), &**listing))
+                .collect();
             catalog::build(&borrowed, &rules.filters)
         });
         match built.await {
@@ -82,12 +94,17 @@ impl LibraryTask {
                     warn!(%issue, "in the lists");
                 }
                 if issues.len() > ISSUES_LOGGED_MAX {
-                    warn!(more = issues.len() - ISSUES_LOGGED_MAX, "further issues in the lists");
+                    warn!(
+                        more = issues.len() - ISSUES_LOGGED_MAX,
+                        "further issues in the lists"
+                    );
                 }
                 info!(channels = catalog.channels().len(), "channels ready");
                 self.catalog.send_replace(Arc::new(catalog));
             }
-            Err(error) => error!(%error, "a fault in mainstem: the channels could not be built; the old ones stay"),
+            Err(error) => {
+                error!(%error, "a fault in mainstem: the channels could not be built; the old ones stay")
+            }
         }
     }
 }

@@ -28,8 +28,14 @@ impl Links {
         if let Some(url) = &self.public_url {
             return url.clone();
         }
-        let forwarded = if self.trusts(peer) { Forwarded::read(headers) } else { Forwarded::default() };
-        let host = forwarded.host.or_else(|| text(headers, HOST.as_str()).filter(|host| is_host(host)));
+        let forwarded = if self.trusts(peer) {
+            Forwarded::read(headers)
+        } else {
+            Forwarded::default()
+        };
+        let host = forwarded
+            .host
+            .or_else(|| text(headers, HOST.as_str()).filter(|host| is_host(host)));
         let scheme = forwarded.scheme.unwrap_or("http");
         let host = host.unwrap_or_else(|| self.fallback.clone());
         let host = match forwarded.port {
@@ -56,7 +62,9 @@ impl Links {
         // From the right: the first address that is not a proxy of ours is the client; what lies left of it, anybody
         // may have written.
         let list = text(headers, "x-forwarded-for").unwrap_or_default();
-        let addresses = list.rsplit(',').map_while(|part| part.trim().parse::<IpAddr>().ok());
+        let addresses = list
+            .rsplit(',')
+            .map_while(|part| part.trim().parse::<IpAddr>().ok());
         let mut client = peer;
         for address in addresses {
             client = address;
@@ -91,12 +99,18 @@ impl Forwarded {
         let parameter = |wanted: &str| {
             standard.split(';').find_map(|pair| {
                 let (name, value) = pair.split_once('=')?;
-                name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().trim_matches('"').to_owned())
+                name.trim()
+                    .eq_ignore_ascii_case(wanted)
+                    .then(|| value.trim().trim_matches('"').to_owned())
             })
         };
         Self {
-            scheme: parameter("proto").or_else(|| first("x-forwarded-proto")).and_then(|scheme| known_scheme(&scheme)),
-            host: parameter("host").or_else(|| first("x-forwarded-host")).filter(|host| is_host(host)),
+            scheme: parameter("proto")
+                .or_else(|| first("x-forwarded-proto"))
+                .and_then(|scheme| known_scheme(&scheme)),
+            host: parameter("host")
+                .or_else(|| first("x-forwarded-host"))
+                .filter(|host| is_host(host)),
             port: first("x-forwarded-port").and_then(|port| port.parse().ok()),
             prefix: first("x-forwarded-prefix").and_then(|prefix| path_prefix(&prefix)),
         }
@@ -108,16 +122,22 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 fn known_scheme(scheme: &str) -> Option<&'static str> {
-    ["http", "https"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known))
+    ["http", "https"]
+        .into_iter()
+        .find(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 /// A host with or without a port, and nothing that could end the link early or start a line.
 fn is_host(host: &str) -> bool {
-    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+    !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
 }
 
 fn has_port(host: &str) -> bool {
-    host.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    host.rsplit_once(':')
+        .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn is_default_port(scheme: &str, port: u16) -> bool {
@@ -126,7 +146,9 @@ fn is_default_port(scheme: &str, port: u16) -> bool {
 
 fn path_prefix(prefix: &str) -> Option<String> {
     let path = prefix.trim_matches('/');
-    let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte));
+    let plain = path
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte));
     (!path.is_empty() && plain && path.len() <= PREFIX_BYTES_MAX).then(|| format!("/{path}"))
 }
 
@@ -143,13 +165,21 @@ mod tests {
     }
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect::<HeaderMap>()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect::<HeaderMap>()
     }
 
     #[test]
     fn links_follow_whoever_may_say_so() {
-        let (proxy, stranger): (IpAddr, IpAddr) = ("10.1.2.3".parse().unwrap(), "203.0.113.9".parse().unwrap());
-        let behind = [("host", "inner:8080"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "tv.example")];
+        let (proxy, stranger): (IpAddr, IpAddr) =
+            ("10.1.2.3".parse().unwrap(), "203.0.113.9".parse().unwrap());
+        let behind = [
+            ("host", "inner:8080"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "tv.example"),
+        ];
         let cases: [(&[(&'static str, &'static str)], IpAddr, &str); 9] = [
             (&[("host", "box.lan:8080")], stranger, "http://box.lan:8080"),
             (&[], stranger, "http://192.0.2.1:8080"),
@@ -157,22 +187,40 @@ mod tests {
             (&behind, proxy, "https://tv.example"),
             (&behind, stranger, "http://inner:8080"),
             (
-                &[("host", "i"), ("forwarded", "for=1.2.3.4;proto=https;host=\"tv.example:444\"")],
+                &[
+                    ("host", "i"),
+                    ("forwarded", "for=1.2.3.4;proto=https;host=\"tv.example:444\""),
+                ],
                 proxy,
                 "https://tv.example:444",
             ),
             (
-                &[("host", "tv.example"), ("x-forwarded-port", "8443"), ("x-forwarded-proto", "https")],
+                &[
+                    ("host", "tv.example"),
+                    ("x-forwarded-port", "8443"),
+                    ("x-forwarded-proto", "https"),
+                ],
                 proxy,
                 "https://tv.example:8443",
             ),
-            (&[("host", "tv.example"), ("x-forwarded-prefix", "/tv/")], proxy, "http://tv.example/tv"),
-            (&[("host", "h/\"evil"), ("x-forwarded-host", "a b")], proxy, "http://192.0.2.1:8080"),
+            (
+                &[("host", "tv.example"), ("x-forwarded-prefix", "/tv/")],
+                proxy,
+                "http://tv.example/tv",
+            ),
+            (
+                &[("host", "h/\"evil"), ("x-forwarded-host", "a b")],
+                proxy,
+                "http://192.0.2.1:8080",
+            ),
         ];
         for (pairs, peer, expected) in cases {
             assert_eq!(links(None).base(&map(pairs), peer), expected, "{pairs:?}");
         }
-        assert_eq!(links(Some("https://x.example/tv")).base(&map(&behind), proxy), "https://x.example/tv");
+        assert_eq!(
+            links(Some("https://x.example/tv")).base(&map(&behind), proxy),
+            "https://x.example/tv"
+        );
         assert_eq!(links(Some("https://x.example/tv")).path().as_deref(), Some("/tv"));
         assert_eq!(links(Some("https://x.example")).path(), None);
     }
@@ -187,9 +235,16 @@ mod tests {
             ("", "10.1.2.3"),
         ] {
             let headers = map(&[("x-forwarded-for", list)]);
-            assert_eq!(links(None).client(&headers, proxy).to_string(), expected, "{list}");
+            assert_eq!(
+                links(None).client(&headers, proxy).to_string(),
+                expected,
+                "{list}"
+            );
         }
         let stranger: IpAddr = "198.51.100.1".parse().unwrap();
-        assert_eq!(links(None).client(&map(&[("x-forwarded-for", "1.2.3.4")]), stranger), stranger);
+        assert_eq!(
+            links(None).client(&map(&[("x-forwarded-for", "1.2.3.4")]), stranger),
+            stranger
+        );
     }
 }

@@ -18,7 +18,10 @@ pub(crate) struct Level(Handle<Targets, Registry>);
 /// Starts the log.
 pub(crate) fn start(level: LogLevel, format: LogFormat) -> Result<Level, TryInitError> {
     let (filter, handle) = reload::Layer::new(targets(level));
-    tracing_subscriber::registry().with(filter).with(lines(format)).try_init()?;
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines(format))
+        .try_init()?;
     Ok(Level(handle))
 }
 
@@ -34,13 +37,17 @@ impl Level {
 fn targets(level: LogLevel) -> Targets {
     let ours = LevelFilter::from(level);
     let others = ours.min(LevelFilter::WARN);
-    Targets::new().with_default(others).with_targets(["mainstem", "relay", "catalog"].map(|name| (name, ours)))
+    Targets::new()
+        .with_default(others)
+        .with_targets(["mainstem", "relay", "catalog"].map(|name| (name, ours)))
 }
 
 fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync> {
     let plain = fmt::layer().with_writer(std::io::stderr).with_target(false);
     match format {
-        LogFormat::Text => plain.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Text => plain
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .boxed(),
         LogFormat::Json => plain.json().boxed(),
     }
 }

@@ -32,7 +32,17 @@ impl Sources {
         updates: mpsc::Sender<Update>,
     ) -> (Self, watch::Receiver<Arc<SourceTable>>) {
         let (table, published) = watch::channel(Arc::default());
-        (Self { fetcher, store, updates, tasks: JoinSet::new(), running: HashMap::new(), table }, published)
+        (
+            Self {
+                fetcher,
+                store,
+                updates,
+                tasks: JoinSet::new(),
+                running: HashMap::new(),
+                table,
+            },
+            published,
+        )
     }
 
     /// Makes the running sources those of `config`. A source whose settings did not change goes on undisturbed.
@@ -49,7 +59,7 @@ impl Sources {
         let stopped = before - self.running.len();
         let mut started = 0;
         for source in wanted {
-            let name = SourceName::new(&source.name);
+            let name = source.name.clone();
             if self.running.contains_key(&name) {
                 continue;
             }
@@ -63,7 +73,16 @@ impl Sources {
             };
             let (task, handle) = SourceTask::new(source.clone(), around);
             let abort = self.tasks.spawn(task.run());
-            self.running.insert(name, (abort, RunningSource { config: source.clone(), handle }));
+            self.running.insert(
+                name,
+                (
+                    abort,
+                    RunningSource {
+                        config: source.clone(),
+                        handle,
+                    },
+                ),
+            );
             started += 1;
         }
         info!(started, stopped, running = self.running.len(), "sources");
@@ -73,13 +92,19 @@ impl Sources {
     /// Asks every source to refresh now. One that is refreshing has its wish already.
     pub fn refresh_all(&self) {
         for (_, running) in self.running.values() {
-            running.handle.commands.try_send(Command::Refresh).unwrap_or_default();
+            running
+                .handle
+                .commands
+                .try_send(Command::Refresh)
+                .unwrap_or_default();
         }
     }
 
     /// Waits until a task ends by itself, which only a fault in mainstem makes it do, and takes it off the table.
     pub async fn watch(&mut self) {
-        let Some(ended) = self.tasks.join_next_with_id().await else { return std::future::pending().await };
+        let Some(ended) = self.tasks.join_next_with_id().await else {
+            return std::future::pending().await;
+        };
         let id = match ended {
             Ok((id, ())) => id,
             Err(error) if error.is_cancelled() => return,
@@ -97,7 +122,10 @@ impl Sources {
     }
 
     fn publish(&self) {
-        let table = self.running.iter().map(|(name, (_, running))| (name.clone(), running.clone()));
+        let table = self
+            .running
+            .iter()
+            .map(|(name, (_, running))| (name.clone(), running.clone()));
         self.table.send_replace(Arc::new(table.collect()));
     }
 }

@@ -35,7 +35,9 @@ impl Store {
     /// When the folder cannot be made or written to; the caller says so once and goes on with [`Store::nowhere`].
     pub fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder.join("listings"))?;
-        let store = Self { folder: Some(folder.to_owned()) };
+        let store = Self {
+            folder: Some(folder.to_owned()),
+        };
         store.write(Path::new(".writable"), |file| file.write_all(b"\n"))?;
         fs::remove_file(folder.join(".writable"))?;
         Ok(store)
@@ -61,7 +63,9 @@ impl Store {
     /// What the disk says, or that the file is damaged.
     pub fn load_listing(&self, source: &SourceName) -> io::Result<Option<Listing>> {
         let stored: Option<Stored<Listing>> = self.load(&listing_file(source))?;
-        Ok(stored.map(|stored| stored.0).filter(|listing| listing.source == *source))
+        Ok(stored
+            .map(|stored| stored.0)
+            .filter(|listing| listing.source == *source))
     }
 
     /// Keeps a value as compressed JSON under a file name of the store.
@@ -81,7 +85,9 @@ impl Store {
     /// # Errors
     /// What the disk says, or that the file is damaged.
     pub fn load<T: DeserializeOwned>(&self, name: &Path) -> io::Result<Option<T>> {
-        let Some(folder) = &self.folder else { return Ok(None) };
+        let Some(folder) = &self.folder else {
+            return Ok(None);
+        };
         let file = match File::open(folder.join(name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -91,14 +97,23 @@ impl Store {
         Ok(Some(serde_json::from_reader(BufReader::new(text))?))
     }
 
-    fn write(&self, name: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    fn write(
+        &self,
+        name: &Path,
+        fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
         let beside = path.with_extension("new");
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&beside)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(MODE)
+            .open(&beside)?;
         let mut file = BufWriter::new(file);
         fill(&mut file)?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -112,7 +127,13 @@ fn listing_file(source: &SourceName) -> PathBuf {
     let readable: String = source
         .as_str()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
         .take(40)
         .collect();
     let digest = catalog::ChannelId::of_name(source.as_str());
@@ -151,7 +172,10 @@ mod tests {
         for name in ["a/b", "a b", "a_b", "ä"] {
             let back = store.load_listing(&SourceName::new(name)).unwrap().unwrap();
             assert_eq!(back, listing(name));
-            assert_eq!(back.entries[0].url().expose(), "http://provider.example/live/u/secret/1.ts");
+            assert_eq!(
+                back.entries[0].url().expose(),
+                "http://provider.example/live/u/secret/1.ts"
+            );
         }
         assert_eq!(store.load_listing(&SourceName::new("other")).unwrap(), None);
     }

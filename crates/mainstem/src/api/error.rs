@@ -20,7 +20,11 @@ pub struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into() }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+        }
     }
 
     /// No channel has this id.
@@ -33,19 +37,31 @@ impl ApiError {
     /// No source has this name.
     #[must_use]
     pub fn unknown_source(name: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "unknown_source", format!("Source '{name}' not found."))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "unknown_source",
+            format!("Source '{name}' not found."),
+        )
     }
 
     /// The source has no such series.
     #[must_use]
     pub fn unknown_series(id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "unknown_series", format!("The source has no series '{id}'."))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "unknown_series",
+            format!("The source has no series '{id}'."),
+        )
     }
 
     /// The source's provider could not be asked.
     #[must_use]
     pub fn source_failed(reason: &str) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, "source_failed", format!("The source could not be asked: {reason}."))
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            "source_failed",
+            format!("The source could not be asked: {reason}."),
+        )
     }
 
     /// A number in the query is none.
@@ -57,7 +73,8 @@ impl ApiError {
     /// `direct: false`.
     #[must_use]
     pub fn direct_disabled() -> Self {
-        let detail = "Redirects to providers are switched off (direct: false), as they show a provider's credentials.";
+        let detail =
+            "Redirects to providers are switched off (direct: false), as they show a provider's credentials.";
         Self::new(StatusCode::FORBIDDEN, "direct_disabled", detail)
     }
 
@@ -71,13 +88,21 @@ impl ApiError {
     /// The program is going down.
     #[must_use]
     pub fn shutting_down() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", "mainstem is shutting down.")
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "shutting_down",
+            "mainstem is shutting down.",
+        )
     }
 
     /// mainstem's own fault.
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault in mainstem; its log says more.")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "A fault in mainstem; its log says more.",
+        )
     }
 
     /// No source of a channel could be opened.
@@ -85,10 +110,15 @@ impl ApiError {
     pub fn unavailable(channel: &str, failure: &Failure) -> Self {
         let status = match failure.class {
             FailureClass::Gone => StatusCode::NOT_FOUND,
-            FailureClass::Transient | FailureClass::NoSlot | FailureClass::Limit => StatusCode::SERVICE_UNAVAILABLE,
+            FailureClass::Transient | FailureClass::NoSlot | FailureClass::Limit => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::BAD_GATEWAY,
         };
-        let detail = format!("No source of '{channel}' can be played now. The last one said: {}.", failure.text);
+        let detail = format!(
+            "No source of '{channel}' can be played now. The last one said: {}.",
+            failure.text
+        );
         Self::new(status, failure.class.as_str(), detail)
     }
 }
@@ -108,7 +138,9 @@ impl IntoResponse for ApiError {
 pub fn json_response(status: StatusCode, value: &Value) -> Response {
     let mut response = Response::new(Body::from(value.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -124,5 +156,9 @@ pub(super) async fn unknown_path(uri: Uri) -> ApiError {
 }
 
 pub(super) async fn method_not_allowed() -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Only GET and HEAD are served here.")
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "Only GET and HEAD are served here.",
+    )
 }

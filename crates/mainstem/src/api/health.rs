@@ -17,6 +17,13 @@ pub(super) async fn healthz() -> Response {
 pub(super) async fn readyz(State(app): State<App>) -> Response {
     let channels = app.channels.catalog().channels().len();
     let ready = channels > 0 || app.channels.sources().is_empty();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json_response(status, &json!({ "status": if ready { "ready" } else { "waiting for the first list" }, "channels": channels }))
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    json_response(
+        status,
+        &json!({ "status": if ready { "ready" } else { "waiting for the first list" }, "channels": channels }),
+    )
 }

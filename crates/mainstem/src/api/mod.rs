@@ -67,14 +67,22 @@ impl App {
     pub async fn channel(&self, id: &str) -> Result<(Arc<Catalog>, ChannelId), ApiError> {
         let catalog = self.channels.catalog();
         let id = id.trim_matches('/').to_owned();
-        if let Some(channel) = id.parse().ok().and_then(|parsed| catalog.get(parsed)).map(catalog::Channel::id) {
+        if let Some(channel) = id
+            .parse()
+            .ok()
+            .and_then(|parsed| catalog.get(parsed))
+            .map(catalog::Channel::id)
+        {
             return Ok((catalog, channel));
         }
         // The first look-up of an old form builds their table, which takes a moment with very long lists.
         let (searched, wanted) = (Arc::clone(&catalog), id.clone());
         let found = tokio::task::spawn_blocking(move || {
             let without_ending = wanted.strip_suffix(".ts").unwrap_or(&wanted);
-            searched.resolve(&wanted).or_else(|| searched.resolve(without_ending)).map(catalog::Channel::id)
+            searched
+                .resolve(&wanted)
+                .or_else(|| searched.resolve(without_ending))
+                .map(catalog::Channel::id)
         });
         match found.await {
             Ok(Some(channel)) => Ok((catalog, channel)),
@@ -95,13 +103,18 @@ impl ViewerCount {
     /// Room for `max`.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        Self { now: AtomicUsize::new(0), max }
+        Self {
+            now: AtomicUsize::new(0),
+            max,
+        }
     }
 
     /// One viewer more, unless there is no room. The drop of what comes back makes room again.
     #[must_use]
     pub fn try_enter(self: &Arc<Self>) -> Option<Counted> {
-        let entered = self.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| (now < self.max).then_some(now + 1));
+        let entered = self.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+            (now < self.max).then_some(now + 1)
+        });
         entered.ok().map(|_| Counted(Arc::clone(self)))
     }
 }

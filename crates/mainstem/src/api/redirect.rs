@@ -16,14 +16,25 @@ pub(super) async fn direct(State(app): State<App>, Path(id): Path<String>) -> Re
         return Err(ApiError::direct_disabled());
     }
     let (catalog, channel) = app.channel(&id).await?;
-    let channel = catalog.get(channel).ok_or_else(|| ApiError::unknown_channel(&id))?;
+    let channel = catalog
+        .get(channel)
+        .ok_or_else(|| ApiError::unknown_channel(&id))?;
     let url = channel.primary().url().expose();
-    let location = if url == CARD_URL { format!("/stream/{}", channel.id()) } else { url.to_owned() };
+    let location = if url == CARD_URL {
+        format!("/stream/{}", channel.id())
+    } else {
+        url.to_owned()
+    };
     let location = HeaderValue::try_from(location).map_err(|_| ApiError::internal())?;
-    warn!(channel = channel.name(), "a client was redirected to the provider and saw its credentials");
+    warn!(
+        channel = channel.name(),
+        "a client was redirected to the provider and saw its credentials"
+    );
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::FOUND;
     response.headers_mut().insert(LOCATION, location);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

@@ -40,15 +40,30 @@ pub(super) async fn episodes(
     Path((source, series)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let sources = app.channels.sources();
-    let running = sources.get(&SourceName::new(&source)).ok_or_else(|| ApiError::unknown_source(&source))?;
+    let running = sources
+        .get(&SourceName::new(&source))
+        .ok_or_else(|| ApiError::unknown_source(&source))?;
     let (reply, answer) = oneshot::channel();
-    let command = Command::Episodes { series: series.clone(), reply };
-    running.handle.commands.send(command).await.map_err(|_| ApiError::unknown_source(&source))?;
-    let episodes = answer.await.map_err(|_| ApiError::internal())?.map_err(|reason| ApiError::source_failed(&reason))?;
+    let command = Command::Episodes {
+        series: series.clone(),
+        reply,
+    };
+    running
+        .handle
+        .commands
+        .send(command)
+        .await
+        .map_err(|_| ApiError::unknown_source(&source))?;
+    let episodes = answer
+        .await
+        .map_err(|_| ApiError::internal())?
+        .map_err(|reason| ApiError::source_failed(&reason))?;
     let episodes = episodes.ok_or_else(|| ApiError::unknown_series(&series))?;
     let episodes: Vec<Value> = episodes
         .iter()
         .map(|episode| json!({ "id": episode.id, "season": episode.season, "episode": episode.number, "title": episode.title }))
         .collect();
-    Ok(ok(&json!({ "source": source, "series": series, "episodes": episodes })))
+    Ok(ok(
+        &json!({ "source": source, "series": series, "episodes": episodes }),
+    ))
 }

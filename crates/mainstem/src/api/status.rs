@@ -47,13 +47,19 @@ pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError>
         let running = sources.get(&catalog::SourceName::new(name));
         let limit = match running {
             Some(running) => app.channels.limit(running),
-            None => configured.max_connections.unwrap_or(config.limits.account_connections) as usize,
+            None => configured
+                .max_connections
+                .unwrap_or(config.limits.account_connections) as usize,
         };
         let current = usage.by_source.get(name).copied().unwrap_or(0);
         let left = limit.saturating_sub(current);
         limits.insert(name, limit);
         available.insert(name, left);
-        let kept = catalog.sources().iter().find(|source| source.name.as_str() == name).map_or(0, |source| source.kept);
+        let kept = catalog
+            .sources()
+            .iter()
+            .find(|source| source.name.as_str() == name)
+            .map_or(0, |source| source.kept);
         details.insert(
             name.to_owned(),
             merge(
@@ -96,9 +102,13 @@ fn limit_from(configured: Option<u32>, running: Option<&RunningSource>) -> &'sta
 }
 
 fn report(running: Option<&RunningSource>) -> Value {
-    let Some(running) = running else { return json!({ "streams": 0, "last_refresh": null }) };
+    let Some(running) = running else {
+        return json!({ "streams": 0, "last_refresh": null });
+    };
     let report = running.handle.report.borrow().clone();
-    let error = report.error.map(|(code, detail)| json!({ "code": code, "detail": detail }));
+    let error = report
+        .error
+        .map(|(code, detail)| json!({ "code": code, "detail": detail }));
     json!({
         "streams": report.entries,
         "last_refresh": report.refreshed_at.and_then(time),
@@ -119,7 +129,9 @@ fn report(running: Option<&RunningSource>) -> Value {
 /// RFC 3339, to the second.
 fn time(at: SystemTime) -> Option<String> {
     let at = Timestamp::try_from(at).ok()?;
-    Timestamp::from_second(at.as_second()).ok().map(|at| at.to_string())
+    Timestamp::from_second(at.as_second())
+        .ok()
+        .map(|at| at.to_string())
 }
 
 fn merge(mut into: Value, from: Value) -> Value {
@@ -134,7 +146,11 @@ pub(super) async fn active_streams(State(app): State<App>) -> Result<Response, A
     let usage = app.channels.pools().usage();
     let sources = app.channels.sources();
     let catalog = app.channels.catalog();
-    let limit = |name: &str| sources.get(&catalog::SourceName::new(name)).map(|source| app.channels.limit(source));
+    let limit = |name: &str| {
+        sources
+            .get(&catalog::SourceName::new(name))
+            .map(|source| app.channels.limit(source))
+    };
     let availability: BTreeMap<&str, usize> = sources
         .iter()
         .map(|(name, source)| {

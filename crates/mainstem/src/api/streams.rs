@@ -58,13 +58,21 @@ fn stream(catalog: &Catalog, channel: &Channel, base: &str) -> Value {
 
 fn source_names(catalog: &Catalog, channel: &Channel) -> Vec<String> {
     let name = |index: usize| catalog.sources().get(index).map(|source| source.name.to_string());
-    channel.streams().filter_map(|stream| name(stream.source())).collect()
+    channel
+        .streams()
+        .filter_map(|stream| name(stream.source()))
+        .collect()
 }
 
 /// `GET /debug/mappings`: names and ids, both ways.
 pub(super) async fn mappings(State(app): State<App>) -> Response {
     let catalog = app.channels.catalog();
-    let pairs = || catalog.channels().iter().map(|channel| (channel.name().to_owned(), channel.id().to_string()));
+    let pairs = || {
+        catalog
+            .channels()
+            .iter()
+            .map(|channel| (channel.name().to_owned(), channel.id().to_string()))
+    };
     let name_to_id: Map<String, Value> = pairs().map(|(name, id)| (name, id.into())).collect();
     let id_to_name: Map<String, Value> = pairs().map(|(name, id)| (id, name.into())).collect();
     ok(&json!({
@@ -88,7 +96,10 @@ pub(super) async fn grouped(State(app): State<App>) -> Response {
 }
 
 /// `GET /debug/streams/{source}`: what one source contributes.
-pub(super) async fn of_source(State(app): State<App>, Path(source): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn of_source(
+    State(app): State<App>,
+    Path(source): Path<String>,
+) -> Result<Response, ApiError> {
     let catalog = app.channels.catalog();
     let name = SourceName::new(&source);
     let index = catalog.sources().iter().position(|known| known.name == name);
@@ -102,7 +113,11 @@ pub(super) async fn of_source(State(app): State<App>, Path(source): Path<String>
         .iter()
         .enumerate()
         .flat_map(|(channel, entry)| {
-            entry.streams().enumerate().filter(|(_, stream)| Some(stream.source()) == index).map(move |(at, _)| (channel, at))
+            entry
+                .streams()
+                .enumerate()
+                .filter(|(_, stream)| Some(stream.source()) == index)
+                .map(move |(at, _)| (channel, at))
         })
         .collect();
     Ok(pieces(&start, "]}", streams.len(), move |at| {
@@ -138,10 +153,15 @@ fn pieces(
             if last == count {
                 text.push_str(&end);
             }
-            Some((Ok::<_, Infallible>(Bytes::from(text)), (last < count).then_some(last)))
+            Some((
+                Ok::<_, Infallible>(Bytes::from(text)),
+                (last < count).then_some(last),
+            ))
         }
     });
     let mut response = Response::new(Body::from_stream(text));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

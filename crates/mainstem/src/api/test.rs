@@ -1,9 +1,12 @@
 //! Whether streams can be opened: `GET /test` and `GET /debug/{id}`. A test reads a stream's first bytes under a slot,
 //! as a viewer would; where none is free it says so and opens nothing.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use catalog::{Catalog, Channel};
+use catalog::{Catalog, Channel, ChannelId};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -11,7 +14,6 @@ use http::{HeaderMap, HeaderName};
 use relay::{Failure, FailureClass};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 
 use super::App;
 use super::error::{ApiError, ok};
@@ -48,25 +50,40 @@ pub(super) async fn test(State(app): State<App>, Query(page): Query<Page>) -> Re
     let offset = number("offset", page.offset.as_deref(), 0)?;
     let limit = number("limit", page.limit.as_deref(), LIMIT_DEFAULT)?.min(LIMIT_MAX);
     let catalog = app.channels.catalog();
-    let channels = catalog.channels().iter().skip(offset).take(limit);
-    let tested: Vec<(String, Value)> = stream::iter(channels.map(|channel| test_channel(&app, &catalog, channel)))
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
+    let channels: Vec<ChannelId> = catalog
+        .channels()
+        .iter()
+        .skip(offset)
+        .take(limit)
+        .map(Channel::id)
+        .collect();
+    let tested: Vec<(String, Value)> = stream::iter(
+        channels
+            .into_iter()
+            .map(|channel| test_channel(app.clone(), Arc::clone(&catalog), channel)),
+    )
+    .buffered(AT_ONCE)
+    .collect()
+    .await;
     Ok(ok(&Value::Object(tested.into_iter().collect::<Map<_, _>>())))
 }
 
 fn number(name: &str, text: Option<&str>, default: usize) -> Result<usize, ApiError> {
     match text {
         None => Ok(default),
-        Some(text) => text.parse().map_err(|_| ApiError::bad_query(format!("'{name}' must be a whole number."))),
+        Some(text) => text
+            .parse()
+            .map_err(|_| ApiError::bad_query(format!("'{name}' must be a whole number."))),
     }
 }
 
-async fn test_channel(app: &App, catalog: &Catalog, channel: &Channel) -> (String, Value) {
-    let id = channel.id().to_string();
+async fn test_channel(app: App, catalog: Arc<Catalog>, channel: ChannelId) -> (String, Value) {
+    let id = channel.to_string();
+    let Some(channel) = catalog.get(channel) else {
+        return (id, Value::Null);
+    };
     let mut streams = Vec::new();
-    for target in targets(app, catalog, channel) {
+    for target in targets(&app, &catalog, channel) {
         let finding = probe(app.channels.opening(), &target).await;
         let mut found = json!({ "source": target.source.as_str(), "url": target.url.redacted() });
         finding.tell(&mut found);
@@ -85,7 +102,9 @@ async fn test_channel(app: &App, catalog: &Catalog, channel: &Channel) -> (Strin
 /// `GET /debug/{id}`: one channel, every stream of it.
 pub(super) async fn debug(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let (catalog, channel) = app.channel(&id).await?;
-    let channel = catalog.get(channel).ok_or_else(|| ApiError::unknown_channel(&id))?;
+    let channel = catalog
+        .get(channel)
+        .ok_or_else(|| ApiError::unknown_channel(&id))?;
     let mut streams = Vec::new();
     for (index, target) in targets(&app, &catalog, channel).into_iter().enumerate() {
         let finding = probe(app.channels.opening(), &target).await;
@@ -108,12 +127,20 @@ pub(super) async fn debug(State(app): State<App>, Path(id): Path<String>) -> Res
 
 /// A channel's streams in the order of the configuration.
 fn targets(app: &App, catalog: &Catalog, channel: &Channel) -> Vec<Target> {
-    channel.streams().filter_map(|stream| app.channels.target(catalog, stream)).collect()
+    channel
+        .streams()
+        .filter_map(|stream| app.channels.target(catalog, stream))
+        .collect()
 }
 
 async fn probe(opening: &Opening, target: &Target) -> Finding {
-    let mut finding =
-        Finding { status: None, content_type: None, content_length: None, content: None, failure: None };
+    let mut finding = Finding {
+        status: None,
+        content_type: None,
+        content_length: None,
+        content: None,
+        failure: None,
+    };
     if target.url.expose() == CARD_URL {
         finding.content = Some(Content::TransportStream);
         return finding;
@@ -154,12 +181,21 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 impl Finding {
     fn tell(&self, into: &mut Value) {
         let playable = matches!(self.content, Some(content) if content.is_file())
-            || matches!(self.content, Some(Content::TransportStream | Content::HlsPlaylist));
+            || matches!(
+                self.content,
+                Some(Content::TransportStream | Content::HlsPlaylist)
+            );
         let Value::Object(into) = into else { return };
         into.insert("accessible".to_owned(), json!(playable));
-        into.insert("stream_type".to_owned(), json!(self.content.map_or("Unknown", Content::as_str)));
+        into.insert(
+            "stream_type".to_owned(),
+            json!(self.content.map_or("Unknown", Content::as_str)),
+        );
         into.insert("found".to_owned(), json!(self.found()));
-        into.insert("content_type".to_owned(), json!(self.content_type.as_deref().unwrap_or("unknown")));
+        into.insert(
+            "content_type".to_owned(),
+            json!(self.content_type.as_deref().unwrap_or("unknown")),
+        );
         if let Some(status) = self.status {
             into.insert("status_code".to_owned(), json!(status));
         }
@@ -172,7 +208,9 @@ impl Finding {
     /// In words: what is there.
     fn found(&self) -> &'static str {
         match (&self.failure, self.content) {
-            (Some(failure), _) if failure.class == FailureClass::NoSlot => "busy: no free connection; nothing was opened",
+            (Some(failure), _) if failure.class == FailureClass::NoSlot => {
+                "busy: no free connection; nothing was opened"
+            }
             (_, Some(Content::TransportStream)) => "transport stream",
             (_, Some(Content::HlsPlaylist)) => "HLS playlist",
             (_, Some(Content::Html)) => "HTML page instead of a stream",

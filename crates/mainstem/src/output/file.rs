@@ -41,11 +41,15 @@ pub(super) async fn file(
 }
 
 fn respond(answer: FileAnswer) -> Response {
-    let body = answer.body.map_or_else(Body::empty, |body| Body::from_stream(pass(body)));
+    let body = answer
+        .body
+        .map_or_else(Body::empty, |body| Body::from_stream(pass(body)));
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
-    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+        .headers_mut()
+        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }
 
@@ -76,7 +80,11 @@ fn head(channel: &Channel) -> Response {
         _ => "video/mp4",
     };
     let mut response = Response::new(Body::empty());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content));
-    response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content));
+    response
+        .headers_mut()
+        .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     response
 }

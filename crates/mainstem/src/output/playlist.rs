@@ -19,16 +19,26 @@ use crate::server::Peer;
 const CHANNELS_PER_PIECE: usize = 500;
 
 /// `GET /playlist.m3u8`.
-pub async fn playlist(State(app): State<App>, axum::Extension(peer): axum::Extension<Peer>, headers: HeaderMap) -> Response {
+pub async fn playlist(
+    State(app): State<App>,
+    axum::Extension(peer): axum::Extension<Peer>,
+    headers: HeaderMap,
+) -> Response {
     let base: Arc<str> = app.links().base(&headers, peer.0).into();
     let catalog = app.channels.catalog();
     let pieces = futures_util::stream::unfold((catalog, base, 0), |(catalog, base, at)| async move {
         let piece = piece(&catalog, &base, at)?;
-        Some((Ok::<_, Infallible>(piece), (catalog, base, at + CHANNELS_PER_PIECE)))
+        Some((
+            Ok::<_, Infallible>(piece),
+            (catalog, base, at + CHANNELS_PER_PIECE),
+        ))
     });
     let mut response = Response::new(Body::from_stream(pieces));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.mpegurl"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/vnd.apple.mpegurl"),
+    );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
@@ -53,7 +63,10 @@ fn piece(catalog: &Catalog, base: &str, at: usize) -> Option<Bytes> {
 fn entry(channel: &Channel, base: &str) -> Entry {
     let own = |text: Option<&str>| text.map(str::to_owned);
     let extra = channel.primary().entry().extra();
-    let others = [("audio-track", &extra.audio_track), ("aspect-ratio", &extra.aspect_ratio)];
+    let others = [
+        ("audio-track", &extra.audio_track),
+        ("aspect-ratio", &extra.aspect_ratio),
+    ];
     Entry {
         name: channel.display_name().to_owned(),
         attributes: Attributes {
@@ -65,7 +78,10 @@ fn entry(channel: &Channel, base: &str) -> Entry {
             tvg_country: own(channel.tvg_country()),
             group_title: own(channel.group()),
             radio: channel.radio() == Some("true"),
-            others: others.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.as_deref()?.to_owned()))).collect(),
+            others: others
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.to_owned(), value.as_deref()?.to_owned())))
+                .collect(),
             ..Attributes::default()
         },
         url: format!("{base}/stream/{}", channel.id()),

@@ -37,7 +37,9 @@ pub async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (catalog, channel) = app.channel(&id).await?;
-    let Some(channel) = catalog.get(channel) else { return Err(ApiError::unknown_channel(&id)) };
+    let Some(channel) = catalog.get(channel) else {
+        return Err(ApiError::unknown_channel(&id));
+    };
     if channel.kind() != Kind::Live {
         return file::file(&app, &catalog, channel, &method, &headers).await;
     }
@@ -46,7 +48,16 @@ pub async fn stream(
     }
     let claim = claim(&app, peer, &headers);
     let _one_more = app.viewers.try_enter().ok_or_else(ApiError::too_many_viewers)?;
-    let mut viewer = app.hub.join(Key { channel: channel.id() }, claim).await.map_err(|_| ApiError::shutting_down())?;
+    let mut viewer = app
+        .hub
+        .join(
+            Key {
+                channel: channel.id(),
+            },
+            claim,
+        )
+        .await
+        .map_err(|_| ApiError::shutting_down())?;
     let wait = app.config().timing.head_within + HEAD_MARGIN;
     match timeout(wait, viewer.ready()).await {
         Ok(Ready::TransportStream) => {
@@ -66,10 +77,15 @@ pub async fn stream(
 }
 
 fn claim(app: &App, peer: Peer, headers: &HeaderMap) -> Claim {
-    let player = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let player = headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let player: String = player.chars().take(CLIENT_BYTES_MAX).collect();
     Claim {
-        client: format!("{} {player}", app.links().client(headers, peer.0)).trim().to_owned(),
+        client: format!("{} {player}", app.links().client(headers, peer.0))
+            .trim()
+            .to_owned(),
         user: None,
         // VLC takes up a new PMT and restarts its decoders; others keep the programme they started with.
         follows_pmt: player.contains("VLC"),
@@ -77,10 +93,13 @@ fn claim(app: &App, peer: Peer, headers: &HeaderMap) -> Claim {
 }
 
 fn body(viewer: Viewer, counted: impl Send + 'static) -> Body {
-    Body::from_stream(futures_util::stream::unfold((viewer, counted), |(mut viewer, counted)| async move {
-        let bytes = viewer.next().await?;
-        Some((Ok::<_, Infallible>(bytes), (viewer, counted)))
-    }))
+    Body::from_stream(futures_util::stream::unfold(
+        (viewer, counted),
+        |(mut viewer, counted)| async move {
+            let bytes = viewer.next().await?;
+            Some((Ok::<_, Infallible>(bytes), (viewer, counted)))
+        },
+    ))
 }
 
 fn streaming(body: Body) -> Response {
@@ -88,9 +107,15 @@ fn streaming(body: Body) -> Response {
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, TRANSPORT_STREAM);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-store, must-revalidate"),
+    );
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     // nginx would gather an endless answer before it passes it on.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
     response
 }

@@ -20,7 +20,12 @@ pub(super) struct Guarded<S> {
 
 impl<S> Guarded<S> {
     pub(super) fn new(socket: S, stall_max: Duration) -> Self {
-        Self { socket, stall_max, stalled: Box::pin(sleep(stall_max)), waiting: false }
+        Self {
+            socket,
+            stall_max,
+            stalled: Box::pin(sleep(stall_max)),
+            waiting: false,
+        }
     }
 
     fn watch<T>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -33,12 +38,19 @@ impl<S> Guarded<S> {
             self.stalled.as_mut().reset(Instant::now() + self.stall_max);
         }
         ready!(self.stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client took nothing for too long")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client took nothing for too long",
+        )))
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }

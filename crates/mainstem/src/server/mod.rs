@@ -87,7 +87,14 @@ pub async fn serve(
             warn!("more connections than limits.viewers allows; a client was turned away");
             continue;
         };
-        let connection = connection(socket, peer, router.clone(), prefix.clone(), bounds.clone(), stop.clone());
+        let connection = connection(
+            socket,
+            peer,
+            router.clone(),
+            prefix.clone(),
+            bounds.clone(),
+            stop.clone(),
+        );
         connections.spawn(async move {
             connection.await;
             drop(permit);
@@ -100,7 +107,10 @@ pub async fn serve(
         }
     });
     if drained.await.is_err() {
-        warn!(open = connections.len(), "clients that did not end in time are disconnected");
+        warn!(
+            open = connections.len(),
+            "clients that did not end in time are disconnected"
+        );
     }
     connections.shutdown().await;
 }
@@ -128,7 +138,14 @@ async fn connection(
         request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
         strip_prefix(&mut request, prefix.as_deref());
         let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            Ok::<_, Infallible>(
+                router
+                    .oneshot(request.map(Body::new))
+                    .await
+                    .unwrap_or_else(|never| match never {}),
+            )
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -154,19 +171,31 @@ fn tune(socket: &TcpStream, stall_max: Duration) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
     let options = SockRef::from(socket);
     options.set_tcp_user_timeout(Some(stall_max))?;
-    options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY))
+    options.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(KEEPALIVE_AFTER)
+            .with_interval(KEEPALIVE_EVERY),
+    )
 }
 
 /// Requests may come with the sub-path of `public_url`, or with a proxy having taken it off.
 fn strip_prefix(request: &mut Request<Incoming>, prefix: Option<&str>) {
     let Some(prefix) = prefix else { return };
-    let Some(rest) = request.uri().path_and_query().and_then(|path| path.as_str().strip_prefix(prefix)) else { return };
+    let Some(rest) = request
+        .uri()
+        .path_and_query()
+        .and_then(|path| path.as_str().strip_prefix(prefix))
+    else {
+        return;
+    };
     let rest = match rest.as_bytes().first() {
         Some(b'/') => rest.to_owned(),
         None | Some(b'?') => format!("/{rest}"),
         Some(_) => return,
     };
-    let Ok(rest) = rest.parse::<PathAndQuery>() else { return };
+    let Ok(rest) = rest.parse::<PathAndQuery>() else {
+        return;
+    };
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.path_and_query = Some(rest);
     if let Ok(uri) = http::Uri::from_parts(parts) {

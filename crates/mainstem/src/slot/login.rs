@@ -18,7 +18,7 @@ impl Login {
             return Self(format!("account {account}").into());
         }
         match xtream::url::credentials_in(url) {
-            Some(found) => Self::at(&found.host, &found.username),
+            Some(found) => Self(found.pool_key().into()),
             None => Self(format!("source {source}").into()),
         }
     }

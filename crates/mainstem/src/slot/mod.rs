@@ -117,7 +117,12 @@ impl Pools {
     /// Pools that together allow `total_max` connections.
     #[must_use]
     pub fn new(total_max: usize) -> Self {
-        Self { state: Arc::new(Mutex::new(State { total_max, ..State::default() })) }
+        Self {
+            state: Arc::new(Mutex::new(State {
+                total_max,
+                ..State::default()
+            })),
+        }
     }
 
     /// Changes the limit of all connections together. Connections above a lowered limit are left to end by themselves.
@@ -147,7 +152,11 @@ impl Pools {
             state.last_id += 1;
             let id = state.last_id;
             state.revoke_for(&wish);
-            state.waiting.push_back(Waiter { id, wish: wish.clone(), grant });
+            state.waiting.push_back(Waiter {
+                id,
+                wish: wish.clone(),
+                grant,
+            });
             id
         };
         let withdraw = Withdraw { pools: self, id };
@@ -178,9 +187,16 @@ impl Pools {
     #[must_use]
     pub fn usage(&self) -> Usage {
         let state = self.state();
-        let mut usage = Usage { total: state.held.len(), total_max: state.total_max, ..Usage::default() };
+        let mut usage = Usage {
+            total: state.held.len(),
+            total_max: state.total_max,
+            ..Usage::default()
+        };
         for held in state.held.values() {
-            *usage.by_source.entry(held.source.as_str().to_owned()).or_default() += 1;
+            *usage
+                .by_source
+                .entry(held.source.as_str().to_owned())
+                .or_default() += 1;
             usage.held.push((held.source.clone(), held.purpose, held.watched));
         }
         usage.waiting = state.waiting.len();
@@ -203,7 +219,9 @@ impl Pools {
     /// that has gone gives its slot back at once, which takes the lock again.
     fn grant_waiting(&self) {
         loop {
-            let Some((waiter, slot)) = self.state().next_grant(self) else { return };
+            let Some((waiter, slot)) = self.state().next_grant(self) else {
+                return;
+            };
             debug!(source = %waiter.wish.source, login = %waiter.wish.login, purpose = waiter.wish.purpose.as_str(), "slot granted");
             drop(waiter.grant.send(slot));
         }
@@ -225,7 +243,10 @@ impl State {
         if self.held.len() >= self.total_max {
             return None;
         }
-        let index = self.waiting.iter().position(|waiter| self.in_use(&waiter.wish.login) < waiter.wish.limit)?;
+        let index = self
+            .waiting
+            .iter()
+            .position(|waiter| self.in_use(&waiter.wish.login) < waiter.wish.limit)?;
         let waiter = self.waiting.remove(index)?;
         let (revoke, revoked) = watch::channel(false);
         let held = Held {
@@ -236,7 +257,11 @@ impl State {
             revoke,
         };
         self.held.insert(waiter.id, held);
-        let slot = Slot { pools: pools.clone(), id: waiter.id, revoked };
+        let slot = Slot {
+            pools: pools.clone(),
+            id: waiter.id,
+            revoked,
+        };
         Some((waiter, slot))
     }
 
@@ -260,7 +285,9 @@ impl State {
         if self.in_use(&wish.login) >= wish.limit {
             Refused::LoginFull { limit: wish.limit }
         } else {
-            Refused::AllFull { limit: self.total_max }
+            Refused::AllFull {
+                limit: self.total_max,
+            }
         }
     }
 }
@@ -301,7 +328,9 @@ pub struct Slot {
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Slot")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -320,14 +349,19 @@ impl Slot {
     /// Says whether anybody watches what flows through it. One nobody watches goes to whoever waits.
     pub fn set_watched(&mut self, watched: bool) {
         let mut state = self.pools.state();
-        let Some(held) = state.held.get_mut(&self.id) else { return };
+        let Some(held) = state.held.get_mut(&self.id) else {
+            return;
+        };
         held.watched = watched;
         if watched {
             return;
         }
         let login = held.login.clone();
         let total_full = state.held.len() >= state.total_max;
-        let wanted = state.waiting.iter().any(|waiter| total_full || waiter.wish.login == login);
+        let wanted = state
+            .waiting
+            .iter()
+            .any(|waiter| total_full || waiter.wish.login == login);
         if let Some(held) = state.held.get(&self.id).filter(|_| wanted) {
             held.revoke.send_replace(true);
         }

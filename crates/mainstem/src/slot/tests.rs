@@ -4,7 +4,12 @@ const WAIT: Duration = Duration::from_secs(2);
 
 fn wish(login: &str, limit: usize) -> Wish {
     let source = SourceName::new("s");
-    Wish { login: Login::at("provider.example", login), source, limit, purpose: Purpose::Live }
+    Wish {
+        login: Login::at("provider.example", login),
+        source,
+        limit,
+        purpose: Purpose::Live,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -12,7 +17,10 @@ async fn a_login_gives_no_more_than_its_limit_and_gets_back_what_is_dropped() {
     let pools = Pools::new(100);
     let first = pools.acquire(wish("u", 2), WAIT).await.unwrap();
     let second = pools.acquire(wish("u", 2), WAIT).await.unwrap();
-    assert_eq!(pools.acquire(wish("u", 2), WAIT).await.unwrap_err(), Refused::LoginFull { limit: 2 });
+    assert_eq!(
+        pools.acquire(wish("u", 2), WAIT).await.unwrap_err(),
+        Refused::LoginFull { limit: 2 }
+    );
     pools.acquire(wish("other", 2), WAIT).await.unwrap();
     drop(first);
     let third = pools.acquire(wish("u", 2), WAIT).await.unwrap();
@@ -24,7 +32,10 @@ async fn a_login_gives_no_more_than_its_limit_and_gets_back_what_is_dropped() {
 async fn the_total_is_a_limit_of_its_own() {
     let pools = Pools::new(1);
     let held = pools.acquire(wish("a", 5), WAIT).await.unwrap();
-    assert_eq!(pools.acquire(wish("b", 5), WAIT).await.unwrap_err(), Refused::AllFull { limit: 1 });
+    assert_eq!(
+        pools.acquire(wish("b", 5), WAIT).await.unwrap_err(),
+        Refused::AllFull { limit: 1 }
+    );
     drop(held);
     pools.acquire(wish("b", 5), WAIT).await.unwrap();
 }
@@ -45,7 +56,11 @@ async fn a_waiter_is_served_when_a_slot_comes_back_in_time() {
 async fn a_withdrawn_wish_takes_nothing() {
     let pools = Pools::new(100);
     let held = pools.acquire(wish("u", 1), WAIT).await.unwrap();
-    assert!(timeout(WAIT / 4, pools.acquire(wish("u", 1), WAIT)).await.is_err());
+    assert!(
+        timeout(WAIT / 4, pools.acquire(wish("u", 1), WAIT))
+            .await
+            .is_err()
+    );
     assert_eq!(pools.usage().waiting, 0);
     drop(held);
     assert_eq!(pools.usage().total, 0);
@@ -57,7 +72,10 @@ async fn an_unwatched_connection_is_taken_back_for_a_waiter_and_a_watched_one_is
     let mut held = pools.acquire(wish("u", 1), WAIT).await.unwrap();
     assert!(timeout(WAIT, held.revoked()).await.is_err());
     held.set_watched(false);
-    assert!(timeout(WAIT, held.revoked()).await.is_err(), "nobody waits for it");
+    assert!(
+        timeout(WAIT, held.revoked()).await.is_err(),
+        "nobody waits for it"
+    );
     let give_back = async {
         held.revoked().await;
         drop(held);
@@ -84,7 +102,10 @@ async fn becoming_unwatched_while_somebody_waits_gives_the_connection_up() {
 async fn a_login_that_rests_is_not_asked() {
     let pools = Pools::new(100);
     pools.cool(&wish("u", 1).login, Duration::from_secs(15));
-    assert!(matches!(pools.acquire(wish("u", 1), WAIT).await, Err(Refused::Cooling { .. })));
+    assert!(matches!(
+        pools.acquire(wish("u", 1), WAIT).await,
+        Err(Refused::Cooling { .. })
+    ));
     pools.acquire(wish("other", 1), WAIT).await.unwrap();
     tokio::time::advance(Duration::from_secs(16)).await;
     pools.acquire(wish("u", 1), WAIT).await.unwrap();
@@ -99,7 +120,10 @@ async fn many_at_once_never_exceed_the_limit() {
     for _ in 0..200 {
         let (pools, open, peak) = (pools.clone(), Arc::clone(&open), Arc::clone(&peak));
         tasks.spawn(async move {
-            let slot = pools.acquire(wish("u", 3), Duration::from_secs(30)).await.unwrap();
+            let slot = pools
+                .acquire(wish("u", 3), Duration::from_secs(30))
+                .await
+                .unwrap();
             let now = open.fetch_add(1, Ordering::SeqCst) + 1;
             peak.fetch_max(now, Ordering::SeqCst);
             tokio::task::yield_now().await;

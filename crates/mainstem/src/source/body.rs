@@ -39,7 +39,11 @@ pub(super) struct ChannelReader {
 
 impl ChannelReader {
     pub(super) fn new(steps: mpsc::Receiver<Step>) -> Self {
-        Self { steps, current: Bytes::new(), over: false }
+        Self {
+            steps,
+            current: Bytes::new(),
+            over: false,
+        }
     }
 }
 
@@ -49,12 +53,20 @@ impl Read for ChannelReader {
             match self.steps.blocking_recv() {
                 Some(Step::Bytes(bytes)) => self.current = bytes,
                 Some(Step::End) => self.over = true,
-                Some(Step::Broken(text)) => return Err(io::Error::new(io::ErrorKind::ConnectionAborted, text)),
-                None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the refresh was given up")),
+                Some(Step::Broken(text)) => {
+                    return Err(io::Error::new(io::ErrorKind::ConnectionAborted, text));
+                }
+                None => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the refresh was given up",
+                    ));
+                }
             }
         }
         let taken = self.current.len().min(buf.len());
-        self.current.copy_to_slice(buf.get_mut(..taken).unwrap_or_default());
+        self.current
+            .copy_to_slice(buf.get_mut(..taken).unwrap_or_default());
         Ok(taken)
     }
 }
@@ -71,7 +83,10 @@ pub(super) fn unpacked<'a>(body: impl Read + 'a, bytes_max: u64) -> io::Result<B
         }
         body = Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(body)));
     }
-    Ok(Box::new(Bounded { inner: body, left: bytes_max }))
+    Ok(Box::new(Bounded {
+        inner: body,
+        left: bytes_max,
+    }))
 }
 
 /// Ends with an error, not with an end, when more comes than allowed.
@@ -84,7 +99,10 @@ impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buf)?;
         self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::FileTooLarge, "the list is larger than limits.list_bytes allows")
+            io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "the list is larger than limits.list_bytes allows",
+            )
         })?;
         Ok(read)
     }
@@ -121,14 +139,23 @@ mod tests {
     #[test]
     fn the_bound_counts_what_comes_out() {
         let bomb = packed(&vec![0u8; 10 << 20]);
-        assert_eq!(read(&bomb, 1 << 20).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(
+            read(&bomb, 1 << 20).unwrap_err().kind(),
+            io::ErrorKind::FileTooLarge
+        );
     }
 
     #[test]
     fn a_channel_that_just_ends_is_no_end() {
-        for (last, whole) in [(Some(Step::End), true), (Some(Step::Broken("x".into())), false), (None, false)] {
+        for (last, whole) in [
+            (Some(Step::End), true),
+            (Some(Step::Broken("x".into())), false),
+            (None, false),
+        ] {
             let (sender, steps) = mpsc::channel(4);
-            sender.blocking_send(Step::Bytes(Bytes::from_static(b"abc"))).unwrap();
+            sender
+                .blocking_send(Step::Bytes(Bytes::from_static(b"abc")))
+                .unwrap();
             if let Some(last) = last {
                 sender.blocking_send(last).unwrap();
             }

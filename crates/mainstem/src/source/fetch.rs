@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::body::{CHUNKS_WAITING_MAX, ChannelReader, Step, unpacked};
 use super::failure::RefreshError;
-use crate::slot::{Login, Pools, Purpose, Wish};
+use crate::slot::{Login, Pools, Wish};
 use crate::upstream::http::{Body, Client, Request};
 
 /// Calls a login may make in quick succession before they are spread out: one refresh of an account needs seven.
@@ -68,7 +68,12 @@ impl Fetcher {
     /// A fetcher with its bounds.
     #[must_use]
     pub fn new(client: Client, pools: Pools, bounds: FetchBounds) -> Self {
-        Self { client, pools, bounds, buckets: Arc::default() }
+        Self {
+            client,
+            pools,
+            bounds,
+            buckets: Arc::default(),
+        }
     }
 
     /// Fetches a list and gives its bytes, unpacked, to `parse`, which runs on a thread that may block.
@@ -81,10 +86,17 @@ impl Fetcher {
         P: FnOnce(&mut dyn Read) -> Result<T, RefreshError> + Send + 'static,
     {
         let total = self.bounds.total_max;
-        timeout(total, self.fetch_unbounded(url, request, parse)).await.unwrap_or(Err(RefreshError::Late(total)))
+        timeout(total, self.fetch_unbounded(url, request, parse))
+            .await
+            .unwrap_or(Err(RefreshError::Late(total)))
     }
 
-    async fn fetch_unbounded<T, P>(&self, url: &str, request: &ListRequest, parse: P) -> Result<T, RefreshError>
+    async fn fetch_unbounded<T, P>(
+        &self,
+        url: &str,
+        request: &ListRequest,
+        parse: P,
+    ) -> Result<T, RefreshError>
     where
         T: Send + 'static,
         P: FnOnce(&mut dyn Read) -> Result<T, RefreshError> + Send + 'static,
@@ -101,11 +113,16 @@ impl Fetcher {
         };
         let mut outgoing = Request::get(url, self.bounds.head_within)?;
         outgoing.headers = request.headers.clone();
-        outgoing.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        outgoing
+            .headers
+            .insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         outgoing.insecure_tls = request.insecure_tls;
         let answer = self.client.send(outgoing, slot).await?;
         if !answer.status.is_success() {
-            let retry_after = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let retry_after = answer
+                .headers
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok()?.parse().ok());
             return Err(RefreshError::Status {
                 status: answer.status.as_u16(),
                 retry_after: retry_after.map(Duration::from_secs),
@@ -128,7 +145,9 @@ impl Fetcher {
             let file = std::fs::File::open(path).map_err(RefreshError::File)?;
             parse(&mut unpacked(file, bytes_max).map_err(RefreshError::File)?)
         });
-        parsed.await.map_err(|error| RefreshError::Internal(error.to_string()))?
+        parsed
+            .await
+            .map_err(|error| RefreshError::Internal(error.to_string()))?
     }
 
     async fn parse_body<T, P>(&self, body: Body, parse: P) -> Result<T, RefreshError>
@@ -139,18 +158,24 @@ impl Fetcher {
         let (steps, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
         let bytes_max = self.bounds.bytes_max;
         let parsed = tokio::task::spawn_blocking(move || {
-            let mut body = unpacked(ChannelReader::new(receiver), bytes_max).map_err(broken)?;
+            let mut body =
+                unpacked(ChannelReader::new(receiver), bytes_max).map_err(|error| broken(&error))?;
             parse(&mut body)
         });
         pump(body, &steps, self.bounds.silence_max).await;
         drop(steps);
-        parsed.await.map_err(|error| RefreshError::Internal(error.to_string()))?
+        parsed
+            .await
+            .map_err(|error| RefreshError::Internal(error.to_string()))?
     }
 
     fn bucket(&self, login: &Login) -> Arc<Bucket> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry(login.clone()).or_insert_with(|| {
-            Arc::new(Bucket { one_at_a_time: Semaphore::new(1), full_at: Mutex::new(None) })
+            Arc::new(Bucket {
+                one_at_a_time: Semaphore::new(1),
+                full_at: Mutex::new(None),
+            })
         });
         Arc::clone(bucket)
     }
@@ -176,7 +201,10 @@ async fn pump(mut body: Body, steps: &mpsc::Sender<Step>, silence_max: Duration)
             Ok(Ok(Some(bytes))) => (Step::Bytes(bytes), false),
             Ok(Ok(None)) => (Step::End, true),
             Ok(Err(error)) => (Step::Broken(error.to_string()), true),
-            Err(_) => (Step::Broken(format!("nothing came for {} s", silence_max.as_secs())), true),
+            Err(_) => (
+                Step::Broken(format!("nothing came for {} s", silence_max.as_secs())),
+                true,
+            ),
         };
         if steps.send(step).await.is_err() || last {
             return;
@@ -185,6 +213,6 @@ async fn pump(mut body: Body, steps: &mpsc::Sender<Step>, silence_max: Duration)
 }
 
 /// The failure of a body that broke off.
-pub(super) fn broken(error: io::Error) -> RefreshError {
+pub(super) fn broken(error: &io::Error) -> RefreshError {
     RefreshError::NotAList(format!("the list broke off: {error}"))
 }

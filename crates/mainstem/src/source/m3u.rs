@@ -4,7 +4,7 @@ use std::io::Read;
 
 use catalog::listing::{Extra, Fields, Header, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
-use m3u::report::LooksLike;
+use m3u::LooksLike;
 use url::Url;
 
 use super::failure::RefreshError;
@@ -14,7 +14,9 @@ use super::fetch::broken;
 const READ_BYTES: usize = 64 << 10;
 
 /// Endings of files that are passed through and not relayed.
-const FILE_ENDINGS: [&str; 10] = ["mp4", "mkv", "avi", "mov", "m4v", "webm", "flv", "wmv", "mpg", "mpeg"];
+const FILE_ENDINGS: [&str; 10] = [
+    "mp4", "mkv", "avi", "mov", "m4v", "webm", "flv", "wmv", "mpg", "mpeg",
+];
 
 /// Reads a whole list. `base` is where it came from: relative addresses in it count from there.
 pub(super) fn read(
@@ -35,7 +37,7 @@ pub(super) fn read(
     let mut reader = m3u::Reader::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        let read = body.read(&mut buffer).map_err(broken)?;
+        let read = body.read(&mut buffer).map_err(|error| broken(&error))?;
         if read == 0 {
             break;
         }
@@ -52,7 +54,9 @@ pub(super) fn read(
         return Err(RefreshError::NotAList(format!("the address answers with {what}")));
     }
     if too_many {
-        return Err(RefreshError::NotAList("the list has more entries than limits.list_entries allows".to_owned()));
+        return Err(RefreshError::NotAList(
+            "the list has more entries than limits.list_entries allows".to_owned(),
+        ));
     }
     if listing.entries.is_empty() {
         return Err(RefreshError::Empty);
@@ -73,8 +77,15 @@ fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {
         ..Extra::default()
     };
     listing.push(Fields {
-        tvg_name: attributes.tvg_name.as_deref().filter(|name| !name.trim().is_empty()),
-        title: if entry.name.is_empty() { entry.channel_name() } else { &entry.name },
+        tvg_name: attributes
+            .tvg_name
+            .as_deref()
+            .filter(|name| !name.trim().is_empty()),
+        title: if entry.name.is_empty() {
+            entry.channel_name()
+        } else {
+            &entry.name
+        },
         group: attributes.group_title.as_deref(),
         logo: attributes.tvg_logo.as_deref(),
         tvg_id: attributes.tvg_id.as_deref(),
@@ -90,9 +101,17 @@ fn boxed(text: Option<&str>) -> Option<Box<str>> {
 }
 
 fn headers(headers: &m3u::Headers) -> Vec<Header> {
-    let header = |name: &str, value: &str| Header { name: name.into(), value: Secret::new(value) };
+    let header = |name: &str, value: &str| Header {
+        name: name.into(),
+        value: Secret::new(value),
+    };
     let mut list = Vec::new();
-    list.extend(headers.user_agent.as_deref().map(|value| header("User-Agent", value)));
+    list.extend(
+        headers
+            .user_agent
+            .as_deref()
+            .map(|value| header("User-Agent", value)),
+    );
     list.extend(headers.referer.as_deref().map(|value| header("Referer", value)));
     list.extend(headers.others.iter().map(|(name, value)| header(name, value)));
     list
@@ -113,8 +132,15 @@ fn kind(url: &str) -> Kind {
         return Kind::Episode;
     }
     let last = path.rsplit('/').next().unwrap_or_default();
-    let ending = last.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
-    if path.contains("/movie/") || FILE_ENDINGS.contains(&ending.as_str()) { Kind::Film } else { Kind::Live }
+    let ending = last
+        .rsplit_once('.')
+        .map(|(_, ending)| ending.to_ascii_lowercase())
+        .unwrap_or_default();
+    if path.contains("/movie/") || FILE_ENDINGS.contains(&ending.as_str()) {
+        Kind::Film
+    } else {
+        Kind::Live
+    }
 }
 
 #[cfg(test)]
@@ -133,8 +159,18 @@ mod tests {
             "#EXTINF:-1, CNN HD \nlive/2.ts\n",
         ))
         .unwrap();
-        let names: Vec<_> = list.entries.iter().map(|entry| (entry.name(), entry.url().expose())).collect();
-        assert_eq!(names, [("BBC One", "http://h.example/1.ts"), ("CNN HD", "http://lists.example/a/live/2.ts")]);
+        let names: Vec<_> = list
+            .entries
+            .iter()
+            .map(|entry| (entry.name(), entry.url().expose()))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("BBC One", "http://h.example/1.ts"),
+                ("CNN HD", "http://lists.example/a/live/2.ts")
+            ]
+        );
     }
 
     #[test]

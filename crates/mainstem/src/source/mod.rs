@@ -13,9 +13,9 @@ mod testcard;
 mod xtream;
 
 pub use failure::RefreshError;
+pub use fetch::FetchBounds;
 pub use fetch::Fetcher;
 pub use series::SeriesShelf;
-pub use fetch::FetchBounds;
 pub use series::{Episode, Series};
 pub use task::{Command, SourceHandle, SourceReport, SourceTask, Surroundings, Update};
 
@@ -29,6 +29,9 @@ use crate::config::SourceConfig;
 #[must_use]
 pub fn request_headers(config: &SourceConfig) -> HeaderMap {
     let own = std::iter::once(("User-Agent", config.user_agent.as_str()));
-    let further = config.headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
+    let further = config
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose()));
     crate::upstream::http::headers(own.chain(further))
 }

@@ -70,7 +70,10 @@ pub(super) struct StoredShelf(BTreeMap<Box<str>, Expanded>);
 impl SeriesShelf {
     /// A shelf with the episodes known from before.
     pub(super) fn with_known(stored: StoredShelf) -> Self {
-        Self { series: Vec::new(), expanded: stored.0 }
+        Self {
+            series: Vec::new(),
+            expanded: stored.0,
+        }
     }
 
     pub(super) fn to_store(&self) -> StoredShelf {
@@ -85,7 +88,9 @@ impl SeriesShelf {
     }
 
     pub(super) fn set_episodes(&mut self, id: &str, episodes: Vec<xtream::Episode>) {
-        let Some(series) = self.series.iter().find(|series| &*series.id == id) else { return };
+        let Some(series) = self.series.iter().find(|series| &*series.id == id) else {
+            return;
+        };
         let episodes = episodes
             .into_iter()
             .map(|episode| Episode {
@@ -96,7 +101,13 @@ impl SeriesShelf {
                 extension: episode.container_extension.into(),
             })
             .collect();
-        self.expanded.insert(id.into(), Expanded { modified: series.modified, episodes });
+        self.expanded.insert(
+            id.into(),
+            Expanded {
+                modified: series.modified,
+                episodes,
+            },
+        );
     }
 
     /// All series.
@@ -114,11 +125,19 @@ impl SeriesShelf {
     /// Series whose episodes are not known, or not in their newest state.
     #[must_use]
     pub fn unexpanded(&self) -> usize {
-        self.series.iter().filter(|series| !self.is_expanded(series)).count()
+        self.series
+            .iter()
+            .filter(|series| !self.is_expanded(series))
+            .count()
     }
 
     /// The next series the operator wants whose episodes should be fetched.
-    pub(super) fn next_wanted(&self, filters: &Filters, source: &SourceName, after: Option<&str>) -> Option<&Series> {
+    pub(super) fn next_wanted(
+        &self,
+        filters: &Filters,
+        source: &SourceName,
+        after: Option<&str>,
+    ) -> Option<&Series> {
         let mut rest = self.series.iter();
         if let Some(after) = after {
             rest.find(|series| &*series.id == after)?;
@@ -127,13 +146,17 @@ impl SeriesShelf {
     }
 
     fn is_expanded(&self, series: &Series) -> bool {
-        self.expanded.get(&series.id).is_some_and(|expanded| expanded.modified == series.modified)
+        self.expanded
+            .get(&series.id)
+            .is_some_and(|expanded| expanded.modified == series.modified)
     }
 
     /// Adds the known episodes to a listing.
     pub(super) fn list_into(&self, listing: &mut Listing, url: impl Fn(&str, &str) -> String) {
         for series in &self.series {
-            let Some(expanded) = self.expanded.get(&series.id) else { continue };
+            let Some(expanded) = self.expanded.get(&series.id) else {
+                continue;
+            };
             for episode in &expanded.episodes {
                 let key = format!("episode:{}", episode.id);
                 listing.push(Fields {
@@ -184,7 +207,13 @@ mod tests {
     use super::*;
 
     fn series(id: &str, name: &str, modified: i64) -> Series {
-        Series { id: id.into(), name: name.into(), group: None, logo: None, modified: Some(modified) }
+        Series {
+            id: id.into(),
+            name: name.into(),
+            group: None,
+            logo: None,
+            modified: Some(modified),
+        }
     }
 
     fn episode(id: &str) -> xtream::Episode {
@@ -206,13 +235,27 @@ mod tests {
         assert_eq!(shelf.unexpanded(), 2);
         shelf.set_episodes("1", vec![episode("11")]);
         let mut listing = Listing::new(source.clone());
-        shelf.list_into(&mut listing, |id, ending| format!("http://h.example/{id}.{ending}"));
-        let listed: Vec<_> = listing.entries.iter().map(|entry| (entry.name(), entry.url().expose())).collect();
+        shelf.list_into(&mut listing, |id, ending| {
+            format!("http://h.example/{id}.{ending}")
+        });
+        let listed: Vec<_> = listing
+            .entries
+            .iter()
+            .map(|entry| (entry.name(), entry.url().expose()))
+            .collect();
         assert_eq!(listed, [("One S01E02", "http://h.example/11.mkv")]);
-        assert_eq!(shelf.next_wanted(&Filters::default(), &source, None).map(|s| &*s.id), Some("2"));
+        assert_eq!(
+            shelf
+                .next_wanted(&Filters::default(), &source, None)
+                .map(|s| &*s.id),
+            Some("2")
+        );
         shelf.set_series(vec![series("1", "One", 6)]);
         assert_eq!(shelf.unexpanded(), 1);
-        assert!(shelf.episodes("1").is_some(), "the old episodes stay until the new ones are there");
+        assert!(
+            shelf.episodes("1").is_some(),
+            "the old episodes stay until the new ones are there"
+        );
         assert!(shelf.episodes("2").is_none());
     }
 
@@ -221,9 +264,14 @@ mod tests {
         let source = SourceName::new("s");
         let mut shelf = SeriesShelf::default();
         shelf.set_series(vec![series("1", "Adult show", 1), series("2", "News", 1)]);
-        let filters =
-            Filters { exclude_name: vec![catalog::Pattern::compile("adult").unwrap()], ..Filters::default() };
-        assert_eq!(shelf.next_wanted(&filters, &source, None).map(|s| &*s.id), Some("2"));
+        let filters = Filters {
+            exclude_name: vec![catalog::Pattern::compile("adult").unwrap()],
+            ..Filters::default()
+        };
+        assert_eq!(
+            shelf.next_wanted(&filters, &source, None).map(|s| &*s.id),
+            Some("2")
+        );
         assert_eq!(shelf.next_wanted(&filters, &source, Some("2")), None);
     }
 }

@@ -131,7 +131,7 @@ impl SourceTask {
     /// A task that has done nothing yet, and the way to it.
     #[must_use]
     pub fn new(config: SourceConfig, around: Surroundings) -> (Self, SourceHandle) {
-        let name = SourceName::new(&config.name);
+        let name = config.name.clone();
         let account = xtream_account(&name, &config, around.entries_max);
         let request = list_request(&name, &config, around.connections_default);
         let (report, reports) = watch::channel(SourceReport::default());
@@ -148,7 +148,13 @@ impl SourceTask {
             commands,
             failures: 0,
         };
-        (task, SourceHandle { report: reports, commands: sender })
+        (
+            task,
+            SourceHandle {
+                report: reports,
+                commands: sender,
+            },
+        )
     }
 
     /// Runs until it is dropped: what is on disk first, then refresh after refresh.
@@ -176,10 +182,13 @@ impl SourceTask {
             Err(error) => {
                 let known = self.report.borrow().entries;
                 warn!(source = %self.name, %error, "refresh failed; {known} known entries stay");
-                self.report.send_modify(|report| report.error = Some((error.code(), error.to_string())));
+                self.report
+                    .send_modify(|report| report.error = Some((error.code(), error.to_string())));
                 let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
                 self.failures = self.failures.saturating_add(1);
-                let retry = retry.min(self.config.refresh_interval).max(error.retry_after().unwrap_or_default());
+                let retry = retry
+                    .min(self.config.refresh_interval)
+                    .max(error.retry_after().unwrap_or_default());
                 spread(retry, &self.name)
             }
         }
@@ -195,12 +204,22 @@ impl SourceTask {
             }
             Origin::M3uUrl(url) => {
                 let base = Url::parse(url.expose()).ok();
-                let parse = move |body: &mut dyn std::io::Read| m3u::read(&name, base.as_ref(), entries_max, body);
-                self.around.fetcher.fetch(url.expose(), &self.request, parse).await
+                let parse =
+                    move |body: &mut dyn std::io::Read| m3u::read(&name, base.as_ref(), entries_max, body);
+                self.around
+                    .fetcher
+                    .fetch(url.expose(), &self.request, parse)
+                    .await
             }
             Origin::Xtream { .. } => {
-                let Some(account) = &self.account else { return Err(RefreshError::Empty) };
-                let Brought { listing, account, series } = account.refresh(&self.around.fetcher, &self.request).await?;
+                let Some(account) = &self.account else {
+                    return Err(RefreshError::Empty);
+                };
+                let Brought {
+                    listing,
+                    account,
+                    series,
+                } = account.refresh(&self.around.fetcher, &self.request).await?;
                 self.shelf.set_series(series);
                 self.report.send_modify(|report| {
                     report.account_connections = account.max_connections.filter(|max| *max > 0);
@@ -237,13 +256,17 @@ impl SourceTask {
         let Some(listing) = &self.listing else { return };
         let mut listing = listing.clone();
         if let Some(account) = &self.account {
-            self.shelf.list_into(&mut listing, |id, ending| account.episode_url(id, ending));
+            self.shelf
+                .list_into(&mut listing, |id, ending| account.episode_url(id, ending));
         }
         self.report.send_modify(|report| {
             report.series = self.shelf.series().len();
             report.series_unexpanded = self.shelf.unexpanded();
         });
-        let update = Update { source: self.name.clone(), listing: Arc::new(listing) };
+        let update = Update {
+            source: self.name.clone(),
+            listing: Arc::new(listing),
+        };
         // Nobody takes updates any more when the program is going down.
         self.around.updates.send(update).await.unwrap_or_default();
     }
@@ -254,11 +277,15 @@ impl SourceTask {
         let loaded = tokio::task::spawn_blocking(move || {
             (store.load_listing(&name), store.load::<StoredShelf>(&shelf_file))
         });
-        let Ok((listing, shelf)) = loaded.await else { return };
+        let Ok((listing, shelf)) = loaded.await else {
+            return;
+        };
         match shelf {
             Ok(Some(shelf)) => self.shelf = SeriesShelf::with_known(shelf),
             Ok(None) => {}
-            Err(error) => warn!(source = %self.name, %error, "the episodes on disk cannot be read; they are fetched anew"),
+            Err(error) => {
+                warn!(source = %self.name, %error, "the episodes on disk cannot be read; they are fetched anew")
+            }
         }
         match listing {
             Ok(Some(listing)) => {
@@ -272,7 +299,9 @@ impl SourceTask {
                 self.hand_on().await;
             }
             Ok(None) => {}
-            Err(error) => warn!(source = %self.name, %error, "the list on disk cannot be read; waiting for the provider"),
+            Err(error) => {
+                warn!(source = %self.name, %error, "the list on disk cannot be read; waiting for the provider")
+            }
         }
     }
 
@@ -315,7 +344,9 @@ impl SourceTask {
         if self.config.series != SeriesMode::Expand {
             return None;
         }
-        self.shelf.next_wanted(&self.around.filters, &self.name, after).map(|series| series.id.to_string())
+        self.shelf
+            .next_wanted(&self.around.filters, &self.name, after)
+            .map(|series| series.id.to_string())
     }
 
     async fn answer(&mut self, command: Command) {
@@ -337,7 +368,8 @@ impl SourceTask {
         if self.shelf.episodes(id).is_none() {
             let account = self.account.as_ref();
             let fetched = expand(account, &self.around.fetcher, &self.request, Some(id.to_owned())).await;
-            self.shelf.set_episodes(id, fetched.map_err(|error| error.to_string())?);
+            self.shelf
+                .set_episodes(id, fetched.map_err(|error| error.to_string())?);
             self.keep_shelf().await;
             self.hand_on().await;
         }
@@ -345,7 +377,11 @@ impl SourceTask {
     }
 
     async fn keep_shelf(&self) {
-        let (store, shelf, file) = (self.around.store.clone(), self.shelf.to_store(), self.shelf_file());
+        let (store, shelf, file) = (
+            self.around.store.clone(),
+            self.shelf.to_store(),
+            self.shelf_file(),
+        );
         let kept = tokio::task::spawn_blocking(move || store.save(&file, &shelf)).await;
         if !matches!(kept, Ok(Ok(()))) {
             warn!(source = %self.name, "the episodes could not be kept on disk");
@@ -371,7 +407,14 @@ async fn expand(
 }
 
 fn xtream_account(name: &SourceName, config: &SourceConfig, entries_max: usize) -> Option<XtreamAccount> {
-    let Origin::Xtream { base, username, password } = &config.origin else { return None };
+    let Origin::Xtream {
+        base,
+        username,
+        password,
+    } = &config.origin
+    else {
+        return None;
+    };
     Some(XtreamAccount {
         source: name.clone(),
         base: base.clone(),
@@ -389,7 +432,9 @@ fn list_request(name: &SourceName, config: &SourceConfig, connections_default: u
     let wish = config.refresh_counts.then(|| Wish {
         login: login.clone(),
         source: name.clone(),
-        limit: config.max_connections.map_or(connections_default, |max| max as usize),
+        limit: config
+            .max_connections
+            .map_or(connections_default, |max| max as usize),
         purpose: Purpose::Refresh,
     });
     ListRequest {
@@ -403,7 +448,11 @@ fn list_request(name: &SourceName, config: &SourceConfig, connections_default: u
 /// The login a source's own lists are asked for with.
 fn list_login(name: &SourceName, config: &SourceConfig) -> Login {
     match &config.origin {
-        Origin::Xtream { base, username, password } => {
+        Origin::Xtream {
+            base,
+            username,
+            password,
+        } => {
             let url = xtream::url::live(base.expose(), username.expose(), password.expose(), "0", "ts");
             Login::of_entry(config.account.as_deref(), name, &url)
         }

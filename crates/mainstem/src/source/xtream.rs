@@ -34,7 +34,11 @@ pub(super) struct Brought {
 
 impl XtreamAccount {
     /// Asks for everything: the account, then each kind of list with its categories.
-    pub(super) async fn refresh(&self, fetcher: &Fetcher, request: &ListRequest) -> Result<Brought, RefreshError> {
+    pub(super) async fn refresh(
+        &self,
+        fetcher: &Fetcher,
+        request: &ListRequest,
+    ) -> Result<Brought, RefreshError> {
         let account = self.account(fetcher, request).await?;
         let mut listing = Listing::new(self.source.clone());
         let mut series = Vec::new();
@@ -53,7 +57,11 @@ impl XtreamAccount {
         if listing.entries.is_empty() && series.is_empty() {
             return Err(RefreshError::Empty);
         }
-        Ok(Brought { listing, account, series })
+        Ok(Brought {
+            listing,
+            account,
+            series,
+        })
     }
 
     /// The episodes of one series.
@@ -65,25 +73,39 @@ impl XtreamAccount {
     ) -> Result<Vec<xtream::Episode>, RefreshError> {
         let url = self.url(Some("get_series_info"), &[("series_id", series_id)]);
         fetcher
-            .fetch(&url, request, |body| xtream::series_info(body).map(|found| found.episodes).map_err(|error| plain(&error)))
+            .fetch(&url, request, |body| {
+                xtream::series_info(body)
+                    .map(|found| found.episodes)
+                    .map_err(|error| plain(&error))
+            })
             .await
     }
 
     /// The address of an episode.
     pub(super) fn episode_url(&self, id: &str, extension: &str) -> String {
-        xtream::url::series(self.base.expose(), self.username.expose(), self.password.expose(), id, extension)
+        xtream::url::series(
+            self.base.expose(),
+            self.username.expose(),
+            self.password.expose(),
+            id,
+            extension,
+        )
     }
 
     async fn account(&self, fetcher: &Fetcher, request: &ListRequest) -> Result<Account, RefreshError> {
-        let account =
-            fetcher.fetch(&self.url(None, &[]), request, |body| xtream::account(body).map_err(|error| plain(&error))).await?;
+        let account = fetcher
+            .fetch(&self.url(None, &[]), request, |body| {
+                xtream::account(body).map_err(|error| plain(&error))
+            })
+            .await?;
         if account.auth == Some(false) {
             return Err(RefreshError::Account("name or password is wrong".to_owned()));
         }
         match account.status {
-            Status::Banned | Status::Disabled | Status::Expired => {
-                Err(RefreshError::Account(format!("its status is {:?}", account.status)))
-            }
+            Status::Banned | Status::Disabled | Status::Expired => Err(RefreshError::Account(format!(
+                "its status is {:?}",
+                account.status
+            ))),
             _ => Ok(account),
         }
     }
@@ -124,10 +146,13 @@ impl XtreamAccount {
         let entries_max = self.entries_max;
         let read = move |body: &mut dyn Read| {
             let mut streams = Vec::new();
-            let summary = xtream::live_streams(body, |stream| push_bounded(&mut streams, stream, entries_max));
+            let summary =
+                xtream::live_streams(body, |stream| push_bounded(&mut streams, stream, entries_max));
             whole(summary, streams, entries_max)
         };
-        let (streams, bad) = fetcher.fetch(&self.url(Some("get_live_streams"), &[]), request, read).await?;
+        let (streams, bad) = fetcher
+            .fetch(&self.url(Some("get_live_streams"), &[]), request, read)
+            .await?;
         listing.malformed += bad;
         let (base, user, pass) = self.credentials();
         for stream in streams {
@@ -159,7 +184,9 @@ impl XtreamAccount {
             let summary = xtream::vod_streams(body, |film| push_bounded(&mut films, film, entries_max));
             whole(summary, films, entries_max)
         };
-        let (films, bad) = fetcher.fetch(&self.url(Some("get_vod_streams"), &[]), request, read).await?;
+        let (films, bad) = fetcher
+            .fetch(&self.url(Some("get_vod_streams"), &[]), request, read)
+            .await?;
         listing.malformed += bad;
         let (base, user, pass) = self.credentials();
         for film in films {
@@ -195,7 +222,9 @@ impl XtreamAccount {
             });
             whole(summary, list, entries_max)
         };
-        let (series, _) = fetcher.fetch(&self.url(Some("get_series"), &[]), request, read).await?;
+        let (series, _) = fetcher
+            .fetch(&self.url(Some("get_series"), &[]), request, read)
+            .await?;
         Ok(series)
     }
 
@@ -228,7 +257,9 @@ fn whole<T>(
 ) -> Result<(Vec<T>, u64), RefreshError> {
     let summary = summary.map_err(|error| list_error(&error))?;
     if list.len() > max {
-        return Err(RefreshError::NotAList("a list has more entries than limits.list_entries allows".to_owned()));
+        return Err(RefreshError::NotAList(
+            "a list has more entries than limits.list_entries allows".to_owned(),
+        ));
     }
     Ok((list, summary.bad))
 }

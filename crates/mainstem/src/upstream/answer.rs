@@ -20,7 +20,10 @@ pub fn failure_of_status(status: StatusCode, headers: &HeaderMap) -> Option<Fail
         return None;
     }
     let class = class_of_status(status.as_u16());
-    let mut failure = Failure::new(class, format!("the provider answered {} ({})", status.as_u16(), words(class)));
+    let mut failure = Failure::new(
+        class,
+        format!("the provider answered {} ({})", status.as_u16(), words(class)),
+    );
     failure.retry_after = retry_after(headers);
     Some(failure)
 }
@@ -83,7 +86,11 @@ mod tests {
             (884, FailureClass::Blocked),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(failure_of_status(status, &HeaderMap::new()).unwrap().class, expected, "{status}");
+            assert_eq!(
+                failure_of_status(status, &HeaderMap::new()).unwrap().class,
+                expected,
+                "{status}"
+            );
         }
         assert_eq!(failure_of_status(StatusCode::OK, &HeaderMap::new()), None);
     }
@@ -93,7 +100,9 @@ mod tests {
         let with = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, value.parse().unwrap());
-            failure_of_status(StatusCode::TOO_MANY_REQUESTS, &headers).unwrap().retry_after
+            failure_of_status(StatusCode::TOO_MANY_REQUESTS, &headers)
+                .unwrap()
+                .retry_after
         };
         assert_eq!(with("120"), Some(Duration::from_secs(120)));
         assert_eq!(with("9999999"), Some(RETRY_AFTER_MAX));

@@ -1,6 +1,8 @@
 //! Files of a provider (films, episodes): one upstream per viewer, bytes and ranges passed through as they are.
 
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use relay::{Failure, FailureClass};
 
@@ -13,7 +15,14 @@ use crate::slot::Purpose;
 const ASKED: [HeaderName; 2] = [RANGE, IF_RANGE];
 
 /// Headers of a provider that a viewer sees; everything else stays between us.
-const TOLD: [HeaderName; 6] = [ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED];
+const TOLD: [HeaderName; 6] = [
+    ACCEPT_RANGES,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    ETAG,
+    LAST_MODIFIED,
+];
 
 /// A provider's answer for a file.
 #[derive(Debug)]
@@ -48,13 +57,20 @@ pub async fn open_file(
         && !out_of_range
     {
         if failure.class == FailureClass::Limit {
-            opening.pools.cool(&target.login, failure.retry_after.unwrap_or(opening.timing.limit_rest));
+            opening.pools.cool(
+                &target.login,
+                failure.retry_after.unwrap_or(opening.timing.limit_rest),
+            );
         }
         return Err(failure);
     }
     let headers = told(&answer.headers);
     let body = Some(answer.body).filter(|_| !out_of_range);
-    Ok(FileAnswer { status: answer.status, headers, body })
+    Ok(FileAnswer {
+        status: answer.status,
+        headers,
+        body,
+    })
 }
 
 fn told(from: &HeaderMap) -> HeaderMap {
@@ -64,6 +80,8 @@ fn told(from: &HeaderMap) -> HeaderMap {
             headers.insert(name, value.clone());
         }
     }
-    headers.entry(ACCEPT_RANGES).or_insert(HeaderValue::from_static("bytes"));
+    headers
+        .entry(ACCEPT_RANGES)
+        .or_insert(HeaderValue::from_static("bytes"));
     headers
 }

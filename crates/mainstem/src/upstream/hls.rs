@@ -45,7 +45,13 @@ impl HlsUpstream {
     ///
     /// # Errors
     /// When the playlist cannot be read or needs a feature mainstem lacks.
-    pub async fn start(client: Client, request: Request, url: Url, head: Bytes, body: Body) -> Result<Self, Failure> {
+    pub async fn start(
+        client: Client,
+        request: Request,
+        url: Url,
+        head: Bytes,
+        body: Body,
+    ) -> Result<Self, Failure> {
         let (text, slot) = read_rest(head, body).await?;
         let slot = slot.ok_or_else(|| Failure::new(FailureClass::Transient, "the session lost its slot"))?;
         let mut session = Session {
@@ -61,7 +67,11 @@ impl HlsUpstream {
             slot,
         };
         session.enter_playlist(&text).await?;
-        Ok(Self { session: Some(Box::new(session)), reading: None, watched: true })
+        Ok(Self {
+            session: Some(Box::new(session)),
+            reading: None,
+            watched: true,
+        })
     }
 
     /// The next bytes. Cancel-safe.
@@ -79,7 +89,9 @@ impl HlsUpstream {
                 (session, input)
             }));
         }
-        let Some(reading) = &mut self.reading else { return Err(taken_back()) };
+        let Some(reading) = &mut self.reading else {
+            return Err(taken_back());
+        };
         let (session, input) = reading.await;
         self.reading = None;
         self.session = Some(session);
@@ -122,12 +134,15 @@ impl Session {
         match parse(text)? {
             Playlist::Media(media) => {
                 supported(hls::unsupported(&media))?;
-                self.follower.on_playlist(&media, requested, self.started.elapsed());
+                self.follower
+                    .on_playlist(&media, requested, self.started.elapsed());
                 Ok(())
             }
             Playlist::Multivariant(list) => {
                 supported(hls::unsupported(&list))?;
-                let variant = list.choose(None).ok_or_else(|| unusable("a multivariant playlist without variants"))?;
+                let variant = list
+                    .choose(None)
+                    .ok_or_else(|| unusable("a multivariant playlist without variants"))?;
                 self.playlist_url = self.resolve(&variant.uri)?;
                 self.reload().await
             }
@@ -170,8 +185,18 @@ impl Session {
 
     async fn wait_and_reload(&mut self) -> Result<(), Failure> {
         match self.follower.state(self.started.elapsed()) {
-            State::Ended => return Err(Failure::new(FailureClass::Transient, "the playlist says that the stream ended")),
-            State::Stale => return Err(Failure::new(FailureClass::Transient, "the playlist stopped changing")),
+            State::Ended => {
+                return Err(Failure::new(
+                    FailureClass::Transient,
+                    "the playlist says that the stream ended",
+                ));
+            }
+            State::Stale => {
+                return Err(Failure::new(
+                    FailureClass::Transient,
+                    "the playlist stopped changing",
+                ));
+            }
             State::Following => {}
         }
         if let Some(at) = self.follower.reload_at() {
@@ -196,7 +221,8 @@ impl Session {
         };
         supported(hls::unsupported(&media))?;
         self.base_url = url;
-        self.follower.on_playlist(&media, requested, self.started.elapsed());
+        self.follower
+            .on_playlist(&media, requested, self.started.elapsed());
         Ok(())
     }
 
@@ -212,7 +238,12 @@ impl Session {
         };
         match answer {
             Ok(mut answer) => {
-                let first = answer.body.read().await.map_err(Failure::from)?.unwrap_or_default();
+                let first = answer
+                    .body
+                    .read()
+                    .await
+                    .map_err(Failure::from)?
+                    .unwrap_or_default();
                 segment_content(&first)?;
                 self.lost = 0;
                 if segment.discontinuity {
@@ -237,7 +268,10 @@ impl Session {
 
     /// One request of the session, under the session's slot.
     async fn fetch(&self, url: Url) -> Result<Response, Failure> {
-        let request = Request { url, ..self.request.clone() };
+        let request = Request {
+            url,
+            ..self.request.clone()
+        };
         let answer = self.client.send(request, None).await?;
         match failure_of_status(answer.status, &answer.headers) {
             None => Ok(answer),
@@ -246,7 +280,10 @@ impl Session {
     }
 
     fn resolve(&self, uri: &str) -> Result<Url, Failure> {
-        let url = self.base_url.join(uri).map_err(|_| unusable("a playlist with an invalid address in it"))?;
+        let url = self
+            .base_url
+            .join(uri)
+            .map_err(|_| unusable("a playlist with an invalid address in it"))?;
         if matches!(url.scheme(), "http" | "https") {
             return Ok(url);
         }
@@ -255,13 +292,16 @@ impl Session {
 }
 
 fn parse(text: &[u8]) -> Result<Playlist, Failure> {
-    hls::playlist::parse(text).map_err(|error| unusable(&format!("an HLS playlist that cannot be read ({error})")))
+    hls::playlist::parse(text)
+        .map_err(|error| unusable(&format!("an HLS playlist that cannot be read ({error})")))
 }
 
 fn supported(missing: Option<hls::Feature>) -> Result<(), Failure> {
     match missing {
         None => Ok(()),
-        Some(feature) => Err(unusable(&format!("the HLS stream needs what mainstem does not read yet: {feature}"))),
+        Some(feature) => Err(unusable(&format!(
+            "the HLS stream needs what mainstem does not read yet: {feature}"
+        ))),
     }
 }
 
@@ -270,7 +310,9 @@ fn segment_content(first: &[u8]) -> Result<(), Failure> {
         Some(Content::TransportStream | Content::Unknown) => Ok(()),
         content => {
             let content = content.unwrap_or(Content::Unknown).as_str();
-            Err(unusable(&format!("HLS segments that are no transport stream ({content})")))
+            Err(unusable(&format!(
+                "HLS segments that are no transport stream ({content})"
+            )))
         }
     }
 }

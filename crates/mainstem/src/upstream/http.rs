@@ -79,7 +79,13 @@ impl Request {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(HttpError::Address);
         }
-        Ok(Self { method: Method::GET, url, headers: HeaderMap::new(), insecure_tls: false, head_within })
+        Ok(Self {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            insecure_tls: false,
+            head_within,
+        })
     }
 }
 
@@ -119,7 +125,11 @@ impl Client {
             let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
             Ok::<_, rustls::Error>(builder.https_or_http().enable_http1().wrap_connector(tcp))
         };
-        Ok(Self { secure: connector(false)?, insecure: connector(true)?, redirects_max })
+        Ok(Self {
+            secure: connector(false)?,
+            insecure: connector(true)?,
+            redirects_max,
+        })
     }
 
     /// Sends a request and follows its redirects. `slot` goes with the socket.
@@ -130,7 +140,9 @@ impl Client {
     /// [`HttpError`]; any status is an answer and no error.
     pub async fn send(&self, request: Request, slot: Option<Slot>) -> Result<Response, HttpError> {
         let within = request.head_within;
-        timeout(within, self.follow(request, slot)).await.unwrap_or(Err(HttpError::Late(within)))
+        timeout(within, self.follow(request, slot))
+            .await
+            .unwrap_or(Err(HttpError::Late(within)))
     }
 
     async fn follow(&self, mut request: Request, slot: Option<Slot>) -> Result<Response, HttpError> {
@@ -138,9 +150,24 @@ impl Client {
             let hop = self.hop(&request).await?;
             match redirect_target(&hop, &request.url)? {
                 None => {
-                    let Hop { status, headers, body, connection } = hop;
-                    let body = Body { connection, incoming: body, connection_over: false, slot };
-                    return Ok(Response { status, headers, url: request.url, body });
+                    let Hop {
+                        status,
+                        headers,
+                        body,
+                        connection,
+                    } = hop;
+                    let body = Body {
+                        connection,
+                        incoming: body,
+                        connection_over: false,
+                        slot,
+                    };
+                    return Ok(Response {
+                        status,
+                        headers,
+                        url: request.url,
+                        body,
+                    });
                 }
                 Some(target) => {
                     // The hop's socket closes here, before the next one opens.
@@ -154,9 +181,16 @@ impl Client {
 
     async fn hop(&self, request: &Request) -> Result<Hop, HttpError> {
         let uri: Uri = request.url.as_str().parse().map_err(|_| HttpError::Address)?;
-        let connector = if request.insecure_tls { &self.insecure } else { &self.secure };
-        let socket: Socket =
-            connector.clone().oneshot(uri.clone()).await.map_err(|error| HttpError::Connect(chain(&*error)))?;
+        let connector = if request.insecure_tls {
+            &self.insecure
+        } else {
+            &self.secure
+        };
+        let socket: Socket = connector
+            .clone()
+            .oneshot(uri.clone())
+            .await
+            .map_err(|error| HttpError::Connect(chain(&*error)))?;
         let (mut sender, connection) = http1::Builder::new()
             .ignore_invalid_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)
@@ -167,9 +201,16 @@ impl Client {
             .map_err(|error| HttpError::Answer(chain(&error)))?;
         let mut connection = Box::pin(connection);
         let answer = sender.send_request(outgoing(request, &uri)?);
-        let answer = with_connection(&mut connection, answer).await.map_err(|error| HttpError::Answer(chain(&error)))?;
+        let answer = with_connection(&mut connection, answer)
+            .await
+            .map_err(|error| HttpError::Answer(chain(&error)))?;
         let (head, body) = answer.into_parts();
-        Ok(Hop { status: head.status, headers: head.headers, body, connection })
+        Ok(Hop {
+            status: head.status,
+            headers: head.headers,
+            body,
+            connection,
+        })
     }
 }
 
@@ -213,7 +254,10 @@ fn redirect_target(hop: &Hop, from: &Url) -> Result<Option<Url>, HttpError> {
     if !matches!(hop.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let location = hop.headers.get(LOCATION).ok_or(HttpError::Redirect("without an address"))?;
+    let location = hop
+        .headers
+        .get(LOCATION)
+        .ok_or(HttpError::Redirect("without an address"))?;
     let location: String = match std::str::from_utf8(location.as_bytes()) {
         Ok(text) => text.to_owned(),
         Err(_) => location.as_bytes().iter().map(|&byte| char::from(byte)).collect(),
@@ -221,7 +265,9 @@ fn redirect_target(hop: &Hop, from: &Url) -> Result<Option<Url>, HttpError> {
     if location.trim().is_empty() {
         return Err(HttpError::Redirect("without an address"));
     }
-    let target = from.join(location.trim()).map_err(|_| HttpError::Redirect("to an invalid address"))?;
+    let target = from
+        .join(location.trim())
+        .map_err(|_| HttpError::Redirect("to an invalid address"))?;
     if !matches!(target.scheme(), "http" | "https") {
         return Err(HttpError::Redirect("to something other than http"));
     }
@@ -255,7 +301,9 @@ pub struct Body {
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Body").field("slot", &self.slot).finish_non_exhaustive()
+        f.debug_struct("Body")
+            .field("slot", &self.slot)
+            .finish_non_exhaustive()
     }
 }
 
@@ -287,7 +335,9 @@ impl Body {
 
     /// The next bytes, unless the slot is taken back first: then `None`. Cancel-safe.
     pub async fn read_unless_revoked(&mut self) -> Option<Result<Option<Bytes>, HttpError>> {
-        let Some(slot) = &self.slot else { return Some(self.read().await) };
+        let Some(slot) = &self.slot else {
+            return Some(self.read().await);
+        };
         let revoked = slot.revoked();
         tokio::select! {
             biased;
@@ -299,7 +349,12 @@ impl Body {
     /// Closes the socket and keeps the slot, for the next request of the same session.
     #[must_use]
     pub fn into_slot(self) -> Option<Slot> {
-        let Self { incoming, connection, slot, .. } = self;
+        let Self {
+            incoming,
+            connection,
+            slot,
+            ..
+        } = self;
         drop((incoming, connection));
         slot
     }

@@ -73,25 +73,30 @@ impl Opening {
         let mut answer = self.send(&target, request.clone(), slot).await?;
         let (head, content) = self.first_bytes(&mut answer.body).await?;
         match content {
-            Content::TransportStream | Content::Unknown => {
-                Ok(Upstream::Progressive(Box::new(Progressive::new(head, answer.body))))
-            }
+            Content::TransportStream | Content::Unknown => Ok(Upstream::Progressive(Box::new(
+                Progressive::new(head, answer.body),
+            ))),
             Content::HlsPlaylist => {
                 let Response { url, body, .. } = answer;
                 let session = HlsUpstream::start(self.client.clone(), request, url, head, body).await?;
                 Ok(Upstream::Hls(Box::new(session)))
             }
-            Content::Mp4 | Content::Matroska | Content::Flv => {
-                Err(Failure::new(FailureClass::File, format!("the entry is a file ({})", content.as_str())))
-            }
+            Content::Mp4 | Content::Matroska | Content::Flv => Err(Failure::new(
+                FailureClass::File,
+                format!("the entry is a file ({})", content.as_str()),
+            )),
             Content::Empty => Err(Failure::new(FailureClass::Transient, "the answer was empty")),
             Content::Html | Content::Json => {
-                let text = format!("the provider answered with {} instead of a stream", content.as_str());
+                let text = format!(
+                    "the provider answered with {} instead of a stream",
+                    content.as_str()
+                );
                 Err(Failure::new(FailureClass::Unusable, text))
             }
-            Content::Audio => {
-                Err(Failure::new(FailureClass::Unusable, "audio without a transport stream is not supported yet"))
-            }
+            Content::Audio => Err(Failure::new(
+                FailureClass::Unusable,
+                "audio without a transport stream is not supported yet",
+            )),
         }
     }
 
@@ -116,7 +121,8 @@ impl Opening {
     /// When the address cannot be asked over HTTP.
     pub fn request(&self, target: &Target) -> Result<Request, Failure> {
         let url = target.url.expose();
-        let mut request = Request::get(url, self.timing.head_within).map_err(|error| unsupported(url, error.into()))?;
+        let mut request =
+            Request::get(url, self.timing.head_within).map_err(|error| unsupported(url, error.into()))?;
         request.headers = target.headers.clone();
         request.insecure_tls = target.insecure_tls;
         Ok(request)
@@ -164,7 +170,10 @@ impl Opening {
         match content {
             Ok(content) => Ok((head.freeze(), content?)),
             Err(_) => {
-                let text = format!("connected, but nothing that can be understood came within {} s", within.as_secs());
+                let text = format!(
+                    "connected, but nothing that can be understood came within {} s",
+                    within.as_secs()
+                );
                 Err(Failure::new(FailureClass::Transient, text))
             }
         }
@@ -174,9 +183,10 @@ impl Opening {
 /// Says which kind of address is not supported, where it is one that lists do contain.
 fn unsupported(url: &str, failure: Failure) -> Failure {
     match url.split_once("://") {
-        Some((scheme @ ("rtmp" | "rtsp" | "rtp" | "udp" | "mms" | "plugin"), _)) => {
-            Failure::new(FailureClass::Unusable, format!("{scheme} addresses are not supported"))
-        }
+        Some((scheme @ ("rtmp" | "rtsp" | "rtp" | "udp" | "mms" | "plugin"), _)) => Failure::new(
+            FailureClass::Unusable,
+            format!("{scheme} addresses are not supported"),
+        ),
         _ => failure,
     }
 }

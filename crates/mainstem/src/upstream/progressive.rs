@@ -16,7 +16,10 @@ impl Progressive {
     /// `head` was read from `body` already.
     #[must_use]
     pub fn new(head: Bytes, body: Body) -> Self {
-        Self { head: Some(head).filter(|head| !head.is_empty()), body }
+        Self {
+            head: Some(head).filter(|head| !head.is_empty()),
+            body,
+        }
     }
 
     /// The next bytes. Cancel-safe.
@@ -30,7 +33,10 @@ impl Progressive {
         match self.body.read_unless_revoked().await {
             None => Err(taken_back()),
             Some(Ok(Some(bytes))) => Ok(Input::Bytes(bytes)),
-            Some(Ok(None)) => Err(Failure::new(FailureClass::Transient, "the provider ended the stream")),
+            Some(Ok(None)) => Err(Failure::new(
+                FailureClass::Transient,
+                "the provider ended the stream",
+            )),
             Some(Err(error)) => Err(error.into()),
         }
     }
@@ -46,5 +52,8 @@ impl Progressive {
 /// The failure of a connection that somebody else needs more.
 #[must_use]
 pub fn taken_back() -> Failure {
-    Failure::new(FailureClass::Revoked, "nobody watched, and the connection was needed elsewhere")
+    Failure::new(
+        FailureClass::Revoked,
+        "nobody watched, and the connection was needed elsewhere",
+    )
 }

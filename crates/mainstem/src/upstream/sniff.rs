@@ -63,9 +63,16 @@ pub fn sniff(head: &[u8], over: bool) -> Option<Content> {
     if is_transport_stream(head) {
         return Some(Content::TransportStream);
     }
-    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    let text = head
+        .strip_prefix(b"\xEF\xBB\xBF")
+        .unwrap_or(head)
+        .trim_ascii_start();
     if text.is_empty() {
-        return enough.then_some(if head.is_empty() { Content::Empty } else { Content::Unknown });
+        return enough.then_some(if head.is_empty() {
+            Content::Empty
+        } else {
+            Content::Unknown
+        });
     }
     let signs: [(&[u8], Content); 5] = [
         (b"#EXTM3U", Content::HlsPlaylist),
@@ -96,7 +103,10 @@ pub fn sniff(head: &[u8], over: bool) -> Option<Content> {
 fn is_transport_stream(head: &[u8]) -> bool {
     let at = |index: usize| head.get(index) == Some(&SYNC);
     (0..head.len()).any(|start| {
-        at(start) && [188, 192, 204].iter().any(|stride| at(start + stride) && at(start + 2 * stride))
+        at(start)
+            && [188, 192, 204]
+                .iter()
+                .any(|stride| at(start + stride) && at(start + 2 * stride))
     })
 }
 
@@ -138,7 +148,11 @@ mod tests {
             assert_eq!(sniff(head, true), Some(expected), "{head:?}");
         }
         for (stride, lead) in [(188, 0), (188, 77), (192, 4), (204, 0)] {
-            assert_eq!(sniff(&packets(stride, lead), false), Some(Content::TransportStream), "{stride} + {lead}");
+            assert_eq!(
+                sniff(&packets(stride, lead), false),
+                Some(Content::TransportStream),
+                "{stride} + {lead}"
+            );
         }
     }
 

@@ -15,16 +15,22 @@ use tracing::warn;
 /// When the crypto provider cannot speak any TLS version mainstem asks for, which is a fault of the build.
 pub fn client_config(insecure: bool) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder =
+        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     if insecure {
         let verifier = Arc::new(AnyCertificate(provider));
-        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
+        return Ok(builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth());
     }
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
-        warn!("this system has no certificate authorities: sources with https addresses will fail until the package ca-certificates is installed");
+        warn!(
+            "this system has no certificate authorities: sources with https addresses will fail until the package ca-certificates is installed"
+        );
     }
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
