@@ -134,8 +134,10 @@ impl Live {
         let now = Instant::now();
         let present = clock.media_at(now);
         let mut next = clock.reel.index_at(present.saturating_sub(nanos(channel.burst)));
-        if channel.join == Join::Keyframe {
-            next = clock.reel.cut_before(next);
+        match channel.join {
+            Join::MidGop => {}
+            Join::Keyframe => next = clock.reel.cut_before(next),
+            Join::Lap => next -= next % clock.reel.len(),
         }
         let pacer = Pacer {
             pace,
