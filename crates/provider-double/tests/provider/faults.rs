@@ -392,6 +392,7 @@ async fn files_in_ranges() {
     let mut client = Client::send(provider.addr(), "HEAD /movie/u/p/9.mp4 HTTP/1.1\r\n\r\n").await;
     assert!(client.head().await.contains("Content-Length: 100000\r\n"));
     assert_eq!(client.body(1).await, (vec![], End::Fin));
+    drop(client);
     provider.stream(9).fault(Fault::Eof(Extent::Bytes(777)));
     assert_eq!(get("").await.1, whole[..777]);
     provider
