@@ -245,6 +245,8 @@ impl Live {
             }
             Order::Now(Now::Trickle(rate)) => anchor(self, Pace::Steady(rate)),
             Order::Now(Now::Garbage) => self.garbage = Some(1),
+            Order::Now(Now::Jump(ticks)) => self.clock.shift = self.clock.shift.wrapping_add_signed(ticks),
+            Order::Now(Now::Lose(packets)) => self.next += u64::from(packets),
             // The rest ends the connection: `session` sees to it.
             Order::Now(Now::Eof | Now::Rst) | Order::Cut | Order::Carry => {}
         }

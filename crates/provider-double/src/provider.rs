@@ -148,7 +148,22 @@ impl Provider {
         format!("http://{}", self.shared.addr)
     }
 
-    /// The address of a live stream: `http://…/live/U/P/ID.ts`. An unknown account gives one that is refused.
+    /// The address of the login's list: `http://…/get.php?username=U&password=P&type=m3u_plus`; of the nameless login
+    /// `http://…/list.m3u`. An Xtream client wants [`Provider::base_url`].
+    #[must_use]
+    pub fn m3u_url(&self, username: &str) -> String {
+        if username.is_empty() {
+            return format!("http://{}/list.m3u", self.shared.addr);
+        }
+        let password = self.password(username);
+        format!(
+            "http://{}/get.php?username={username}&password={password}&type=m3u_plus",
+            self.shared.addr
+        )
+    }
+
+    /// The address of a live stream: `http://…/live/U/P/ID.ts`, and `http://…/stream/ID.ts` of the nameless login "".
+    /// An unknown account gives one that is refused.
     #[must_use]
     pub fn live_url(&self, username: &str, id: impl fmt::Display) -> String {
         self.stream_url("live", username, id, "ts")
@@ -201,11 +216,20 @@ impl Provider {
     }
 
     fn stream_url(&self, kind: &str, username: &str, id: impl fmt::Display, extension: &str) -> String {
-        let password = self.shared.account(username).map_or("none", |a| &a.password);
+        if username.is_empty() {
+            return format!("http://{}/stream/{id}.{extension}", self.shared.addr);
+        }
+        let password = self.password(username);
         format!(
             "http://{}/{kind}/{username}/{password}/{id}.{extension}",
             self.shared.addr
         )
+    }
+}
+
+impl Provider {
+    fn password(&self, username: &str) -> &str {
+        self.shared.account(username).map_or("none", |a| &a.password)
     }
 }
 
@@ -282,7 +306,8 @@ impl AccountHandle {
         self.shared.logs.read(&self.username, Clone::clone)
     }
 
-    /// Returns as soon as `seen` is true of the account's log.
+    /// Returns as soon as `seen` is true of the account's log. The log stands still while `seen` looks: it must not ask
+    /// this provider for anything.
     ///
     /// # Errors
     /// It did not become true within that time.

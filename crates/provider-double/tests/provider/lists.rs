@@ -45,8 +45,16 @@ async fn m3u_leads_to_streams() {
     assert!(hls.contains(&provider.hls_url("u", 1)));
 
     let open = String::from_utf8(bytes(&provider, "/list.m3u").await.0).unwrap();
-    let path = format!("{}/stream/1.ts", provider.base_url());
-    assert!(open.contains(&path) && !open.contains("/u/p/"), "{open}");
+    assert!(
+        provider
+            .m3u_url("u")
+            .ends_with("/get.php?username=u&password=p&type=m3u_plus")
+    );
+    assert!(provider.m3u_url("").ends_with("/list.m3u"));
+    assert!(
+        open.contains(&provider.live_url("", 1)) && !open.contains("/u/p/"),
+        "{open}"
+    );
     let guide = String::from_utf8(bytes(&provider, "/xmltv.php?username=u&password=p").await.0).unwrap();
     assert!(guide.contains("<channel id=\"two.tv\"><display-name>Two<"));
 }
@@ -235,6 +243,12 @@ async fn lists_cut_slow_and_packed() {
     assert_eq!(bytes(&provider, M3U).await, (whole[..99].to_vec(), false));
     account.list_fault(ListFault::TruncatedAt(1_000_000));
     assert_eq!(bytes(&provider, M3U).await, (whole.clone(), true));
+
+    account.list_fault(ListFault::Prefix("\u{feff}Warning: ".to_owned()));
+    assert_eq!(
+        bytes(&provider, M3U).await.0,
+        ["\u{feff}Warning: ".as_bytes(), &whole].concat()
+    );
 
     account.list_fault(ListFault::Gzip);
     let mut client = Client::get(provider.addr(), M3U).await;
