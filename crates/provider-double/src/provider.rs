@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -23,6 +24,9 @@ use crate::token::Tokens;
 
 /// How often idle HLS sessions are looked for.
 const SWEEP: Duration = Duration::from_millis(100);
+
+/// Connections that wait to be accepted: thousands may come at once, and one too many waits a second for its next SYN.
+const BACKLOG: i32 = 4096;
 
 /// What becomes of every new connection, whoever it is from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,10 +238,15 @@ impl Provider {
 }
 
 fn listen(at: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = std::net::TcpListener::bind(at)?;
-    listener.set_nonblocking(true)?;
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+    // A provider that comes back at the address it had finds it free.
+    socket.set_reuse_address(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(socket.into())?;
     let addr = listener.local_addr()?;
-    Ok((TcpListener::from_std(listener)?, addr))
+    Ok((listener, addr))
 }
 
 async fn sweep(shared: Arc<Shared>) {
