@@ -1,4 +1,5 @@
 //! The first start, and `check`.
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 #![cfg(unix)]
 
 use std::{

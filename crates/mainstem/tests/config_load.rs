@@ -1,4 +1,9 @@
 //! Values in, settings out.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at what it does not expect"
+)]
 
 use std::{
     fs,

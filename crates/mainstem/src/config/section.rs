@@ -137,7 +137,7 @@ impl<'n> Fields<'n> {
                 continue;
             }
             if !names.contains(&name) {
-                reader.unknown_key(key.span, name, names);
+                reader.unknown_key(key.span, name, value, names);
             } else if entries.iter().any(|(known, _)| *known == name) {
                 reader.problem(key.span, format!("`{name}` is given twice"));
             } else {
