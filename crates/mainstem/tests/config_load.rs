@@ -270,6 +270,19 @@ fn a_source_that_is_off_may_be_unfinished() {
 }
 
 #[test]
+fn a_known_password_is_warned_of() {
+    let warnings = |text: &str| {
+        read(&format!(
+            "sources: [{{name: a, type: testcard}}]\nxtream_auth: {text}"
+        ))
+        .warnings
+    };
+    assert_eq!(warnings("{enabled: true}").len(), 1);
+    assert!(warnings("{enabled: true, password: other}").is_empty());
+    assert!(warnings("{enabled: false}").is_empty());
+}
+
+#[test]
 fn nothing_is_a_configuration() {
     for text in ["", "\u{feff}", "# nothing\n", "sources:\n", "{}", "---\n"] {
         let loaded = read(text);

@@ -153,7 +153,7 @@ fn sources() {
     );
     check(
         "sources:\n  - {name: a, type: xtream, url: http://h, username: u, password_file: /nonexistent/pw}",
-        &["2:75 /nonexistent/pw cannot be read"],
+        &["2:72 /nonexistent/pw cannot be read"],
     );
 }
 

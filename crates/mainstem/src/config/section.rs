@@ -178,6 +178,11 @@ impl<'n> Fields<'n> {
     }
 }
 
+/// The lines of a doc comment as one.
+pub(super) fn sentence(lines: &str) -> String {
+    lines.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A name of a key: the field's, or another where that is a word of Rust.
 macro_rules! key_name {
     ($key:ident) => {
@@ -248,14 +253,14 @@ macro_rules! section {
                         let default: $type = $default;
                         Key {
                             name: $crate::config::section::key_name!($key $($name)?),
-                            doc: concat!($($doc, "\n"),+).trim().to_owned(),
+                            doc: $crate::config::section::sentence(concat!($($doc, "\n"),+)),
                             shape: <$type as Setting>::shape(),
                             default: Setting::show(&default),
                             range: $crate::config::section::key_range!($($low $high)?),
                         }
                     } ),*],
                     required: Self::REQUIRED,
-                    about: concat!($($about, "\n"),+).trim().to_owned(),
+                    about: $crate::config::section::sentence(concat!($($about, "\n"),+)),
                 }
             }
 
