@@ -69,69 +69,83 @@ impl fmt::Display for Issue {
     }
 }
 
-/// Joins `listings` into channels.
+/// Joins `listings` into channels: the streams of one kind and exactly one name, from one source or several.
+///
+/// Channels come in order of first appearance, by [`SourceRules::order`] and then the list's own; so do the streams
+/// of each. The order of `listings` does not matter, nor does which of them was refreshed last.
 pub fn build(listings: &[(SourceRules, &Listing)], filters: &Filters) -> (Catalog, Vec<Issue>) {
     let mut sorted: Vec<_> = listings.iter().collect();
     sorted.sort_by(|(a, _), (b, _)| (a.order, &a.name).cmp(&(b.order, &b.name)));
-    let mut tally = Tally::new(filters);
-    let mut issues = Vec::new();
-    let mut channels: Vec<Channel> = Vec::new();
-    let mut by_name: HashMap<(Kind, &str), usize> = HashMap::new();
-    let mut sources = Vec::new();
-    for (index, (rules, listing)) in (0u32..).zip(&sorted) {
-        let mut count = SourceCount {
-            name: rules.name.clone(),
-            listed: listing.entries.len(),
-            kept: 0,
-            malformed: listing.malformed,
-        };
-        let mut unnamed = 0;
+    let mut grouping = Grouping {
+        tally: Tally::new(filters),
+        channels: Vec::new(),
+        places: HashMap::new(),
+        issues: Vec::new(),
+    };
+    let sources = (0u32..)
+        .zip(sorted)
+        .map(|(index, (rules, listing))| grouping.add(index, rules, listing))
+        .collect();
+    let mut issues = grouping.issues;
+    issues.extend(grouping.tally.into_issues());
+    (Catalog::new(grouping.channels, sources), issues)
+}
+
+struct Grouping<'a> {
+    tally: Tally<'a>,
+    channels: Vec<Channel>,
+    places: HashMap<(Kind, &'a str), usize>,
+    issues: Vec<Issue>,
+}
+
+impl<'a> Grouping<'a> {
+    fn add(&mut self, source: u32, rules: &SourceRules, listing: &'a Listing) -> SourceCount {
+        let (mut kept, mut unnamed) = (0, 0);
         for entry in &listing.entries {
             if entry.name().is_empty() {
                 unnamed += 1;
-                continue;
-            }
-            if !tally.admits(entry) {
-                continue;
-            }
-            count.kept += 1;
-            let stream = StreamEntry {
-                id: StreamId::of_entry(&rules.name, entry),
-                source: index,
-                entry: entry.clone(),
-            };
-            let place = *by_name
-                .entry((entry.kind(), entry.name()))
-                .or_insert(channels.len());
-            match channels.get_mut(place) {
-                Some(channel) => channel.backups.push(stream),
-                None => channels.push(Channel {
-                    id: ChannelId::of_name(entry.name()),
-                    display_name: [&rules.prefix, entry.name(), &rules.suffix].concat().into(),
-                    primary: stream,
-                    backups: Vec::new(),
-                }),
+            } else if self.tally.admits(entry) {
+                kept += 1;
+                let id = StreamId::of_entry(&rules.name, entry);
+                self.place(
+                    StreamEntry {
+                        id,
+                        source,
+                        entry: entry.clone(),
+                    },
+                    entry.name(),
+                    rules,
+                );
             }
         }
         if unnamed > 0 {
-            issues.push(Issue::Unnamed {
+            self.issues.push(Issue::Unnamed {
                 source: rules.name.clone(),
                 entries: unnamed,
             });
         }
-        sources.push(count);
+        let (name, listed) = (rules.name.clone(), listing.entries.len());
+        SourceCount {
+            name,
+            listed,
+            kept,
+            malformed: listing.malformed,
+        }
     }
-    issues.extend(tally.into_issues());
-    let by_id = (0u32..)
-        .zip(&channels)
-        .map(|(index, channel)| (channel.id, index))
-        .collect();
-    (
-        Catalog {
-            channels,
-            by_id,
-            sources,
-        },
-        issues,
-    )
+
+    fn place(&mut self, stream: StreamEntry, name: &'a str, rules: &SourceRules) {
+        let place = *self
+            .places
+            .entry((stream.kind(), name))
+            .or_insert(self.channels.len());
+        match self.channels.get_mut(place) {
+            Some(channel) => channel.backups.push(stream),
+            None => self.channels.push(Channel {
+                id: ChannelId::of_name(name),
+                display_name: [&rules.prefix, name, &rules.suffix].concat().into(),
+                primary: stream,
+                backups: Vec::new(),
+            }),
+        }
+    }
 }

@@ -1,9 +1,13 @@
 //! What viewers can pick: an immutable snapshot of all channels, and the ways to name one.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
-    id::{ChannelId, StreamId},
+    id::{ChannelId, Numbered, StreamId, slug_2025, slug_2026, slug_first},
     listing::{Entry, Header, Kind, SourceName},
     secret::StreamUrl,
 };
@@ -168,12 +172,25 @@ pub struct SourceCount {
 /// All channels at one moment; never changes. A refresh builds the next one beside it.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    pub(crate) channels: Vec<Channel>,
-    pub(crate) by_id: HashMap<ChannelId, u32>,
-    pub(crate) sources: Vec<SourceCount>,
+    channels: Vec<Channel>,
+    by_id: HashMap<ChannelId, u32>,
+    sources: Vec<SourceCount>,
+    /// Made when the first link that is no id turns up: most installations never see one.
+    old_forms: OnceLock<OldForms>,
 }
 
 impl Catalog {
+    /// Joins what [`build`](crate::build()) found; `channels` come without ids that anybody could rely on.
+    pub(crate) fn new(mut channels: Vec<Channel>, sources: Vec<SourceCount>) -> Self {
+        let by_id = assign_ids(&mut channels);
+        Self {
+            channels,
+            by_id,
+            sources,
+            old_forms: OnceLock::new(),
+        }
+    }
+
     /// In order of first appearance: config order, then list order.
     pub fn channels(&self) -> &[Channel] {
         &self.channels
@@ -184,9 +201,15 @@ impl Catalog {
         self.channels.get(*self.by_id.get(&id)? as usize)
     }
 
-    /// The channel a link names: by id in either case.
+    /// The channel a link names: by id in either case of letters, else by what the reference called it in 2026, in
+    /// 2025, or at first.
     pub fn resolve(&self, key: &str) -> Option<&Channel> {
-        key.parse().ok().and_then(|id| self.get(id))
+        let by_id = key.parse().ok().and_then(|id| self.get(id));
+        by_id.or_else(|| self.channels.get(self.old_forms().get(key)?))
+    }
+
+    fn old_forms(&self) -> &OldForms {
+        self.old_forms.get_or_init(|| OldForms::of(&self.channels))
     }
 
     /// The sources in config order; [`StreamEntry::source`] is an index into them.
@@ -198,4 +221,83 @@ impl Catalog {
     pub fn source_counts(&self) -> &[SourceCount] {
         &self.sources
     }
+}
+
+/// Gives every channel its id.
+///
+/// A name's plain id goes to the live channel of that name, else to the film, else to the episode; the others get
+/// one that their kind is part of. That one resolves to them even while the plain one is theirs, so that a link
+/// given out before a live channel of the same name left goes on working.
+fn assign_ids(channels: &mut [Channel]) -> HashMap<ChannelId, u32> {
+    let mut by_id = HashMap::with_capacity(channels.len());
+    for kind in [Kind::Live, Kind::Film, Kind::Episode] {
+        for (index, channel) in (0u32..)
+            .zip(channels.iter_mut())
+            .filter(|(_, channel)| channel.kind() == kind)
+        {
+            let plain = ChannelId::of_name(channel.name());
+            let others = (0..).map(|attempt| ChannelId::of_name_and_kind(channel.name(), kind, attempt));
+            if let Some(free) = std::iter::once(plain)
+                .chain(others)
+                .find(|id| !by_id.contains_key(id))
+            {
+                channel.id = free;
+                by_id.insert(free, index);
+            }
+        }
+    }
+    for (index, channel) in (0u32..)
+        .zip(channels.iter())
+        .filter(|(_, channel)| channel.kind() != Kind::Live)
+    {
+        by_id
+            .entry(ChannelId::of_name_and_kind(channel.name(), channel.kind(), 0))
+            .or_insert(index);
+    }
+    by_id
+}
+
+/// What the reference called the channels in its links, as hashes: 16 bytes each instead of a string.
+#[derive(Debug)]
+struct OldForms(Box<[(u64, u32)]>);
+
+impl OldForms {
+    fn of(channels: &[Channel]) -> Self {
+        // The reference knew names only: of channels that share one, the holder of the plain id stands for it.
+        let named: Vec<(u32, &str)> = (0u32..)
+            .zip(channels)
+            .filter(|(_, channel)| channel.id == ChannelId::of_name(channel.name()))
+            .map(|(index, channel)| (index, channel.name()))
+            .collect();
+        let mut forms = Vec::with_capacity(named.len() * 3);
+        for slug in [slug_2026, slug_2025] {
+            let mut numbered = Numbered::default();
+            forms.extend(
+                named
+                    .iter()
+                    .map(|&(index, name)| (hash(&numbered.take(slug(name))), index)),
+            );
+        }
+        forms.extend(
+            named
+                .iter()
+                .map(|&(index, name)| (hash(&slug_first(name)), index)),
+        );
+        // Stable, so the newest form and then the first channel wins.
+        forms.sort_by_key(|&(hash, _)| hash);
+        forms.dedup_by_key(|&mut (hash, _)| hash);
+        Self(forms.into())
+    }
+
+    fn get(&self, key: &str) -> Option<usize> {
+        let key = hash(key);
+        let place = self.0.binary_search_by_key(&key, |&(hash, _)| hash).ok()?;
+        self.0.get(place).map(|&(_, index)| index as usize)
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }

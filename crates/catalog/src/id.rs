@@ -2,6 +2,7 @@
 //! on every start.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     fmt,
     str::FromStr,
@@ -10,7 +11,7 @@ use std::{
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::listing::{Entry, SourceName};
+use crate::listing::{Entry, Kind, SourceName};
 
 /// The first 8 bytes of the SHA-256 of a channel's name in UTF-8; 16 lower-case hex digits in text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,9 +23,28 @@ impl ChannelId {
         Self(hash_head(&[name]))
     }
 
+    /// The id of a channel whose plain id another channel has: one of another `kind` with the same name, or, what
+    /// nobody will live to see, one whose name has the same hash. `attempt` counts from 0.
+    pub fn of_name_and_kind(name: &str, kind: Kind, attempt: u32) -> Self {
+        let attempt = if attempt == 0 {
+            String::new()
+        } else {
+            attempt.to_string()
+        };
+        Self(hash_head(&[name, "\0", kind_word(kind), &attempt]))
+    }
+
     /// The id as a number, big-endian.
     pub fn as_u64(self) -> u64 {
         self.0
+    }
+}
+
+fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Live => "live",
+        Kind::Film => "film",
+        Kind::Episode => "episode",
     }
 }
 
@@ -114,7 +134,7 @@ fn or_unnamed(slug: String) -> String {
     if slug.is_empty() { UNNAMED.to_owned() } else { slug }
 }
 
-/// `\\s` of Python's `re` on text: `str.isspace()`, which has the four separators of ASCII on top of Unicode's
+/// `\s` of Python's `re` on text: `str.isspace()`, which has the four separators of ASCII on top of Unicode's
 /// `White_Space`.
 pub(crate) fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
@@ -154,8 +174,18 @@ pub struct StreamId(u64);
 impl StreamId {
     /// The id of `entry` at `source`.
     pub fn of_entry(source: &SourceName, entry: &Entry) -> Self {
-        let key = entry.stream_key().unwrap_or(entry.url().expose());
-        Self(hash_head(&[source.as_str(), "\0", key]))
+        let key = match entry.stream_key() {
+            Some(key) => Cow::Borrowed(key),
+            None => Cow::Owned(without_credentials(entry.url().expose())),
+        };
+        // A provider numbers its films and its live streams apart, from the same 1 on.
+        Self(hash_head(&[
+            source.as_str(),
+            "\0",
+            kind_word(entry.kind()),
+            "\0",
+            &key,
+        ]))
     }
 
     /// The id as a number.
@@ -173,5 +203,75 @@ impl fmt::Display for StreamId {
 impl fmt::Debug for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Query parameters that say who asks or until when they may, not what is asked for.
+const CREDENTIAL_PARAMETERS: [&str; 20] = [
+    "username",
+    "user",
+    "u",
+    "login",
+    "password",
+    "pass",
+    "passwd",
+    "pwd",
+    "p",
+    "token",
+    "auth",
+    "authorization",
+    "key",
+    "api_key",
+    "apikey",
+    "sid",
+    "session",
+    "sig",
+    "signature",
+    "expires",
+];
+
+/// What is left of `url` when the account changes: no scheme, no user info, no credentials in the query, and none in
+/// a path of Xtream's form, `[/live|/movie|/series]/user/password/number[.extension]`.
+fn without_credentials(url: &str) -> String {
+    let url = url.split('#').next().unwrap_or(url);
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = location.split_once('/').unwrap_or((location, ""));
+    let host = authority
+        .rsplit('@')
+        .next()
+        .unwrap_or(authority)
+        .to_ascii_lowercase();
+    let mut kept = format!("{host}/{}", without_account(path));
+    let parameters = query.split('&').filter(|parameter| {
+        let name = parameter.split('=').next().unwrap_or(parameter);
+        !parameter.is_empty()
+            && !CREDENTIAL_PARAMETERS
+                .iter()
+                .any(|secret| name.eq_ignore_ascii_case(secret))
+    });
+    for parameter in parameters {
+        kept.push('?');
+        kept.push_str(parameter);
+    }
+    kept
+}
+
+fn without_account(path: &str) -> Cow<'_, str> {
+    let is_number = |segment: &str| {
+        let number = segment.split('.').next().unwrap_or(segment);
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let mut segments = path.split('/');
+    match [(); 5].map(|()| segments.next()) {
+        [Some(_), Some(_), Some(number), None, _] if is_number(number) => Cow::Borrowed(number),
+        [
+            Some(section @ ("live" | "movie" | "series")),
+            Some(_),
+            Some(_),
+            Some(number),
+            None,
+        ] if is_number(number) => Cow::Owned(format!("{section}/{number}")),
+        _ => Cow::Borrowed(path),
     }
 }

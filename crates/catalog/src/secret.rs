@@ -112,15 +112,30 @@ fn redact(url: &str) -> Option<String> {
     let authority = rest.split(['/', '?', '#', '\\']).next()?;
     // The last @ ends the user info: a password may hold others.
     let host = authority.rsplit('@').next()?;
-    let is_host = host
-        .chars()
-        .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'));
-    // A password with a raw `/` ends the authority early and leaves an `@` behind it: the "host" would be a user name.
-    let is_ambiguous = !authority.contains('@') && rest.split(['?', '#']).next()?.contains('@');
-    if !is_host || is_ambiguous {
+    if !is_host(host) {
         return None;
     }
-    Some(format!("{scheme}://{host}/…"))
+    // A password with a raw `/` or `?` ends the authority early and leaves an `@` behind it: the "host" would be a
+    // user name. An address with an `@` in its query is taken for one, too: losing a host name is the lesser evil.
+    let is_ambiguous = !authority.contains('@') && rest.contains('@');
+    (!is_ambiguous).then(|| format!("{scheme}://{host}/…"))
+}
+
+/// A name or address, and a port if it is a number: what stands there otherwise is half of somebody's user info.
+fn is_host(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port),
+        _ => (host, ""),
+    };
+    let is_name = if let Some(address) = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        address
+            .chars()
+            .all(|c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'))
+    } else {
+        name.chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))
+    };
+    is_name && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl fmt::Debug for StreamUrl {

@@ -1,13 +1,31 @@
 //! The operator's patterns: Python `re` syntax, searched anywhere in the text, case ignored.
+//!
+//! They compile where CPython 3.11's compile, are refused at the same place where not, and find the same, except that
+//! - look-behind may be of any width;
+//! - `\N{NAME}` and lone surrogates are refused;
+//! - a set in ASCII mode, such as `(?a)[a-z]`, still takes `ſ` and the Kelvin sign for `s` and `k`;
+//! - `\B` is in the empty text, as in Python 3.14;
+//! - there are bounds on length, nesting, repeats and memory.
 
-use std::{fmt, sync::Arc};
+mod class;
+mod translate;
+
+use std::{
+    fmt,
+    sync::{Arc, LazyLock, OnceLock},
+};
+
+use fancy_regex::{Regex, RegexBuilder};
+
+use translate::{Edges, Translation};
 
 /// Steps of back-tracking one search may take before it gives up, which takes a few milliseconds. Patterns without
 /// look-around and back-references do not backtrack at all.
 pub const BACKTRACK_STEPS_MAX: usize = 100_000;
 
-/// Bytes a compiled automaton may take: a bomb such as `\w{5000}` is refused in a few milliseconds.
-pub const COMPILED_BYTES_MAX: usize = 1 << 20;
+/// Bytes a compiled automaton may take. `[\w\s]{2,50}` takes more than one MiB, as letters of all scripts are many; a
+/// bomb such as `\w{5000}` is refused in a tenth of a second.
+pub const COMPILED_BYTES_MAX: usize = 8 << 20;
 
 /// A compiled pattern; a clone shares the automaton.
 #[derive(Clone)]
@@ -15,7 +33,14 @@ pub struct Pattern(Arc<Compiled>);
 
 struct Compiled {
     source: Box<str>,
-    regex: fancy_regex::Regex,
+    /// With the engine's own `$` and `\b`: linear time, and exact but for the texts below.
+    native: Regex,
+    /// `native` is wrong for texts that end in a line feed.
+    has_end: bool,
+    /// `native` is wrong for texts with a character of [`odd_words`].
+    has_word_edge: bool,
+    /// With look-around for `$` and `\b`; compiled when the first such text turns up. `None` if it cannot be.
+    exact: OnceLock<Option<Regex>>,
 }
 
 /// Why a pattern cannot be used.
@@ -39,18 +64,22 @@ impl Pattern {
     /// # Errors
     /// What Python refuses, what takes too much memory, and the few constructs that are not supported.
     pub fn compile(source: &str) -> Result<Self, PatternError> {
-        let regex = fancy_regex::RegexBuilder::new(source)
-            .case_insensitive(true)
-            .backtrack_limit(BACKTRACK_STEPS_MAX)
-            .delegate_size_limit(COMPILED_BYTES_MAX)
-            .build()
-            .map_err(|error| PatternError {
-                message: error.to_string(),
-                offset: None,
-            })?;
-        Ok(Self(Arc::new(Compiled {
-            source: source.into(),
+        let Translation {
             regex,
+            has_end,
+            has_word_edge,
+        } = translate::translate(source, Edges::Native)?;
+        let native = engine(&regex).map_err(|error| PatternError {
+            message: in_words(&error),
+            offset: None,
+        })?;
+        let (source, exact) = (source.into(), OnceLock::new());
+        Ok(Self(Arc::new(Compiled {
+            source,
+            native,
+            has_end,
+            has_word_edge,
+            exact,
         })))
     }
 
@@ -59,12 +88,58 @@ impl Pattern {
     /// # Errors
     /// [`LimitExceeded`] for a search that back-tracks without end; count it as no match and say so once.
     pub fn search(&self, text: &str) -> Result<bool, LimitExceeded> {
-        self.0.regex.is_match(text).map_err(|_| LimitExceeded)
+        let regex = if self.0.is_exact_for(text) {
+            Some(&self.0.native)
+        } else {
+            self.0.exact()
+        };
+        regex
+            .ok_or(LimitExceeded)?
+            .is_match(text)
+            .map_err(|_| LimitExceeded)
     }
 
     /// The pattern as the operator wrote it.
     pub fn as_str(&self) -> &str {
         &self.0.source
+    }
+}
+
+impl Compiled {
+    fn is_exact_for(&self, text: &str) -> bool {
+        let ends_oddly = self.has_end && text.ends_with('\n');
+        let has_odd_words = || self.has_word_edge && !text.is_ascii() && odd_words(text);
+        !ends_oddly && !has_odd_words()
+    }
+
+    fn exact(&self) -> Option<&Regex> {
+        let compile = || engine(&translate::translate(&self.source, Edges::Exact).ok()?.regex).ok();
+        self.exact.get_or_init(compile).as_ref()
+    }
+}
+
+fn engine(regex: &str) -> Result<Regex, fancy_regex::Error> {
+    RegexBuilder::new(regex)
+        .case_insensitive(true)
+        .backtrack_limit(BACKTRACK_STEPS_MAX)
+        .delegate_size_limit(COMPILED_BYTES_MAX)
+        .build()
+}
+
+/// Whether the engine and Python disagree on what in `text` belongs to a word.
+fn odd_words(text: &str) -> bool {
+    static ODD: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(&format!(r"[\w~~[{}]]", translate::WORD)).ok());
+    ODD.as_ref().is_none_or(|odd| odd.is_match(text).unwrap_or(true))
+}
+
+fn in_words(error: &fancy_regex::Error) -> String {
+    // The engine's words are about the translated pattern, whose places and details mean nothing to the operator.
+    match error {
+        fancy_regex::Error::CompileError(_) => {
+            format!("the pattern is too big, or of a kind that is not supported ({error})")
+        }
+        _ => format!("the pattern is not supported ({error})"),
     }
 }
 

@@ -6,11 +6,15 @@
 //! A big account lists 100,000 entries, so an [`Entry`] keeps its short texts in one allocation, about 330 bytes in
 //! all.
 
+mod stored;
+
 use std::{borrow::Borrow, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::secret::{Secret, StreamUrl, exposed};
+use crate::secret::{Secret, StreamUrl};
+
+pub use stored::Stored;
 
 /// Bytes kept of any one text of an entry; what is longer is cut at a character.
 pub const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -81,56 +85,39 @@ pub enum Kind {
 }
 
 /// A request header the source asks for, such as `User-Agent` or `Referer`. The value may be a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// As in HTTP; case does not matter.
     pub name: Box<str>,
     /// As in HTTP.
-    #[serde(with = "exposed")]
     pub value: Secret,
 }
 
 /// Attributes few entries have; all absent by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extra {
     /// `tvg-chno`: the channel number, which may be decimal ("5.1") or anything else.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tvg_chno: Option<Box<str>>,
     /// `tvg-language`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tvg_language: Option<Box<str>>,
     /// `tvg-country`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tvg_country: Option<Box<str>>,
     /// `tvg-url`: address of a guide; it may carry credentials.
-    #[serde(serialize_with = "expose_option", skip_serializing_if = "Option::is_none")]
     pub tvg_url: Option<Secret>,
     /// `radio`, as written ("true").
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub radio: Option<Box<str>>,
     /// `category` or Xtream's `category_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<Box<str>>,
     /// `parent-code`: the PIN a player asks for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent_code: Option<Box<str>>,
     /// `audio-track`: preferred language.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_track: Option<Box<str>>,
     /// `aspect-ratio`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub aspect_ratio: Option<Box<str>>,
     /// Attributes without a field here, in the list's order: name, value.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other: Vec<(Box<str>, Box<str>)>,
     /// Headers to send upstream.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
-}
-
-fn expose_option<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(Secret::expose).serialize(serializer)
 }
 
 /// Everything an [`Entry`] is made of: what a source fills in from its list.
@@ -322,127 +309,5 @@ impl Listing {
     /// Adds an entry at the end.
     pub fn push(&mut self, fields: Fields<'_>) {
         self.entries.push(Arc::new(Entry::new(fields)));
-    }
-}
-
-/// The on-disk form of a [`Listing`] or an [`Entry`], with its secrets in the clear: `Stored(&listing)` to write,
-/// `Stored<Listing>` to read. For files only the owner can read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored<T>(pub T);
-
-#[derive(Serialize, Deserialize)]
-struct EntryRecord<'a> {
-    #[serde(borrow)]
-    title: Text<'a>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    tvg_name: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    group: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    logo: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    tvg_id: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    key: Option<Text<'a>>,
-    #[serde(default, skip_serializing_if = "is_live")]
-    kind: Kind,
-    #[serde(with = "exposed")]
-    url: StreamUrl,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    extra: Option<Box<Extra>>,
-}
-
-/// Borrowed where the document allows it: `Option<Cow>` alone would always copy.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_live(kind: &Kind) -> bool {
-    *kind == Kind::Live
-}
-
-impl Serialize for Stored<&Entry> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let entry = self.0;
-        let text = |text| Text(std::borrow::Cow::Borrowed(text));
-        EntryRecord {
-            title: text(entry.title()),
-            tvg_name: entry.tvg_name().map(text),
-            group: entry.group().map(text),
-            logo: entry.logo().map(text),
-            tvg_id: entry.tvg_id().map(text),
-            key: entry.stream_key().map(text),
-            kind: entry.kind,
-            url: entry.url.clone(),
-            extra: entry.extra.clone(),
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Stored<Entry> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let record = EntryRecord::deserialize(deserializer)?;
-        fn text<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
-            text.as_ref().map(|text| &*text.0)
-        }
-        Ok(Self(Entry::new(Fields {
-            tvg_name: text(&record.tvg_name),
-            title: &record.title.0,
-            group: text(&record.group),
-            logo: text(&record.logo),
-            tvg_id: text(&record.tvg_id),
-            kind: record.kind,
-            url: record.url,
-            stream_key: text(&record.key).unwrap_or(""),
-            extra: record.extra.map(|extra| *extra).unwrap_or_default(),
-        })))
-    }
-}
-
-impl Serialize for Stored<&Listing> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Record<'a> {
-            source: &'a SourceName,
-            malformed: u64,
-            entries: Entries<'a>,
-        }
-        struct Entries<'a>(&'a [Arc<Entry>]);
-        impl Serialize for Entries<'_> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_seq(self.0.iter().map(|entry| Stored(&**entry)))
-            }
-        }
-        let listing = self.0;
-        Record {
-            source: &listing.source,
-            malformed: listing.malformed,
-            entries: Entries(&listing.entries),
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Stored<Listing> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Record {
-            source: SourceName,
-            malformed: u64,
-            entries: Vec<Stored<Entry>>,
-        }
-        let record = Record::deserialize(deserializer)?;
-        let entries = record
-            .entries
-            .into_iter()
-            .map(|Stored(entry)| Arc::new(entry))
-            .collect();
-        Ok(Self(Listing {
-            source: record.source,
-            entries,
-            malformed: record.malformed,
-        }))
     }
 }

@@ -1,0 +1,187 @@
+//! Secrets print redacted, and come back whole from the store.
+
+use catalog::{
+    Kind, Listing, Secret, StreamUrl,
+    listing::{Extra, Fields, Header, Stored},
+    secret,
+};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Account {
+    password: Secret,
+    url: StreamUrl,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredAccount {
+    #[serde(with = "secret::exposed")]
+    password: Secret,
+    #[serde(with = "secret::exposed")]
+    url: StreamUrl,
+}
+
+#[test]
+fn plain_derives_give_nothing_away() {
+    let account = Account {
+        password: "hunter2".into(),
+        url: "http://u:hunter2@h/live/hunter2/1.ts".into(),
+    };
+    let printed = format!(
+        "{account:?} {} {} {}",
+        account.password,
+        account.url,
+        serde_json::to_string(&account).unwrap()
+    );
+    assert!(!printed.contains("hunter2"), "{printed}");
+    let read: Account = serde_json::from_str(r#"{"password":"hunter2","url":"http://h"}"#).unwrap();
+    assert_eq!(
+        (read.password.expose(), read.url.expose()),
+        ("hunter2", "http://h")
+    );
+    assert!(serde_json::from_str::<Account>(&serde_json::to_string(&account).unwrap()).is_err());
+    let stored = StoredAccount {
+        password: account.password,
+        url: account.url,
+    };
+    let text = serde_json::to_string(&stored).unwrap();
+    let back: StoredAccount = serde_json::from_str(&text).unwrap();
+    assert_eq!((back.password, back.url), (stored.password, stored.url));
+}
+
+#[test]
+fn a_url_shows_scheme_and_host_only() {
+    let table = [
+        ("http://h/live/user/pass/1.ts", "http://h/…"),
+        (
+            "https://user:pass@h.example:8443/x?token=pass",
+            "https://h.example:8443/…",
+        ),
+        ("http://h?password=pass", "http://h/…"),
+        ("http://h#pass", "http://h/…"),
+        ("http://user:pass/x", "[redacted]"),
+        ("http://[::1]/pass", "http://[::1]/…"),
+        ("http://[::1]:8080/pass", "http://[::1]:8080/…"),
+        ("rtmp://us@er:p@ss@h/pass", "rtmp://h/…"),
+        ("http://user:pa/ss@h/x", "[redacted]"),
+        ("http://h\\@pass/x", "[redacted]"),
+        ("http://pass?@h/x", "[redacted]"),
+        ("user:pass", "[redacted]"),
+        ("pass", "[redacted]"),
+        ("", "[redacted]"),
+        ("pass word://h/x", "[redacted]"),
+        ("http://pass word/x", "[redacted]"),
+    ];
+    for (url, expected) in table {
+        let url = StreamUrl::from(url);
+        assert_eq!(url.redacted(), expected);
+        assert_eq!(format!("{url} {url:?}"), format!("{expected} {expected}"));
+    }
+}
+
+/// Wherever stray delimiters get into an address, the password does not get out.
+#[test]
+fn no_mangled_url_shows_its_password() {
+    let urls = [
+        "http://user:hunter2@host.example:8080/live/a/b/1.ts",
+        "http://host.example:8080/live/user/hunter2/1.ts?token=hunter2#hunter2",
+        "https://[::1]/get.php?username=a@b.example&password=hunter2",
+        "rtsp://hunter2@host/x",
+    ];
+    let strays = [
+        "/", "?", "#", "@", "\\", ":", " ", "%", "[", "]", "é", "\n", "//", "://",
+    ];
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % below as u64).unwrap_or(0)
+    };
+    for round in 0..20_000 {
+        let mut url = urls[round % urls.len()].to_owned();
+        // Behind the scheme, and not inside the password, which would then be another one.
+        let places: Vec<usize> = url
+            .char_indices()
+            .map(|(at, _)| at)
+            .filter(|&at| at > 8 && !in_password(&url, at))
+            .collect();
+        url.insert_str(places[random(places.len())], strays[random(strays.len())]);
+        assert!(
+            !StreamUrl::from(url.as_str()).redacted().contains("hunter2"),
+            "{url}"
+        );
+    }
+}
+
+fn in_password(url: &str, at: usize) -> bool {
+    url.match_indices("hunter2")
+        .any(|(start, word)| start < at && at < start + word.len())
+}
+
+fn sample() -> Listing {
+    let mut listing = Listing::new("a".into());
+    listing.malformed = 2;
+    listing.push(Fields {
+        title: "plain",
+        url: "http://h/1".into(),
+        ..Fields::default()
+    });
+    listing.push(Fields {
+        tvg_name: Some("CNN"),
+        title: "CNN \"HD\"\n\\",
+        group: Some("Nëws"),
+        logo: Some("http://h/l.png"),
+        tvg_id: Some("cnn.us"),
+        kind: Kind::Film,
+        url: "http://u:hunter2@h/2".into(),
+        stream_key: "77",
+        extra: Extra {
+            tvg_chno: Some("5.1".into()),
+            tvg_url: Some("http://h/xmltv.php?password=hunter2".into()),
+            other: vec![("catchup".into(), "default".into())],
+            headers: vec![Header {
+                name: "Cookie".into(),
+                value: "hunter2".into(),
+            }],
+            ..Extra::default()
+        },
+    });
+    listing
+}
+
+#[test]
+fn the_store_brings_a_listing_back_whole() {
+    let listing = sample();
+    assert!(!format!("{listing:?}").contains("hunter2"));
+    assert!(!format!("{:?}", listing.entries[1].extra()).contains("hunter2"));
+    let text = serde_json::to_string(&Stored(&listing)).unwrap();
+    assert_eq!(text.matches("hunter2").count(), 3);
+    let Stored(back) = serde_json::from_str::<Stored<Listing>>(&text).unwrap();
+    assert_eq!(back, listing);
+    // And from a reader, which lends no text.
+    let Stored(back) = serde_json::from_reader::<_, Stored<Listing>>(text.as_bytes()).unwrap();
+    assert_eq!(back, listing);
+}
+
+#[test]
+fn an_entry_is_compact_and_cuts_what_has_no_end() {
+    let endless = "é".repeat(100_000);
+    let mut listing = Listing::new("a".into());
+    listing.push(Fields {
+        title: &endless,
+        group: Some("g"),
+        ..Fields::default()
+    });
+    let entry = &listing.entries[0];
+    assert_eq!(entry.title().len(), catalog::listing::TEXT_BYTES_MAX);
+    assert_eq!(
+        (entry.group(), entry.logo(), entry.name()),
+        (Some("g"), None, entry.title())
+    );
+    assert!(
+        size_of::<catalog::Entry>() <= 80,
+        "{}",
+        size_of::<catalog::Entry>()
+    );
+}
