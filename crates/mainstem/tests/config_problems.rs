@@ -161,11 +161,11 @@ fn sources() {
 fn patterns() {
     check(
         "filters: {include_name_patterns: ['ok', '(abc']}",
-        &["1:41 cannot be used"],
+        &["1:42 unterminated subpattern"],
     );
     check(
         "filters:\n  exclude_name_patterns:\n  - 'a'\n  - 'b)'\n",
-        &["4:5 cannot be used"],
+        &["4:7 unbalanced parenthesis"],
     );
     check("filters: {exclude_name_patterns: [[HD]]}", &["1:35 in quotes"]);
 }
