@@ -140,6 +140,7 @@ impl Channels {
             url: url.clone(),
             headers: all,
             insecure_tls: source.config.insecure_tls,
+            release_delay: source.config.release_delay,
         })
     }
 

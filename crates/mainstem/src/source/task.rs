@@ -436,6 +436,7 @@ fn list_request(name: &SourceName, config: &SourceConfig, connections_default: u
             .max_connections
             .map_or(connections_default, |max| max as usize),
         purpose: Purpose::Refresh,
+        release_delay: config.release_delay,
     });
     ListRequest {
         login,
