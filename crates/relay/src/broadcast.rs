@@ -44,8 +44,8 @@ pub enum Action<S> {
 enum Phase<S> {
     /// Nothing was tried yet.
     New,
-    /// A stream is being opened; `again` when it had been delivering just before.
-    Opening { stream: S, again: bool },
+    /// A stream is being opened.
+    Opening { stream: S },
     /// A stream delivers since then.
     Live { stream: S, since: Instant },
     /// Everything failed; the next round starts then.
@@ -118,7 +118,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             Phase::Resting { until } if self.viewers > 0 => Some(until),
             _ => None,
         };
-        [self.linger_until, self.slate_at.filter(|_| !self.slate), resting]
+        [self.linger_until, self.slate_due(), resting]
             .into_iter()
             .flatten()
             .min()
@@ -135,7 +135,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     #[must_use]
     pub fn stream(&self) -> Option<S> {
         match self.phase {
-            Phase::Opening { stream, .. } | Phase::Live { stream, .. } => Some(stream),
+            Phase::Opening { stream } | Phase::Live { stream, .. } => Some(stream),
             Phase::New | Phase::Resting { .. } => None,
         }
     }
@@ -207,7 +207,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     }
 
     fn entered(&mut self, now: Instant, actions: &mut Vec<Action<S>>) {
-        let Phase::Opening { stream, .. } = self.phase else {
+        let Phase::Opening { stream } = self.phase else {
             return;
         };
         if self.last_live.is_some_and(|last| last != stream) {
@@ -237,7 +237,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
                 }
                 (stream, healthy && failure.class == FailureClass::Transient)
             }
-            Phase::Opening { stream, .. } => (stream, false),
+            Phase::Opening { stream } => (stream, false),
             Phase::New | Phase::Resting { .. } => return,
         };
         if self.viewers == 0 {
@@ -246,7 +246,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         }
         if again {
             // Providers cut and renew: what had been healthy is asked once more before the next one.
-            self.phase = Phase::Opening { stream, again: true };
+            self.phase = Phase::Opening { stream };
             actions.push(Action::Open(stream));
             return;
         }
@@ -268,13 +268,19 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             self.finish(actions);
             return;
         }
-        if self.slate_at.is_some_and(|at| at <= now) && !self.slate {
+        if self.slate_due().is_some_and(|at| at <= now) {
             self.slate = true;
             actions.push(Action::SlateOn);
         }
         if matches!(self.phase, Phase::Resting { until } if until <= now) && self.viewers > 0 {
             self.choose(now, candidates, actions);
         }
+    }
+
+    /// When the slate goes on. Never while a stream delivers: the two would be mixed packet by packet, and a stream
+    /// that has fallen silent ends first.
+    fn slate_due(&self) -> Option<Instant> {
+        self.slate_at.filter(|_| !self.slate && !self.is_live())
     }
 
     fn choose(
@@ -292,10 +298,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             .find(|candidate| !candidate.cooling)
             .or_else(|| candidates.iter().find(untried));
         if let Some(next) = next {
-            self.phase = Phase::Opening {
-                stream: next.stream,
-                again: false,
-            };
+            self.phase = Phase::Opening { stream: next.stream };
             actions.push(Action::Open(next.stream));
             return;
         }
