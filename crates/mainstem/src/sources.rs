@@ -6,7 +6,7 @@ use std::sync::Arc;
 use catalog::SourceName;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
-use tracing::{error, info};
+use tracing::{Instrument as _, error, info, info_span};
 
 use crate::channels::{RunningSource, SourceTable};
 use crate::config::Config;
@@ -72,7 +72,8 @@ impl Sources {
                 connections_default: config.limits.account_connections as usize,
             };
             let (task, handle) = SourceTask::new(source.clone(), around);
-            let abort = self.tasks.spawn(task.run());
+            let span = info_span!("refresh", source = %name);
+            let abort = self.tasks.spawn(task.run().instrument(span));
             self.running.insert(
                 name,
                 (

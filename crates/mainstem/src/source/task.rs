@@ -173,15 +173,17 @@ impl SourceTask {
             Ok(listing) => {
                 self.failures = 0;
                 info!(
-                    source = %self.name, entries = listing.entries.len(), malformed = listing.malformed,
-                    took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "list refreshed"
+                    entries = listing.entries.len(),
+                    malformed = listing.malformed,
+                    took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    "list refreshed"
                 );
                 self.take(listing).await;
                 spread(self.config.refresh_interval, &self.name)
             }
             Err(error) => {
                 let known = self.report.borrow().entries;
-                warn!(source = %self.name, %error, "refresh failed; {known} known entries stay");
+                warn!(%error, "refresh failed; {known} known entries stay");
                 self.report
                     .send_modify(|report| report.error = Some((error.code(), error.to_string())));
                 let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
@@ -240,18 +242,12 @@ impl SourceTask {
             report.from_disk = false;
             report.error = None;
         });
-        let (store, kept) = (self.around.store.clone(), listing.clone());
-        let saved = tokio::task::spawn_blocking(move || store.save_listing(&kept)).await;
-        match saved {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(source = %self.name, %error, "the list could not be kept on disk"),
-            Err(error) => warn!(source = %self.name, %error, "the list could not be kept on disk"),
-        }
         self.listing = Some(listing);
         self.hand_on().await;
     }
 
-    /// Hands on the list with the episodes known.
+    /// Hands on the list with the episodes known, and keeps it on disk as it was handed on: a restart while the
+    /// provider is down knows the episodes as well.
     async fn hand_on(&self) {
         let Some(listing) = &self.listing else { return };
         let mut listing = listing.clone();
@@ -263,9 +259,22 @@ impl SourceTask {
             report.series = self.shelf.series().len();
             report.series_unexpanded = self.shelf.unexpanded();
         });
+        let listing = Arc::new(listing);
+        // Viewers first, the disk second: writing a long list takes longer than reading it.
+        self.send(Arc::clone(&listing)).await;
+        let store = self.around.store.clone();
+        let saved = tokio::task::spawn_blocking(move || store.save_listing(&listing)).await;
+        match saved {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the list could not be kept on disk"),
+            Err(error) => warn!(%error, "the list could not be kept on disk"),
+        }
+    }
+
+    async fn send(&self, listing: Arc<Listing>) {
         let update = Update {
             source: self.name.clone(),
-            listing: Arc::new(listing),
+            listing,
         };
         // Nobody takes updates any more when the program is going down.
         self.around.updates.send(update).await.unwrap_or_default();
@@ -284,23 +293,22 @@ impl SourceTask {
             Ok(Some(shelf)) => self.shelf = SeriesShelf::with_known(shelf),
             Ok(None) => {}
             Err(error) => {
-                warn!(source = %self.name, %error, "the episodes on disk cannot be read; they are fetched anew")
+                warn!(%error, "the episodes on disk cannot be read; they are fetched anew")
             }
         }
         match listing {
             Ok(Some(listing)) => {
-                debug!(source = %self.name, entries = listing.entries.len(), "list taken from disk");
+                debug!(entries = listing.entries.len(), "list taken from disk");
                 self.report.send_modify(|report| {
                     report.entries = listing.entries.len();
                     report.malformed = listing.malformed;
                     report.from_disk = true;
                 });
-                self.listing = Some(listing);
-                self.hand_on().await;
+                self.send(Arc::new(listing)).await;
             }
             Ok(None) => {}
             Err(error) => {
-                warn!(source = %self.name, %error, "the list on disk cannot be read; waiting for the provider")
+                warn!(%error, "the list on disk cannot be read; waiting for the provider")
             }
         }
     }
@@ -332,7 +340,7 @@ impl SourceTask {
                             self.shelf.set_episodes(&id, episodes);
                             fresh += 1;
                         }
-                        Err(error) => debug!(source = %self.name, series = id, %error, "a series could not be expanded"),
+                        Err(error) => debug!(series = id, %error, "a series could not be expanded"),
                     }
                     last = Some(id);
                 }
@@ -384,7 +392,7 @@ impl SourceTask {
         );
         let kept = tokio::task::spawn_blocking(move || store.save(&file, &shelf)).await;
         if !matches!(kept, Ok(Ok(()))) {
-            warn!(source = %self.name, "the episodes could not be kept on disk");
+            warn!("the episodes could not be kept on disk");
         }
     }
 
