@@ -293,7 +293,7 @@ impl SourceTask {
             Ok(Some(shelf)) => self.shelf = SeriesShelf::with_known(shelf),
             Ok(None) => {}
             Err(error) => {
-                warn!(%error, "the episodes on disk cannot be read; they are fetched anew")
+                warn!(%error, "the episodes on disk cannot be read; they are fetched anew");
             }
         }
         match listing {
@@ -308,7 +308,7 @@ impl SourceTask {
             }
             Ok(None) => {}
             Err(error) => {
-                warn!(%error, "the list on disk cannot be read; waiting for the provider")
+                warn!(%error, "the list on disk cannot be read; waiting for the provider");
             }
         }
     }
