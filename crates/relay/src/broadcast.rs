@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::{Candidate, Failure, FailureClass, Timing};
 
+/// A stream that had been healthy is asked once more at its end, but so often at most: what is cut every half minute,
+/// or delivers a little less than real time, gives way to the next one.
+const RENEWED_EVERY: Duration = Duration::from_secs(60);
+
 /// What happened.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -70,6 +74,8 @@ pub struct Broadcast<S> {
     /// Switches from one delivering stream to another, for the status page.
     failovers: u64,
     last_live: Option<S>,
+    /// The stream that was last asked once more after it had been healthy, and when.
+    renewed: Option<(S, Instant)>,
     jitter: Jitter,
 }
 
@@ -89,6 +95,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             hopeless: true,
             failovers: 0,
             last_live: None,
+            renewed: None,
             jitter: Jitter(seed | 1),
         }
     }
@@ -244,10 +251,13 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             self.finish(actions);
             return;
         }
-        if again {
+        let lately = |&(renewed, at): &(S, Instant)| {
+            renewed == stream && now.saturating_duration_since(at) < RENEWED_EVERY
+        };
+        if again && !self.renewed.as_ref().is_some_and(lately) {
             // Providers cut and renew: what had been healthy is asked once more before the next one.
-            self.phase = Phase::Opening { stream };
-            actions.push(Action::Open(stream));
+            self.renewed = Some((stream, now));
+            self.open(stream, actions);
             return;
         }
         self.hopeless &= !matches!(
@@ -255,7 +265,11 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             FailureClass::Transient | FailureClass::NoSlot | FailureClass::Revoked
         );
         self.tried.push(stream);
-        self.choose(now, candidates, actions);
+        // Cut again and again, or never quite keeping up: the others go first, if there are any.
+        match self.untried(candidates).or(again.then_some(stream)) {
+            Some(next) => self.open(next, actions),
+            None => self.rest(now, actions),
+        }
     }
 
     fn tick(
@@ -289,6 +303,18 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         candidates: impl FnOnce() -> Vec<Candidate<S>>,
         actions: &mut Vec<Action<S>>,
     ) {
+        match self.untried(candidates) {
+            Some(next) => self.open(next, actions),
+            None => self.rest(now, actions),
+        }
+    }
+
+    fn open(&mut self, stream: S, actions: &mut Vec<Action<S>>) {
+        self.phase = Phase::Opening { stream };
+        actions.push(Action::Open(stream));
+    }
+
+    fn untried(&self, candidates: impl FnOnce() -> Vec<Candidate<S>>) -> Option<S> {
         let candidates = candidates();
         let untried = |candidate: &&Candidate<S>| !self.tried.contains(&candidate.stream);
         // What rests is tried when nothing else is left: half-open, one attempt a round.
@@ -297,12 +323,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             .filter(untried)
             .find(|candidate| !candidate.cooling)
             .or_else(|| candidates.iter().find(untried));
-        if let Some(next) = next {
-            self.phase = Phase::Opening { stream: next.stream };
-            actions.push(Action::Open(next.stream));
-            return;
-        }
-        self.rest(now, actions);
+        next.map(|candidate| candidate.stream)
     }
 
     fn rest(&mut self, now: Instant, actions: &mut Vec<Action<S>>) {

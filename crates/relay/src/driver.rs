@@ -32,8 +32,8 @@ const KEYFRAME_WITHIN: Duration = Duration::from_secs(12);
 /// that returns to be seen at once.
 const SLATE_AHEAD: Duration = Duration::from_millis(1_000);
 
-/// Packets of the slate fed at a time.
-const SLATE_STEP_BYTES: usize = 32 * mpegts::PACKET_BYTES;
+/// Bytes of the slate fed at a time: a still picture costs next to nothing, and many of them would be a second.
+const SLATE_STEP_BYTES: usize = 4 * mpegts::PACKET_BYTES;
 
 /// How often counters on the status page move.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -206,7 +206,7 @@ impl<O: Opener> Driver<O> {
                 _ => {}
             }
             if self.slate.is_some() {
-                sooner(Some(pace.ahead_until(SLATE_AHEAD / 2)));
+                sooner(Some(pace.ahead_until(SLATE_AHEAD * 3 / 4)));
             }
         }
         deadline
@@ -224,6 +224,7 @@ impl<O: Opener> Driver<O> {
         }
         self.watch_clock();
         self.feed_slate();
+        self.end_if_hopeless();
     }
 
     fn join(&mut self, claim: Claim, reply: oneshot::Sender<Viewer>) {
@@ -412,8 +413,6 @@ impl<O: Opener> Driver<O> {
 
     fn start_slate(&mut self) {
         let Some(clip) = self.opener.slate(&self.key).filter(|clip| !clip.is_empty()) else {
-            let failure = Failure::new(FailureClass::Transient, "no source of this channel answers");
-            self.end(Over::Unavailable(failure));
             return;
         };
         warn!(
@@ -421,6 +420,15 @@ impl<O: Opener> Driver<O> {
             "no source delivers; showing the slate and trying on"
         );
         self.slate = Some(Slate { clip, at: 0 });
+    }
+
+    /// Without a slate, viewers wait as long as a stream is being opened; when none is left to try, it is over.
+    fn end_if_hopeless(&mut self) {
+        let waiting = self.slate.is_some() || self.decisions.stream().is_some();
+        if self.decisions.slate() && !waiting && !self.finished {
+            let failure = Failure::new(FailureClass::Transient, "no source of this channel answers");
+            self.end(Over::Unavailable(failure));
+        }
     }
 
     /// Writes the slate in real time, a little ahead of the clock, on the channel's own timeline.

@@ -33,7 +33,7 @@ pub struct Bounds {
     pub bytes: usize,
     /// Bytes kept at most.
     pub bytes_max: usize,
-    /// How far behind the newest media a join starts; the keyframe it needs is kept.
+    /// How far behind the newest media a join starts at least; the keyframe it needs is kept.
     pub join_behind: Duration,
 }
 
@@ -122,14 +122,12 @@ impl Ring {
         }
     }
 
-    /// Where a new viewer starts: at the newest keyframe that lies `join_behind` back, else at the oldest keyframe
-    /// there is. `None` while there is none of the present epoch.
+    /// Where a new viewer starts: at the newest keyframe that lies `join_behind` back and not ahead of the wall clock,
+    /// so that a player does not run dry between two bursts; else at the oldest keyframe there is. `None` while there is none of the present epoch.
     #[must_use]
     pub fn join(&self) -> Option<Cursor> {
         let newest = self.chunks.back()?;
-        let wanted = newest
-            .media_time_90k
-            .saturating_sub(to_ticks(self.bounds.join_behind));
+        let wanted = newest.media_time_90k.saturating_sub(self.behind_90k());
         let mut best = None;
         for &seq in self.keyframes.iter().rev() {
             let chunk = self.at(seq)?;
@@ -177,6 +175,10 @@ impl Ring {
         self.chunks.get(usize::try_from(index).ok()?)
     }
 
+    fn behind_90k(&self) -> u64 {
+        to_ticks(self.bounds.join_behind).max(self.ahead_90k)
+    }
+
     fn trim(&mut self) {
         while self.may_drop_first() {
             let Some(chunk) = self.chunks.pop_front() else {
@@ -201,7 +203,7 @@ impl Ring {
             return true;
         }
         let held = last.media_time_90k.saturating_sub(first.media_time_90k);
-        let join = to_ticks(self.bounds.join_behind) + self.gop_longest_90k + 2 * TICKS_PER_SECOND;
+        let join = self.behind_90k() + self.gop_longest_90k + 2 * TICKS_PER_SECOND;
         let wanted = join.max(to_ticks(self.bounds.span).saturating_add(self.ahead_90k));
         if held <= wanted && self.bytes <= self.bounds.bytes {
             return false;
