@@ -75,8 +75,8 @@ pub enum Refused {
         /// The limit.
         limit: usize,
     },
-    /// The provider said a moment ago that the login has no connection free.
-    #[error("the provider said that this login is at its limit; it is left alone for {} s", seconds.as_secs() + 1)]
+    /// The provider refused the login a moment ago: at its limit, or not accepted.
+    #[error("the provider refused this login a moment ago; it is left alone for {} s", seconds.as_secs() + 1)]
     Cooling {
         /// How long yet.
         seconds: Duration,
@@ -136,7 +136,7 @@ impl Pools {
         self.grant_waiting();
     }
 
-    /// Leaves `login` alone for a while: its provider said that its limit is reached.
+    /// Leaves `login` alone for a while: its provider said that its limit is reached, or did not accept it.
     pub fn cool(&self, login: &Login, rest: Duration) {
         self.state().cooling.insert(login.clone(), Instant::now() + rest);
     }

@@ -147,7 +147,7 @@ impl Opening {
         Ok(request)
     }
 
-    /// Sends a stream's request; a limit answer rests the login.
+    /// Sends a stream's request; an answer that is about the login rests the login.
     ///
     /// # Errors
     /// Anything but a 200 or 206.
@@ -156,12 +156,17 @@ impl Opening {
         match failure_of_status(answer.status, &answer.headers) {
             None => Ok(answer),
             Some(failure) => {
-                if failure.class == FailureClass::Limit {
-                    let rest = failure.retry_after.unwrap_or(self.timing.limit_rest);
-                    self.pools.cool(&target.login, rest);
-                }
+                self.rest_login(target, &failure);
                 Err(failure)
             }
+        }
+    }
+
+    /// Leaves a login alone after an answer that is about it: asking again at once can cut a stream that works.
+    pub fn rest_login(&self, target: &Target, failure: &Failure) {
+        if matches!(failure.class, FailureClass::Limit | FailureClass::Auth) {
+            let rest = failure.retry_after.unwrap_or(self.timing.limit_rest);
+            self.pools.cool(&target.login, rest);
         }
     }
 
