@@ -309,8 +309,6 @@ impl<O: Opener> Driver<O> {
         self.attempt_until = None;
         self.connection = Connection::None;
         if was_live {
-            self.splicer.end_source();
-            self.drain();
             warn!(source = self.label(), %failure, after_s = healthy.as_secs(), "the stream broke off; moving on");
         } else {
             info!(source = self.label(), %failure, "could not be opened; moving on");
@@ -537,7 +535,11 @@ impl<U> Audition<U> {
 fn feed(splicer: &mut Splicer, input: &Input) {
     match input {
         Input::Bytes(bytes) => splicer.push(bytes),
-        Input::Restart => splicer.begin_source(),
+        // The source ended where it meant to: without this, a clip's next turn would pass for a replay and be skipped.
+        Input::Restart => {
+            splicer.end_source();
+            splicer.begin_source();
+        }
     }
 }
 
