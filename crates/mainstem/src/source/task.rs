@@ -380,7 +380,7 @@ impl SourceTask {
             Ok(Some(kept)) => self.recall(kept),
             Ok(None) => {}
             Err(error) => {
-                warn!(%error, "what is known of the account cannot be read from disk; it is fetched anew")
+                warn!(%error, "what is known of the account cannot be read from disk; it is fetched anew");
             }
         }
         match listing {
@@ -396,7 +396,7 @@ impl SourceTask {
             }
             Ok(None) => {}
             Err(error) => {
-                warn!(%error, "the list on disk cannot be read; waiting for the provider")
+                warn!(%error, "the list on disk cannot be read; waiting for the provider");
             }
         }
     }
