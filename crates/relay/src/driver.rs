@@ -97,6 +97,8 @@ pub(crate) struct Driver<O: Opener> {
     label: Option<Arc<str>>,
     bytes_in: u64,
     last_failure: Option<String>,
+    /// Whether a stream of this channel turned out to be a file.
+    is_file: bool,
     finished: bool,
 }
 
@@ -136,6 +138,7 @@ impl<O: Opener> Driver<O> {
             label: None,
             bytes_in: 0,
             last_failure: None,
+            is_file: false,
             finished: false,
             key,
             opener,
@@ -317,10 +320,7 @@ impl<O: Opener> Driver<O> {
         if let Some(stream) = self.decisions.stream() {
             self.opener.ended(stream, failure, healthy);
         }
-        if failure.class == FailureClass::File && !was_live {
-            self.end(Over::File);
-            return;
-        }
+        self.is_file |= failure.class == FailureClass::File;
         self.decide(&Event::Failed(failure));
     }
 
@@ -391,6 +391,11 @@ impl<O: Opener> Driver<O> {
     }
 
     fn start_slate(&mut self) {
+        // What was begun as a transport stream goes on as one; only a response that has not begun can become a file.
+        if self.is_file && self.pace.is_none() {
+            self.end(Over::File);
+            return;
+        }
         let Some(clip) = self.opener.slate(&self.key).filter(|clip| !clip.is_empty()) else {
             let failure = Failure::new(FailureClass::Transient, "no source of this channel answers");
             self.end(Over::Unavailable(failure));

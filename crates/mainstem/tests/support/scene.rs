@@ -11,7 +11,8 @@ pub(crate) const FIRST: Clip = Clip::PcrOwnPid;
 /// The clip of every channel's second source: dark red, a keyframe every second.
 pub(crate) const SECOND: Clip = Clip::H264Closed;
 
-/// One channel of a scene. Its login at both providers and its name in the lists are `name`.
+/// One channel of a scene. `name` is its name in the lists, and with the provider's own ending that of its logins: a
+/// login of one name at two ports of a host counts as one.
 #[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -52,8 +53,8 @@ impl Scene {
             "{QUICK}log_level: DEBUG\nsources:\n  - {{name: first, type: m3u, url: first.m3u}}\n  - {{name: second, type: m3u, url: second.m3u}}\n{config}"
         );
         let mainstem = Launch::new(&config)
-            .file("first.m3u", &list(&first, &cases))
-            .file("second.m3u", &list(&second, &cases))
+            .file("first.m3u", &list(&first, &cases, FIRST))
+            .file("second.m3u", &list(&second, &cases, SECOND))
             .ready()
             .await;
         Self {
@@ -76,7 +77,10 @@ impl Scene {
 
     /// A channel's login at the first and at the second provider.
     pub(crate) fn logins(&self, case: &Case) -> (AccountHandle, AccountHandle) {
-        (self.first.account(&case.name), self.second.account(&case.name))
+        (
+            self.first.account(&login(case, FIRST)),
+            self.second.account(&login(case, SECOND)),
+        )
     }
 
     /// A channel's stream at the first and at the second provider.
@@ -93,15 +97,19 @@ pub(crate) struct Providers {
 
 fn provider(cases: &[Case], clip: Clip) -> Provider {
     let plan = cases.iter().fold(Plan::new(), |plan, case| {
-        plan.account(Account::new(&case.name, "secret").max_connections(5))
+        plan.account(Account::new(&login(case, clip), "secret").max_connections(5))
             .channel(Channel::new(case.id, &case.name, clip))
     });
     Provider::start(plan).unwrap()
 }
 
-fn list(provider: &Provider, cases: &[Case]) -> String {
+fn login(case: &Case, clip: Clip) -> String {
+    format!("{}-{}", case.name, clip.letter())
+}
+
+fn list(provider: &Provider, cases: &[Case], clip: Clip) -> String {
     let entry = |case: &Case| {
-        let url = provider.live_url(&case.name, case.id);
+        let url = provider.live_url(&login(case, clip), case.id);
         format!("#EXTINF:-1 group-title=\"Test\",{}\n{url}\n", case.name)
     };
     let entries: String = cases.iter().map(entry).collect();
