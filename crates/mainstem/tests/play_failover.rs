@@ -5,7 +5,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use provider_double::{Extent, Fault, Now, RedirectForm};
-use support::decode::{Colour, Decoded, decode};
+use support::decode::{Colour, decode, decode_aside};
 use support::process::QUICK_SWITCH;
 use support::scene::{Case, Scene};
 use support::ts::Report;
@@ -70,10 +70,6 @@ async fn all_at_once<F: Future<Output = ()> + Send + 'static>(checks: impl Itera
     assert!(failed.is_empty(), "failed: {failed:?}");
 }
 
-async fn decode_aside(bytes: Vec<u8>) -> Option<Decoded> {
-    tokio::task::spawn_blocking(move || decode(&bytes)).await.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_cannot_be_opened_gives_way_to_the_next() {
     let deaths = deaths_at_open();
@@ -109,6 +105,7 @@ async fn a_source_that_cannot_be_opened_gives_way_to_the_next() {
             );
             logins.0.wait_until(|log| log.open_now == 0, SOON).await.unwrap();
             let bytes = viewer.bytes();
+            drop(viewer);
             Report::of(&bytes).assert_clean(&name);
             if let Some(decoded) = decode_aside(bytes).await {
                 let last = *decoded.scenes().last().unwrap();
