@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use provider_double::{Account, Channel, Clip, Extent, Fault, Plan, Provider};
+use provider_double::{Account, AccountLog, Channel, Clip, Extent, Fault, Plan, Provider};
 use support::decode::{Colour, decode_aside};
 use support::process::QUICK;
 use support::ts::Report;
@@ -45,6 +45,29 @@ async fn in_use(mainstem: &Mainstem, provider: &Provider, count: usize) {
         (own == Some(count as u64) && login.open_now() == count).then_some(())
     })
     .await;
+}
+
+/// Who was open when there were too many, and when each came and went.
+fn crowd(log: &AccountLog, limit: usize) -> String {
+    let closed = |connection| log.closes.iter().find(|close| close.connection == connection);
+    let mut text = String::new();
+    for open in &log.opens {
+        let there: Vec<_> = log
+            .opens
+            .iter()
+            .filter(|other| {
+                other.at <= open.at && closed(other.connection).is_none_or(|close| close.at > open.at)
+            })
+            .collect();
+        if there.len() <= limit {
+            continue;
+        }
+        for other in there {
+            text.push_str(&format!("{other:?} {:?}\n", closed(other.connection)));
+        }
+        text.push('\n');
+    }
+    text
 }
 
 async fn is_live(viewer: &Viewer) -> bool {
@@ -239,7 +262,12 @@ async fn after_random_lives_nothing_is_left_in_use() {
         provider.stream(number).clear();
     }
     in_use(&mainstem, &provider, 0).await;
-    assert!(login.peak() <= 3, "{} at once", login.peak());
+    assert!(
+        login.peak() <= 3,
+        "{} at once:\n{}",
+        login.peak(),
+        crowd(&login.log(), 3)
+    );
     assert_eq!(login.over_limit(), 0);
 
     let fresh = Viewer::open(&urls[0]).await;
