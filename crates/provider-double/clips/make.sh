@@ -12,12 +12,13 @@ set -eu
 cd "$(dirname "$0")"
 font=$(fc-match -f '%{file}' 'DejaVu Sans:bold')
 
-# picture LETTER COLOUR SIZE: one flat colour, the letter, and the frame counter below it
+# picture LETTER COLOUR SIZE FRAMES: one flat colour, the letter, and the frame counter below it
 picture() {
-    printf "color=c=%s:s=%s:r=25,drawtext=fontfile=%s:text='%s':fontsize=h*0.6:fontcolor=white:x=(w-tw)/2:y=0,drawtext=fontfile=%s:text='%%{frame_num}':fontsize=h*0.25:fontcolor=yellow:x=(w-tw)/2:y=h*0.7" \
-        "$2" "$3" "$font" "$1" "$font"
+    printf "color=c=%s:s=%s:r=25,trim=end_frame=%s,drawtext=fontfile=%s:text='%s':fontsize=h*0.6:fontcolor=white:x=(w-tw)/2:y=0,drawtext=fontfile=%s:text='%%{frame_num}':fontsize=h*0.25:fontcolor=yellow:x=(w-tw)/2:y=h*0.7" \
+        "$2" "$3" "$4" "$font" "$1" "$font"
 }
-tone() { printf 'sine=frequency=%s:sample_rate=%s' "$1" "$2"; }
+# tone HERTZ RATE SAMPLES: what is encoded; the encoder adds a frame that primes the decoder
+tone() { printf 'sine=frequency=%s:sample_rate=%s,atrim=end_sample=%s' "$1" "$2" "$3"; }
 # ids TSID PROGRAM PMT_PID FIRST_ES_PID
 ids() { printf -- '-mpegts_transport_stream_id %s -mpegts_service_id %s -mpegts_pmt_start_pid %s -mpegts_start_pid %s' "$@"; }
 ff() { ffmpeg -hide_banner -v error -nostdin -y "$@"; }
@@ -25,53 +26,53 @@ bitexact="-fflags +bitexact -flags:v +bitexact -flags:a +bitexact -map_metadata 
 x264="-c:v libx264 -pix_fmt yuv420p -preset veryfast -threads 1"
 
 # A: H.264 high, closed GOP of 1 s, AAC-LC
-ff -f lavfi -i "$(picture A darkred 320x180)" -f lavfi -i "$(tone 440 48000)" \
-    $x264 -profile:v high -g 25 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 90k -frames:v 200 \
-    -c:a aac -b:a 48k -ac 2 -frames:a 375 $bitexact $(ids 0x101 1 0x1000 0x100) \
+ff -f lavfi -i "$(picture A darkred 320x180 200)" -f lavfi -i "$(tone 440 48000 $((374 * 1024)))" \
+    $x264 -profile:v high -g 25 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 90k \
+    -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0x101 1 0x1000 0x100) \
     -metadata service_name=A -f mpegts a.ts
 # B: H.264 main, open GOP of 2 s with B pictures, AAC-LC; the 33-bit clock wraps in the middle of lap 0
-ff -f lavfi -i "$(picture B darkgreen 320x180)" -f lavfi -i "$(tone 550 48000)" \
-    $x264 -profile:v main -g 50 -bf 3 -x264-params open-gop=1:scenecut=0:b-adapt=0 -b:v 80k -frames:v 200 \
-    -c:a aac -b:a 48k -ac 2 -frames:a 375 $bitexact $(ids 0x202 7 0x0400 0x0401) \
+ff -f lavfi -i "$(picture B darkgreen 320x180 200)" -f lavfi -i "$(tone 550 48000 $((374 * 1024)))" \
+    $x264 -profile:v main -g 50 -bf 3 -x264-params open-gop=1:scenecut=0:b-adapt=0 -b:v 80k \
+    -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0x202 7 0x0400 0x0401) \
     -output_ts_offset 95438.5 -metadata service_name=B -f mpegts b.ts
 # C: H.264 baseline, GOP of 1.6 s, AAC-LC 24 kHz mono
-ff -f lavfi -i "$(picture C darkblue 256x144)" -f lavfi -i "$(tone 660 24000)" \
-    $x264 -profile:v baseline -g 40 -x264-params scenecut=0 -b:v 80k -frames:v 160 \
-    -c:a aac -ar 24000 -b:a 24k -ac 1 -frames:a 150 $bitexact $(ids 0x303 3 0x0020 0x0021) \
+ff -f lavfi -i "$(picture C darkblue 256x144 160)" -f lavfi -i "$(tone 660 24000 $((149 * 1024)))" \
+    $x264 -profile:v baseline -g 40 -x264-params scenecut=0 -b:v 80k \
+    -c:a aac -ar 24000 -b:a 24k -ac 1 $bitexact $(ids 0x303 3 0x0020 0x0021) \
     -output_ts_offset 1234 -metadata service_name=C -f mpegts c.ts
 # D: H.264 + AAC; `src/reel.rs` moves its PCR to a PID of its own
-ff -f lavfi -i "$(picture D purple 320x180)" -f lavfi -i "$(tone 770 48000)" \
-    $x264 -profile:v high -g 50 -bf 2 -x264-params open-gop=0:scenecut=0 -b:v 80k -frames:v 200 \
-    -c:a aac -b:a 48k -ac 2 -frames:a 375 $bitexact $(ids 0x404 40 0x0064 0x0065) \
+ff -f lavfi -i "$(picture D purple 320x180 200)" -f lavfi -i "$(tone 770 48000 $((374 * 1024)))" \
+    $x264 -profile:v high -g 50 -bf 2 -x264-params open-gop=0:scenecut=0 -b:v 80k \
+    -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0x404 40 0x0064 0x0065) \
     -output_ts_offset 5000 -metadata service_name=D -f mpegts d.ts
 # E: H.264 + AAC; `src/reel.rs` clears its random_access_indicators
-ff -f lavfi -i "$(picture E teal 320x180)" -f lavfi -i "$(tone 880 48000)" \
-    $x264 -profile:v main -g 25 -bf 2 -x264-params open-gop=0:scenecut=0 -b:v 80k -frames:v 200 \
-    -c:a aac -b:a 48k -ac 2 -frames:a 375 $bitexact $(ids 0x505 5 0x0500 0x0510) \
+ff -f lavfi -i "$(picture E teal 320x180 200)" -f lavfi -i "$(tone 880 48000 $((374 * 1024)))" \
+    $x264 -profile:v main -g 25 -bf 2 -x264-params open-gop=0:scenecut=0 -b:v 80k \
+    -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0x505 5 0x0500 0x0510) \
     -output_ts_offset 70000 -metadata service_name=E -f mpegts e.ts
 # F: HEVC + AAC
-ff -f lavfi -i "$(picture F saddlebrown 320x180)" -f lavfi -i "$(tone 990 48000)" \
+ff -f lavfi -i "$(picture F saddlebrown 320x180 200)" -f lavfi -i "$(tone 990 48000 $((374 * 1024)))" \
     -c:v libx265 -pix_fmt yuv420p -preset veryfast -g 50 \
-    -x265-params log-level=error:keyint=50:min-keyint=50:scenecut=0:open-gop=0:pools=1:frame-threads=1:info=0 -b:v 80k -frames:v 200 \
-    -c:a aac -b:a 48k -ac 2 -frames:a 375 $bitexact $(ids 0x606 6 0x0600 0x0620) \
+    -x265-params log-level=error:keyint=50:min-keyint=50:scenecut=0:open-gop=0:pools=1:frame-threads=1:info=0 -b:v 80k \
+    -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0x606 6 0x0600 0x0620) \
     -output_ts_offset 300 -metadata service_name=F -f mpegts f.ts
 # G: MPEG-2 video + MPEG-1 layer II
-ff -f lavfi -i "$(picture G darkolivegreen 160x90)" -f lavfi -i "$(tone 350 48000)" \
-    -c:v mpeg2video -pix_fmt yuv420p -g 12 -bf 2 -b:v 130k -maxrate 200k -bufsize 400k -frames:v 150 -threads 1 \
-    -c:a mp2 -b:a 48k -ac 1 -frames:a 250 $bitexact $(ids 0x707 70 0x0700 0x0777) \
+ff -f lavfi -i "$(picture G darkolivegreen 160x90 150)" -f lavfi -i "$(tone 350 48000 $((250 * 1152)))" \
+    -c:v mpeg2video -pix_fmt yuv420p -g 12 -bf 2 -b:v 130k -maxrate 200k -bufsize 400k -threads 1 \
+    -c:a mp2 -b:a 48k -ac 1 $bitexact $(ids 0x707 70 0x0700 0x0777) \
     -output_ts_offset 40000 -metadata service_name=G -f mpegts g.ts
 # H: radio, MPEG-1 layer II alone
-ff -f lavfi -i "$(tone 300 48000)" \
-    -c:a mp2 -b:a 96k -ac 2 -frames:a 250 -pes_payload_size 0 $bitexact $(ids 0x808 80 0x0800 0x0801) \
+ff -f lavfi -i "$(tone 300 48000 $((250 * 1152)))" \
+    -c:a mp2 -b:a 96k -ac 2 -pes_payload_size 0 $bitexact $(ids 0x808 80 0x0800 0x0801) \
     -output_ts_offset 8000 -metadata service_name=H -f mpegts h.ts
 # I: H.264 + AC-3
-ff -f lavfi -i "$(picture I indigo 320x180)" -f lavfi -i "$(tone 520 48000)" \
-    $x264 -profile:v high -g 25 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 70k -frames:v 200 \
-    -c:a ac3 -b:a 64k -ac 2 -frames:a 250 $bitexact $(ids 0x909 9 0x0900 0x0901) \
+ff -f lavfi -i "$(picture I indigo 320x180 200)" -f lavfi -i "$(tone 520 48000 $((250 * 1536)))" \
+    $x264 -profile:v high -g 25 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 70k \
+    -c:a ac3 -b:a 64k -ac 2 $bitexact $(ids 0x909 9 0x0900 0x0901) \
     -output_ts_offset 60000 -metadata service_name=I -f mpegts i.ts
 # LIMIT: what some panels play, with a 200, to a viewer too many
-ff -f lavfi -i "$(picture LIMIT black 320x180)" -f lavfi -i "$(tone 200 48000)" \
-    $x264 -profile:v main -g 50 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 40k -frames:v 100 \
-    -c:a aac -b:a 32k -ac 2 -frames:a 187 $bitexact $(ids 0xa0a 10 0x0a00 0x0a01) \
+ff -f lavfi -i "$(picture LIMIT black 320x180 100)" -f lavfi -i "$(tone 200 48000 $((186 * 1024)))" \
+    $x264 -profile:v main -g 50 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 40k \
+    -c:a aac -b:a 32k -ac 2 $bitexact $(ids 0xa0a 10 0x0a00 0x0a01) \
     -output_ts_offset 100 -metadata service_name=LIMIT -f mpegts limit.ts
 ls -l ./*.ts

@@ -115,7 +115,8 @@ pub enum Extent {
     After(#[serde(with = "seconds")] Duration),
 }
 
-/// What can be done at once to connections that are open.
+/// What can be done at once to connections that are open. Each connection obeys the latest; of two in the same moment
+/// the first may be lost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Now {
@@ -131,6 +132,10 @@ pub enum Now {
     Trickle(f64),
     /// Goes on with random bytes.
     Garbage,
+    /// Goes on with all clocks moved by so many 90 kHz ticks, unannounced, as after an encoder's restart.
+    Jump(i64),
+    /// Leaves out so many packets: continuity errors and broken pictures.
+    Lose(u32),
 }
 
 /// A fault of list requests.
@@ -164,6 +169,8 @@ pub enum ListFault {
     },
     /// Gzip, asked for or not.
     Gzip,
+    /// This before it: a BOM, a PHP warning, white space.
+    Prefix(String),
 }
 
 /// Which list a [`ListFault`] hits.

@@ -18,8 +18,8 @@ use crate::reel::Reel;
 use crate::session::{Before, Script, before_head};
 use crate::token::{Lead, next_hop};
 
-/// A segment ends at the first key frame this far into it.
-const SEGMENT_NANOS: u64 = 2_000_000_000;
+/// A segment ends at the first key frame this far into it: two seconds less what a PCR may be off its picture.
+const SEGMENT_NANOS: u64 = 1_900_000_000;
 /// Segments of a playlist.
 const WINDOW: u64 = 6;
 /// Segments that stay fetchable after they left it.

@@ -338,6 +338,42 @@ mod tests {
     use super::*;
 
     #[test]
+    fn mangled_requests_do_no_harm() {
+        let good = b"POST /live/u%20/p/1.ts?a=b&c=%4 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nd=e";
+        let mut state = 1_u64;
+        let mut next = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).unwrap()
+        };
+        let mut whole = 0;
+        for _ in 0..20_000 {
+            let mut bytes = good.to_vec();
+            for _ in 0..next(4) {
+                let at = next(bytes.len());
+                match next(3) {
+                    0 => bytes[at] = u8::try_from(next(256)).unwrap(),
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes.truncate(at.max(8)),
+                }
+            }
+            if let Parsed::Head {
+                head,
+                bytes: length,
+                body,
+            } = parse(&bytes)
+            {
+                assert!(length <= bytes.len() && body <= BODY_BYTES_MAX);
+                head.parameter("c");
+                crate::route::route(&head);
+                whole += 1;
+            }
+        }
+        assert!(whole > 5_000, "{whole}");
+    }
+
+    #[test]
     fn decodes_percent_and_plus() {
         for (text, form, expected) in [
             ("a%20b", false, "a b"),

@@ -94,6 +94,10 @@ async fn stream(
     pieces: Pieces,
 ) -> After {
     let packed = matches!(fault, Some(ListFault::Gzip));
+    let pieces = match &fault {
+        Some(ListFault::Prefix(text)) => Box::new(std::iter::once(text.clone()).chain(pieces)),
+        _ => pieces,
+    };
     let gzip = packed.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
     let mut source = Source {
         pieces,

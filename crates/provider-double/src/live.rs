@@ -134,8 +134,10 @@ impl Live {
         let now = Instant::now();
         let present = clock.media_at(now);
         let mut next = clock.reel.index_at(present.saturating_sub(nanos(channel.burst)));
-        if channel.join == Join::Keyframe {
-            next = clock.reel.cut_before(next);
+        match channel.join {
+            Join::MidGop => {}
+            Join::Keyframe => next = clock.reel.cut_before(next),
+            Join::Lap => next -= next % clock.reel.len(),
         }
         let pacer = Pacer {
             pace,
@@ -243,6 +245,8 @@ impl Live {
             }
             Order::Now(Now::Trickle(rate)) => anchor(self, Pace::Steady(rate)),
             Order::Now(Now::Garbage) => self.garbage = Some(1),
+            Order::Now(Now::Jump(ticks)) => self.clock.shift = self.clock.shift.wrapping_add_signed(ticks),
+            Order::Now(Now::Lose(packets)) => self.next += u64::from(packets),
             // The rest ends the connection: `session` sees to it.
             Order::Now(Now::Eof | Now::Rst) | Order::Cut | Order::Carry => {}
         }

@@ -74,7 +74,7 @@ pub struct Close {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CloseReason {
-    /// The client's FIN.
+    /// The client's FIN; a half-close after the request is one.
     ClientFin,
     /// The client's RST.
     ClientRst,

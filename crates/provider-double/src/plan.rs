@@ -314,8 +314,10 @@ pub enum Join {
     /// Wherever the stream is: what real providers do.
     #[default]
     MidGop,
-    /// At the PAT before the last key frame.
+    /// At the PAT before the last key frame. Of an open GOP, the pictures before it that point back are lost.
     Keyframe,
+    /// At the beginning of the clip's present lap, which no picture points back from.
+    Lap,
 }
 
 /// A file of deterministic bytes.

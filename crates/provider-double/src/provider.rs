@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -23,6 +24,9 @@ use crate::token::Tokens;
 
 /// How often idle HLS sessions are looked for.
 const SWEEP: Duration = Duration::from_millis(100);
+
+/// Connections that wait to be accepted: thousands may come at once, and one too many waits a second for its next SYN.
+const BACKLOG: i32 = 4096;
 
 /// What becomes of every new connection, whoever it is from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,7 +152,22 @@ impl Provider {
         format!("http://{}", self.shared.addr)
     }
 
-    /// The address of a live stream: `http://…/live/U/P/ID.ts`. An unknown account gives one that is refused.
+    /// The address of the login's list: `http://…/get.php?username=U&password=P&type=m3u_plus`; of the nameless login
+    /// `http://…/list.m3u`. An Xtream client wants [`Provider::base_url`].
+    #[must_use]
+    pub fn m3u_url(&self, username: &str) -> String {
+        if username.is_empty() {
+            return format!("http://{}/list.m3u", self.shared.addr);
+        }
+        let password = self.password(username);
+        format!(
+            "http://{}/get.php?username={username}&password={password}&type=m3u_plus",
+            self.shared.addr
+        )
+    }
+
+    /// The address of a live stream: `http://…/live/U/P/ID.ts`, and `http://…/stream/ID.ts` of the nameless login "".
+    /// An unknown account gives one that is refused.
     #[must_use]
     pub fn live_url(&self, username: &str, id: impl fmt::Display) -> String {
         self.stream_url("live", username, id, "ts")
@@ -201,7 +220,10 @@ impl Provider {
     }
 
     fn stream_url(&self, kind: &str, username: &str, id: impl fmt::Display, extension: &str) -> String {
-        let password = self.shared.account(username).map_or("none", |a| &a.password);
+        if username.is_empty() {
+            return format!("http://{}/stream/{id}.{extension}", self.shared.addr);
+        }
+        let password = self.password(username);
         format!(
             "http://{}/{kind}/{username}/{password}/{id}.{extension}",
             self.shared.addr
@@ -209,11 +231,22 @@ impl Provider {
     }
 }
 
+impl Provider {
+    fn password(&self, username: &str) -> &str {
+        self.shared.account(username).map_or("none", |a| &a.password)
+    }
+}
+
 fn listen(at: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = std::net::TcpListener::bind(at)?;
-    listener.set_nonblocking(true)?;
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+    // A provider that comes back at the address it had finds it free.
+    socket.set_reuse_address(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(socket.into())?;
     let addr = listener.local_addr()?;
-    Ok((TcpListener::from_std(listener)?, addr))
+    Ok((listener, addr))
 }
 
 async fn sweep(shared: Arc<Shared>) {
@@ -282,7 +315,8 @@ impl AccountHandle {
         self.shared.logs.read(&self.username, Clone::clone)
     }
 
-    /// Returns as soon as `seen` is true of the account's log.
+    /// Returns as soon as `seen` is true of the account's log. The log stands still while `seen` looks: it must not ask
+    /// this provider for anything.
     ///
     /// # Errors
     /// It did not become true within that time.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -21,6 +22,8 @@ use crate::token::Lead;
 
 /// Size of a synthetic film or an episode.
 const SYNTHETIC_FILM_BYTES: u64 = 10_000_000;
+/// Pause after a failed accept: descriptors come back when connections end.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 /// Media type M3U lists are sent with.
 const M3U: &str = "audio/x-mpegurl";
 
@@ -32,7 +35,7 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener, edge: boo
             accepted = listener.accept() => {
                 // A client that is gone again, or no descriptor left: the next may fare better.
                 let Ok((socket, peer)) = accepted else {
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
                     continue;
                 };
                 // Without it small pieces would wait for acknowledgements; a socket already gone does not mind.

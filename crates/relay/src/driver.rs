@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mpegts::Splicer;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::coop::consume_budget;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
@@ -23,12 +24,16 @@ use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Timing
 /// a keyframe (5 s of media) makes this ample.
 const AUDITION_BYTES_MAX: usize = 16 << 20;
 
+/// How long a stream whose programme flows may take to its first keyframe: the splice enters at any picture after 10 s
+/// of media, and arrival may jitter by a second or two.
+const KEYFRAME_WITHIN: Duration = Duration::from_secs(12);
+
 /// How far the slate is written ahead of the wall clock: enough for a player to play on, little enough for a source
 /// that returns to be seen at once.
 const SLATE_AHEAD: Duration = Duration::from_millis(1_000);
 
-/// Packets of the slate fed at a time.
-const SLATE_STEP_BYTES: usize = 32 * mpegts::PACKET_BYTES;
+/// Bytes of the slate fed at a time: a still picture costs next to nothing, and many of them would be a second.
+const SLATE_STEP_BYTES: usize = 4 * mpegts::PACKET_BYTES;
 
 /// How often counters on the status page move.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -53,8 +58,10 @@ type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
 struct Audition<U> {
     upstream: U,
     scratch: Splicer,
-    inputs: Vec<Input>,
+    /// All bytes since the source last began: one buffer, as the pieces it came in may be tiny.
+    waiting: Vec<u8>,
     bytes: usize,
+    opened: Instant,
 }
 
 enum Connection<U> {
@@ -151,6 +158,8 @@ impl<O: Opener> Driver<O> {
             let wake = self.wait().await;
             self.apply(wake);
             self.publish_status();
+            // An upstream that always has something (a clip, a flood) must not keep its worker from everybody else.
+            consume_budget().await;
         }
         // Joins that came in meanwhile are answered by dropping their reply: the caller asks the hub again.
         self.commands.close();
@@ -200,7 +209,7 @@ impl<O: Opener> Driver<O> {
                 _ => {}
             }
             if self.slate.is_some() {
-                sooner(Some(pace.ahead_until(SLATE_AHEAD / 2)));
+                sooner(Some(pace.ahead_until(SLATE_AHEAD * 3 / 4)));
             }
         }
         deadline
@@ -218,6 +227,7 @@ impl<O: Opener> Driver<O> {
         }
         self.watch_clock();
         self.feed_slate();
+        self.end_if_hopeless();
     }
 
     fn join(&mut self, claim: Claim, reply: oneshot::Sender<Viewer>) {
@@ -253,8 +263,9 @@ impl<O: Opener> Driver<O> {
         self.connection = Connection::Auditioning(Box::new(Audition {
             upstream,
             scratch: Splicer::new(),
-            inputs: Vec::new(),
+            waiting: Vec::new(),
             bytes: 0,
+            opened: now(),
         }));
     }
 
@@ -264,16 +275,24 @@ impl<O: Opener> Driver<O> {
         }
         match &mut self.connection {
             Connection::Auditioning(audition) => {
-                audition.take(input);
-                if audition.entered() {
+                if audition.take(&input) {
                     self.enter();
+                    if let Input::Restart = input {
+                        feed(&mut self.splicer, &input);
+                        self.drain();
+                    }
                 } else if let Some(failure) = audition.hopeless() {
                     self.fail(&failure);
+                } else {
+                    let patience = audition.patience(now(), self.timing.stall_behind);
+                    self.attempt_until = self.attempt_until.max(patience);
                 }
             }
             Connection::Live(_) => {
                 feed(&mut self.splicer, &input);
-                self.drain();
+                if self.drain() {
+                    self.attempt_until = None;
+                }
             }
             Connection::None | Connection::Opening(_) => {}
         }
@@ -285,14 +304,15 @@ impl<O: Opener> Driver<O> {
         else {
             return;
         };
-        self.attempt_until = None;
         if let Some(stream) = self.decisions.stream() {
             self.opener.delivers(stream);
         }
         self.decide(&Event::Entered);
         info!(source = self.label(), viewers = self.viewers.len(), "delivers");
         let Audition {
-            mut upstream, inputs, ..
+            mut upstream,
+            waiting,
+            ..
         } = *audition;
         upstream.set_watched(!self.viewers.is_empty());
         self.connection = Connection::Live(upstream);
@@ -300,10 +320,10 @@ impl<O: Opener> Driver<O> {
             pace.resume(now());
         }
         self.splicer.begin_source();
-        for input in &inputs {
-            feed(&mut self.splicer, input);
-        }
-        self.drain();
+        self.splicer.push(&waiting);
+        // A reconnect that replays what viewers saw already shows nothing until it has caught up; it gets the time of
+        // an attempt for that, and no more.
+        self.attempt_until = (!self.drain()).then(|| now() + self.timing.open_within);
     }
 
     fn fail(&mut self, failure: &Failure) {
@@ -320,6 +340,8 @@ impl<O: Opener> Driver<O> {
         if let Some(stream) = self.decisions.stream() {
             self.opener.ended(stream, failure, healthy);
         }
+        // Another stream may be a live one. Those who already have a response of transport packets cannot be given a
+        // file at all: it is one more that failed.
         self.is_file |= failure.class == FailureClass::File;
         self.decide(&Event::Failed(failure));
     }
@@ -397,8 +419,6 @@ impl<O: Opener> Driver<O> {
             return;
         }
         let Some(clip) = self.opener.slate(&self.key).filter(|clip| !clip.is_empty()) else {
-            let failure = Failure::new(FailureClass::Transient, "no source of this channel answers");
-            self.end(Over::Unavailable(failure));
             return;
         };
         warn!(
@@ -406,6 +426,15 @@ impl<O: Opener> Driver<O> {
             "no source delivers; showing the slate and trying on"
         );
         self.slate = Some(Slate { clip, at: 0 });
+    }
+
+    /// Without a slate, viewers wait as long as a stream is being opened; when none is left to try, it is over.
+    fn end_if_hopeless(&mut self) {
+        let waiting = self.slate.is_some() || self.decisions.stream().is_some();
+        if self.decisions.slate() && !waiting && !self.finished {
+            let failure = Failure::new(FailureClass::Transient, "no source of this channel answers");
+            self.end(Over::Unavailable(failure));
+        }
     }
 
     /// Writes the slate in real time, a little ahead of the clock, on the channel's own timeline.
@@ -449,18 +478,21 @@ impl<O: Opener> Driver<O> {
     fn drain(&mut self) -> bool {
         let now = now();
         let mut any = false;
-        while let Some(piece) = self.splicer.take() {
+        while let Some(mut piece) = self.splicer.take() {
             any = true;
+            // The ring counts what it was given, not what was set aside for it to grow.
+            piece.bytes.shrink_to_fit();
             let media_time_90k = u64::try_from(piece.media_time.as_90k()).unwrap_or_default();
-            self.pace
-                .get_or_insert_with(|| Pace::start(now, media_time_90k))
-                .progress(now, media_time_90k);
-            self.shared.ring().push(Chunk {
+            let pace = self.pace.get_or_insert_with(|| Pace::start(now, media_time_90k));
+            pace.progress(now, media_time_90k);
+            let ahead = pace.ahead(now);
+            let chunk = Chunk {
                 bytes: Bytes::from(piece.bytes),
                 media_time_90k,
                 epoch: piece.epoch,
                 keyframe: piece.keyframe,
-            });
+            };
+            self.shared.ring().push(chunk, ahead);
         }
         if any {
             let end = self.shared.ring().end();
@@ -484,7 +516,6 @@ impl<O: Opener> Driver<O> {
     }
 
     fn publish_status(&mut self) {
-        let ring_bytes = self.shared.ring().bytes();
         let due = self.status_at + STATUS_EVERY <= now();
         if due {
             self.status_at = now();
@@ -504,7 +535,7 @@ impl<O: Opener> Driver<O> {
                 slate: self.decisions.slate(),
                 failovers: self.decisions.failovers(),
                 bytes_in: self.bytes_in,
-                ring_bytes,
+                ring_bytes: self.shared.ring().bytes(),
                 last_failure: self.last_failure.clone(),
             };
             true
@@ -513,16 +544,32 @@ impl<O: Opener> Driver<O> {
 }
 
 impl<U> Audition<U> {
-    fn take(&mut self, input: Input) {
-        feed(&mut self.scratch, &input);
-        if let Input::Bytes(bytes) = &input {
-            self.bytes += bytes.len();
+    /// Keeps the input and says whether what was kept can be shown. A restart is not kept: the caller passes it on
+    /// when the turn that ends with it can be shown.
+    fn take(&mut self, input: &Input) -> bool {
+        match input {
+            Input::Bytes(bytes) => {
+                self.bytes += bytes.len();
+                self.waiting.extend_from_slice(bytes);
+                self.scratch.push(bytes);
+                self.scratch.take().is_some()
+            }
+            Input::Restart => {
+                self.scratch.end_source();
+                let entered = self.scratch.take().is_some();
+                if !entered {
+                    self.scratch.begin_source();
+                    self.waiting.clear();
+                }
+                entered
+            }
         }
-        self.inputs.push(input);
     }
 
-    fn entered(&mut self) -> bool {
-        self.scratch.take().is_some()
+    /// Until when a picture may be awaited: as long as a programme flows, longer than a stream that says nothing.
+    fn patience(&self, now: Instant, stall_behind: Duration) -> Option<Instant> {
+        let flows = !self.scratch.source().programme.is_empty();
+        flows.then(|| (now + stall_behind).min(self.opened + KEYFRAME_WITHIN))
     }
 
     fn hopeless(&self) -> Option<Failure> {

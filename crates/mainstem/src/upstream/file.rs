@@ -4,7 +4,7 @@ use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use relay::{Failure, FailureClass};
+use relay::Failure;
 
 use super::answer::failure_of_status;
 use super::http::Body;
@@ -56,12 +56,7 @@ pub async fn open_file(
     if let Some(failure) = failure_of_status(answer.status, &answer.headers)
         && !out_of_range
     {
-        if failure.class == FailureClass::Limit {
-            opening.pools.cool(
-                &target.login,
-                failure.retry_after.unwrap_or(opening.timing.limit_rest),
-            );
-        }
+        opening.rest_login(target, &failure);
         return Err(failure);
     }
     let headers = told(&answer.headers);

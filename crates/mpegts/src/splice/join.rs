@@ -7,7 +7,7 @@ use super::mux::{Mux, Role, Stamps};
 use super::report::SourceReport;
 use super::timeline::{Step, Timeline};
 use super::unit::Unit;
-use crate::clock::{MediaTime, Pcr27m};
+use crate::clock::{MediaTime, Pcr27m, Pts90k};
 use crate::es::{self, Access, Codec, Kind, ParameterSets};
 use crate::packet::Pid;
 use crate::pes::PesHeader;
@@ -93,6 +93,17 @@ struct Picture {
     access: Access,
     dts: i64,
     pts: i64,
+}
+
+/// How long after it was decoded the unit is shown. What no buffer can hold is a broken stamp, and must not carry the
+/// timeline off with it.
+fn presentation_delay(unit: &Unit, decoded: Pts90k) -> i64 {
+    let delay = unit.header.pts.map_or(0, |pts| pts.distance_from(decoded));
+    if (0..=WINDOW_90K).contains(&delay) {
+        delay
+    } else {
+        0
+    }
 }
 
 impl Join {
@@ -227,7 +238,7 @@ impl Join {
             self.recognise(&unit, out);
         }
         let dts = self.timeline.unwrap(stamp);
-        let pts = unit.header.pts.map_or(dts, |pts| dts + pts.distance_from(stamp));
+        let pts = dts + presentation_delay(&unit, stamp);
         let picture = Picture {
             unit,
             access,
@@ -430,7 +441,7 @@ impl Join {
             return Some(unit.bytes);
         };
         let dts = self.timeline.unwrap(stamp);
-        let pts = unit.header.pts.map_or(dts, |pts| dts + pts.distance_from(stamp));
+        let pts = dts + presentation_delay(&unit, stamp);
         let behind = out.mux.now().map_or(0, MediaTime::as_90k) - self.timeline.outgoing(dts);
         if behind.abs() > WINDOW_90K {
             return Some(unit.bytes);

@@ -10,6 +10,9 @@ const TOLERANCE_90K: i64 = 90;
 /// The duration of a sound of unknown frames: one AAC frame at 48 kHz.
 const FRAME_90K: i64 = 1_920;
 
+/// No PES packet holds more sound than this; headers that say so are broken.
+const DURATION_MAX_90K: i64 = 180_000;
+
 /// A whole PES packet of the source.
 #[derive(Debug)]
 pub(super) struct Unit {
@@ -61,7 +64,7 @@ impl Unit {
             samples += u64::from(frame.samples);
             es = es.get(frame.bytes..).unwrap_or_default();
         }
-        first.map_or(FRAME_90K, |frame| frame.ticks(samples))
+        first.map_or(FRAME_90K, |frame| frame.ticks(samples).min(DURATION_MAX_90K))
     }
 
     /// Cuts off whole frames that sound before `not_before`, where the first one sounds at `start`. Returns where

@@ -120,3 +120,16 @@ fn tables_fit_in_front_of_what_comes_next() {
     joined.extend(later);
     assert!(crate::fixtures::judge_bytes(&joined).pmt.is_some());
 }
+
+#[test]
+fn a_viewer_may_start_at_any_keyframe() {
+    let pieces = play(&[SLATE, TESTCARD]);
+    for (number, _) in pieces.iter().enumerate().filter(|(_, piece)| piece.keyframe) {
+        let rest = &pieces[number..];
+        let pictures = judge(rest).video().len();
+        if number % 5 == 0 && tools() {
+            let bytes: Vec<u8> = rest.iter().flat_map(|piece| piece.bytes.clone()).collect();
+            assert_eq!(decodes_clean("start", &bytes), pictures, "from piece {number}");
+        }
+    }
+}
