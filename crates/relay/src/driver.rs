@@ -28,6 +28,10 @@ const AUDITION_BYTES_MAX: usize = 16 << 20;
 /// of media, and arrival may jitter by a second or two.
 const KEYFRAME_WITHIN: Duration = Duration::from_secs(12);
 
+/// How long a stream that is behind may take to show that it only waits to be read: after a pause of the machine, what
+/// came meanwhile is still in the socket, and the first look at the clock says nothing about the source.
+const CATCH_UP_WITHIN: Duration = Duration::from_millis(300);
+
 /// How far the slate is written ahead of the wall clock: enough for a player to play on, little enough for a source
 /// that returns to be seen at once.
 const SLATE_AHEAD: Duration = Duration::from_millis(1_000);
@@ -90,6 +94,8 @@ pub(crate) struct Driver<O: Opener> {
     decisions: Broadcast<O::StreamId>,
     connection: Connection<O::Upstream>,
     attempt_until: Option<Instant>,
+    /// When the stream that delivers was first seen to be too far behind, and has been since.
+    behind_since: Option<Instant>,
     splicer: Splicer,
     pace: Option<Pace>,
     slate: Option<Slate>,
@@ -131,6 +137,7 @@ impl<O: Opener> Driver<O> {
             decisions: Broadcast::new(timing.clone(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             connection: Connection::None,
             attempt_until: None,
+            behind_since: None,
             splicer: Splicer::new(),
             pace: None,
             slate: None,
@@ -205,7 +212,11 @@ impl<O: Opener> Driver<O> {
                 Connection::Live(_) if pace.ahead(now()) > self.timing.ahead_max => {
                     sooner(Some(pace.ahead_until(self.timing.ahead_max)));
                 }
-                Connection::Live(_) => sooner(Some(pace.behind_at(self.timing.stall_behind))),
+                Connection::Live(_) => {
+                    let stalls = pace.behind_at(self.timing.stall_behind);
+                    let proven = self.behind_since.map(|since| since + CATCH_UP_WITHIN);
+                    sooner(Some(proven.unwrap_or(stalls)));
+                }
                 _ => {}
             }
             if self.slate.is_some() {
@@ -356,14 +367,26 @@ impl<O: Opener> Driver<O> {
             };
             self.fail(&Failure::new(FailureClass::Transient, text));
         }
-        if let (Connection::Live(_), Some(pace)) = (&self.connection, &self.pace)
-            && pace.behind(now) >= self.timing.stall_behind
-        {
-            let text = format!("{:.1} s behind real time", pace.behind(now).as_secs_f32());
-            self.fail(&Failure::new(FailureClass::Transient, text));
-        }
+        self.watch_pace(now);
         if self.decisions.deadline().is_some_and(|deadline| deadline <= now) {
             self.decide(&Event::Tick);
+        }
+    }
+
+    fn watch_pace(&mut self, now: Instant) {
+        let behind = match (&self.connection, &self.pace) {
+            (Connection::Live(_), Some(pace)) => pace.behind(now),
+            _ => Duration::ZERO,
+        };
+        if behind < self.timing.stall_behind {
+            self.behind_since = None;
+            return;
+        }
+        let since = *self.behind_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= CATCH_UP_WITHIN {
+            self.behind_since = None;
+            let text = format!("{:.1} s behind real time", behind.as_secs_f32());
+            self.fail(&Failure::new(FailureClass::Transient, text));
         }
     }
 
