@@ -21,6 +21,10 @@ use crate::ring::{Bounds, Chunk, Ring};
 use crate::viewer::{News, Over, Shared};
 use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Timing, Upstream, Viewer};
 
+/// How long a stream that is behind may take to show that it only waits to be read: after a pause of the machine, what
+/// came meanwhile is still in the socket, and the first look at the clock says nothing about the source.
+const CATCH_UP_WITHIN: Duration = Duration::from_millis(300);
+
 /// How far the slate is written ahead of the wall clock: enough for a player to play on, little enough for a source
 /// that returns to be seen at once.
 const SLATE_AHEAD: Duration = Duration::from_millis(1_000);
@@ -69,6 +73,8 @@ pub(crate) struct Driver<O: Opener> {
     decisions: Broadcast<O::StreamId>,
     connection: Connection<O::Upstream>,
     attempt_until: Option<Instant>,
+    /// When the stream that delivers was first seen to be too far behind, and has been since.
+    behind_since: Option<Instant>,
     splicer: Splicer,
     pace: Option<Pace>,
     slate: Option<Slate>,
@@ -85,6 +91,8 @@ pub(crate) struct Driver<O: Opener> {
     label: Option<Arc<str>>,
     bytes_in: u64,
     last_failure: Option<String>,
+    /// Whether a stream of this channel turned out to be a file.
+    is_file: bool,
     finished: bool,
 }
 
@@ -110,6 +118,7 @@ impl<O: Opener> Driver<O> {
             decisions: Broadcast::new(timing.clone(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             connection: Connection::None,
             attempt_until: None,
+            behind_since: None,
             splicer: Splicer::new(),
             pace: None,
             slate: None,
@@ -124,6 +133,7 @@ impl<O: Opener> Driver<O> {
             label: None,
             bytes_in: 0,
             last_failure: None,
+            is_file: false,
             finished: false,
             key,
             opener,
@@ -183,7 +193,11 @@ impl<O: Opener> Driver<O> {
                 Connection::Live(_) if pace.ahead(now()) > self.timing.ahead_max => {
                     sooner(Some(pace.ahead_until(self.timing.ahead_max)));
                 }
-                Connection::Live(_) => sooner(Some(pace.behind_at(self.timing.stall_behind))),
+                Connection::Live(_) => {
+                    let stalls = pace.behind_at(self.timing.stall_behind);
+                    let proven = self.behind_since.map(|since| since + CATCH_UP_WITHIN);
+                    sooner(Some(proven.unwrap_or(stalls)));
+                }
                 _ => {}
             }
             if self.slate.is_some() {
@@ -308,11 +322,9 @@ impl<O: Opener> Driver<O> {
         if let Some(stream) = self.decisions.stream() {
             self.opener.ended(stream, failure, healthy);
         }
-        if failure.class == FailureClass::File && self.shared.ring().end() == 0 {
-            self.end(Over::File);
-            return;
-        }
-        // Those who already have a response of transport packets cannot be given a file: it is one more that failed.
+        // Another stream may be a live one. Those who already have a response of transport packets cannot be given a
+        // file at all: it is one more that failed.
+        self.is_file |= failure.class == FailureClass::File;
         self.decide(&Event::Failed(failure));
     }
 
@@ -326,14 +338,26 @@ impl<O: Opener> Driver<O> {
             };
             self.fail(&Failure::new(FailureClass::Transient, text));
         }
-        if let (Connection::Live(_), Some(pace)) = (&self.connection, &self.pace)
-            && pace.behind(now) >= self.timing.stall_behind
-        {
-            let text = format!("{:.1} s behind real time", pace.behind(now).as_secs_f32());
-            self.fail(&Failure::new(FailureClass::Transient, text));
-        }
+        self.watch_pace(now);
         if self.decisions.deadline().is_some_and(|deadline| deadline <= now) {
             self.decide(&Event::Tick);
+        }
+    }
+
+    fn watch_pace(&mut self, now: Instant) {
+        let behind = match (&self.connection, &self.pace) {
+            (Connection::Live(_), Some(pace)) => pace.behind(now),
+            _ => Duration::ZERO,
+        };
+        if behind < self.timing.stall_behind {
+            self.behind_since = None;
+            return;
+        }
+        let since = *self.behind_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= CATCH_UP_WITHIN {
+            self.behind_since = None;
+            let text = format!("{:.1} s behind real time", behind.as_secs_f32());
+            self.fail(&Failure::new(FailureClass::Transient, text));
         }
     }
 
@@ -383,6 +407,11 @@ impl<O: Opener> Driver<O> {
     }
 
     fn start_slate(&mut self) {
+        // What was begun as a transport stream goes on as one; only a response that has not begun can become a file.
+        if self.is_file && self.pace.is_none() {
+            self.end(Over::File);
+            return;
+        }
         let Some(clip) = self.opener.slate(&self.key).filter(|clip| !clip.is_empty()) else {
             return;
         };

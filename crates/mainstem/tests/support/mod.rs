@@ -13,6 +13,7 @@
 pub(crate) mod decode;
 pub(crate) mod http;
 pub(crate) mod process;
+pub(crate) mod scene;
 pub(crate) mod ts;
 
 pub(crate) use self::http::{Answer, Raw, Viewer, get, get_json, request};
