@@ -285,7 +285,10 @@ async fn the_curl_lines_answer_with_the_references_keys_and_types() {
     );
     assert_eq!(of_source["streams"].as_array().unwrap().len(), 2);
     let closed = seed.m3u.account("backup");
-    closed.wait_until(|log| log.open_now == 0, support::SOON).await.unwrap();
+    closed
+        .wait_until(|log| log.open_now == 0, support::SOON)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
