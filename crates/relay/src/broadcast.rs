@@ -343,7 +343,9 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         self.hopeless = true;
         self.phase = Phase::Resting { until: now + wait };
         actions.push(Action::Close);
-        if !self.slate {
+        // Who has seen a picture is better served by a short stop than by a flash of slate; who has seen nothing yet
+        // gets the slate now, as the answer to the request.
+        if !self.slate && self.last_live.is_none() {
             self.slate = true;
             actions.push(Action::SlateOn);
         }

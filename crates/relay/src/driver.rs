@@ -313,7 +313,9 @@ impl<O: Opener> Driver<O> {
         let was_live = self.decisions.is_live();
         self.attempt_until = None;
         self.connection = Connection::None;
-        if was_live {
+        if failure.class == FailureClass::Revoked {
+            debug!(source = self.label(), %failure, "given up");
+        } else if was_live {
             warn!(source = self.label(), %failure, after_s = healthy.as_secs(), "the stream broke off; moving on");
         } else {
             info!(source = self.label(), %failure, "could not be opened; moving on");

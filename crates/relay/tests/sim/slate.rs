@@ -94,7 +94,7 @@ async fn without_a_slate_the_response_ends_only_when_nothing_is_left_to_try() {
         .without_slate()
         .channel("news", &[1, 2])
         .stream(1, &[closed(Door::Hangs)])
-        .stream(2, &[life(&[live(5)])]);
+        .stream(2, &[life(&[live(5)]), dead()]);
     let stage = Stage::new(world);
     let mut watcher = stage.join("news").await;
     assert_eq!(watcher.viewer.ready().await, Ready::TransportStream);
@@ -124,4 +124,19 @@ async fn slate_and_stream_are_never_mixed_whatever_the_bounds() {
     assert!(watcher.watch(9.0).await);
     assert_eq!(watcher.judge.stretches(), [1], "the stream still counts as live");
     assert!(watcher.watch(90.0).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_stop_of_a_lone_source_shows_no_slate() {
+    let world = World::new()
+        .channel("news", &[1])
+        .stream(1, &[life(&[live(5)]), life(&[live(3_600)])]);
+    let stage = Stage::new(world);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.watch(60.0).await);
+    assert!(
+        !watcher.judge.stretches().contains(&0),
+        "a flash of slate: {:?}",
+        watcher.judge.stretches()
+    );
 }
