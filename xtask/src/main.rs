@@ -9,6 +9,7 @@
     reason = "this is a program for a person at a terminal"
 )]
 
+mod bench;
 mod step;
 mod test;
 mod tools;
@@ -18,7 +19,9 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
-cargo xtask test [--full]    every test; --full runs the long forms";
+cargo xtask test [--full]    every test; --full runs the long forms
+cargo xtask bench            figures beside nginx, of long lists, of idling
+cargo xtask bench --build    how long the release build takes from clean";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +39,8 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["test"] => test::run(test::Form::Short),
         ["test", "--full"] => test::run(test::Form::Full),
+        ["bench"] => bench::run(),
+        ["bench", "--build"] => bench::run_build(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -197,27 +197,28 @@ impl SourceTask {
     async fn refresh(&mut self) -> Duration {
         let started = Instant::now();
         self.know_limit();
-        let failed = match self.fetch().await {
+        let (brought, failed) = match self.fetch().await {
             Ok(Fetched { listing, failed }) => {
-                info!(
-                    entries = listing.entries.len(),
-                    malformed = listing.malformed,
-                    took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-                    "list refreshed"
-                );
+                let counts = (listing.entries.len(), listing.malformed);
                 self.take(listing).await;
-                failed
+                (Some(counts), failed)
             }
-            Err(error) => Some(error),
+            Err(error) => (None, Some(error)),
         };
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let Some(error) = failed else {
             self.failures = 0;
+            let (entries, malformed) = brought.unwrap_or_default();
+            info!(entries, malformed, took_ms, "list refreshed");
             return spread(self.config.refresh_interval, &self.name);
         };
         let known = self.report.borrow().entries;
-        warn!(%error, "refresh failed; what was known stays, {known} entries");
         self.report
             .send_modify(|report| report.error = Some((error.code(), error.to_string())));
+        warn!(
+            %error, took_ms, partly = brought.is_some(),
+            "refresh failed; what was known stays, {known} entries"
+        );
         let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         let retry = retry
@@ -380,7 +381,7 @@ impl SourceTask {
             Ok(Some(kept)) => self.recall(kept),
             Ok(None) => {}
             Err(error) => {
-                warn!(%error, "what is known of the account cannot be read from disk; it is fetched anew")
+                warn!(%error, "what is known of the account cannot be read from disk; it is fetched anew");
             }
         }
         match listing {
@@ -396,7 +397,7 @@ impl SourceTask {
             }
             Ok(None) => {}
             Err(error) => {
-                warn!(%error, "the list on disk cannot be read; waiting for the provider")
+                warn!(%error, "the list on disk cannot be read; waiting for the provider");
             }
         }
     }

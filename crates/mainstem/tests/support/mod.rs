@@ -5,9 +5,13 @@
 
 #![allow(
     clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
     dead_code,
     unused_imports,
-    reason = "each test file uses a part of it"
+    reason = "each test file uses a part of it; a surprise ends the test"
 )]
 
 pub(crate) mod decode;

@@ -1,0 +1,1 @@
+//! What runs the program elsewhere: the image and the service.
