@@ -5,8 +5,8 @@ use std::fmt;
 use catalog::SourceName;
 
 /// Names a login as a provider counts it: host and username as they stand in an entry's URL, or a name given by hand.
-/// Printable: it holds no password.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A user name is half of what opens an account, so only the host is ever printed.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Login(Box<str>);
 
 impl Login {
@@ -32,6 +32,15 @@ impl Login {
 
 impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self.0.rsplit_once('@') {
+            Some((_, host)) => write!(f, "***@{host}"),
+            None => f.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Login({self})")
     }
 }
