@@ -35,6 +35,9 @@ const LIMIT_REST: Duration = Duration::from_secs(15);
 /// How long a stream must have delivered before its failures are forgotten and its end earns a quick reconnect.
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
+/// Longest wait at the end for threads that read or write files.
+const THREADS_WITHIN: Duration = Duration::from_secs(2);
+
 /// Longest wait between rounds when every stream of a channel looks lastingly broken.
 const BACKOFF_MAX_HOPELESS: Duration = Duration::from_secs(30);
 
@@ -91,12 +94,15 @@ pub fn run(options: &Options, outcome: Outcome) -> Result<(), StartError> {
         .enable_all()
         .build()
         .map_err(system)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let running = Running::start(loaded.config).await?;
         let signals = Signals::new().map_err(system)?;
         running.until_told(options, &level, signals).await;
         Ok(())
-    })
+    });
+    // A thread that a dead file system holds must not keep the program from ending.
+    runtime.shutdown_timeout(THREADS_WITHIN);
+    ended
 }
 
 fn system(error: impl std::fmt::Display) -> StartError {
@@ -142,7 +148,6 @@ impl Running {
         let (hub, hub_task) = HubTask::new(Arc::clone(&channels), relay_timing(&config));
         let address = listener.local_addr().map_err(system)?;
         let viewers = Arc::new(ViewerCount::new(config.limits.viewers as usize));
-        let prefix = config.public_url.clone();
         let bounds = server_bounds(&config);
         let drain = config.timing.drain;
         sources.apply(&config);
@@ -166,7 +171,8 @@ impl Running {
         });
         let stop = CancellationToken::new();
         let mut server = JoinSet::new();
-        let prefix = prefix.and(app.links().path());
+        let linking = app.clone();
+        let prefix = Arc::new(move || linking.links().path());
         server.spawn(serve(
             listener,
             api::router(app.clone()),
@@ -208,8 +214,8 @@ impl Running {
     }
 
     fn reload(&mut self, options: &Options, level: &Level) {
-        let config = match options.load() {
-            Ok(outcome) => outcome.into_loaded().config,
+        let config = match options.reload() {
+            Ok(config) => config,
             Err(error) => {
                 let kind = match error {
                     LoadError::Invalid(_) => "has errors",
@@ -231,9 +237,10 @@ impl Running {
             .pools()
             .set_total_max(config.max_total_connections as usize);
         self.rules.send_replace(rules(&config));
+        // Sources that are new or changed refresh by themselves.
+        self.sources.refresh_all();
         self.sources.apply(&config);
         self.config.send_replace(Arc::new(config));
-        self.sources.refresh_all();
         info!("configuration read again");
     }
 

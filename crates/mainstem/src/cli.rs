@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{self, StartError};
 use crate::config::first_run::{Choice, Outcome, load_or_write};
-use crate::config::{LoadError, LogLevel, check, exit};
+use crate::config::{Config, LoadError, LogLevel, check, defaults, exit, load};
 
 /// Where the image keeps its configuration, as the reference's image does.
 const IMAGE_CONFIG: &str = "/app/config/config.yaml";
@@ -96,13 +96,27 @@ impl Options {
         let mut outcome = load_or_write(&self.path(), choice, &environment)?;
         let (Outcome::Loaded(loaded) | Outcome::Written(loaded) | Outcome::FromMemory(loaded, _)) =
             &mut outcome;
-        let config = &mut loaded.config;
+        self.override_in(&mut loaded.config);
+        Ok(outcome)
+    }
+
+    /// Reads the configuration of a running mainstem with the overrides applied. A file that is gone is an error: a
+    /// first configuration in its place would take all sources away.
+    ///
+    /// # Errors
+    /// See [`load`].
+    pub fn reload(&self) -> Result<Config, LoadError> {
+        let mut config = load(&self.path(), &environment)?.config;
+        self.override_in(&mut config);
+        Ok(config)
+    }
+
+    fn override_in(&self, config: &mut Config) {
         if let Some(host) = &self.host {
             config.bind_host.clone_from(host);
         }
         config.bind_port = self.port.unwrap_or(config.bind_port);
         config.log_level = self.log_level.unwrap_or(config.log_level);
-        Ok(outcome)
     }
 }
 
@@ -139,16 +153,18 @@ fn serve(options: &Options) -> u8 {
 }
 
 /// Asks the server this configuration starts, over loopback, with nothing but a socket: the image has no curl.
+///
+/// It writes nothing, and a configuration that cannot be used is no answer: the server may run on the one it read before.
 fn healthcheck(options: &Options) -> u8 {
-    let (host, port) = match options.load() {
-        Ok(outcome) => {
-            let config = outcome.into_loaded().config;
-            (config.bind_host, config.bind_port)
-        }
-        Err(error) => {
-            complain(&error.to_string());
-            return error.exit_code();
-        }
+    let (host, port) = match options.reload() {
+        Ok(config) => (config.bind_host, config.bind_port),
+        Err(_) => (
+            options
+                .host
+                .clone()
+                .unwrap_or_else(|| defaults::BIND_HOST.to_owned()),
+            options.port.unwrap_or(defaults::BIND_PORT),
+        ),
     };
     match ask_health(&host, port) {
         Ok(()) => exit::OK,
@@ -163,7 +179,7 @@ fn ask_health(host: &str, port: u16) -> std::io::Result<()> {
     let host = match host {
         "0.0.0.0" | "" => "127.0.0.1",
         "::" | "[::]" => "::1",
-        host => host,
+        host => host.trim_start_matches('[').trim_end_matches(']'),
     };
     let address: SocketAddr = (host, port)
         .to_socket_addrs()?

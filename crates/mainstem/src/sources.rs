@@ -1,17 +1,22 @@
 //! Starts and stops the sources' tasks as the configuration says, and sees every one of them end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use catalog::SourceName;
+use catalog::{Filters, SourceName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument as _, error, info, info_span};
 
 use crate::channels::{RunningSource, SourceTable};
-use crate::config::Config;
+use crate::config::{Config, SourceConfig};
 use crate::source::{Command, Fetcher, SourceTask, Surroundings, Update};
 use crate::store::Store;
+
+/// How long a source whose task a fault ended waits for its new one.
+const RESTART_AFTER: Duration = Duration::from_secs(30);
 
 /// Owns the sources' tasks.
 pub struct Sources {
@@ -20,6 +25,11 @@ pub struct Sources {
     updates: mpsc::Sender<Update>,
     tasks: JoinSet<()>,
     running: HashMap<SourceName, (AbortHandle, RunningSource)>,
+    /// Whose tasks a fault ended, and when they start anew.
+    fallen: VecDeque<(Instant, SourceConfig)>,
+    filters: watch::Sender<Arc<Filters>>,
+    /// Entries of a list, and connections of a login nobody says anything about.
+    limits: (usize, usize),
     table: watch::Sender<Arc<SourceTable>>,
 }
 
@@ -39,6 +49,9 @@ impl Sources {
                 updates,
                 tasks: JoinSet::new(),
                 running: HashMap::new(),
+                fallen: VecDeque::new(),
+                filters: watch::Sender::default(),
+                limits: (0, 0),
                 table,
             },
             published,
@@ -47,6 +60,13 @@ impl Sources {
 
     /// Makes the running sources those of `config`. A source whose settings did not change goes on undisturbed.
     pub fn apply(&mut self, config: &Config) {
+        self.filters
+            .send_replace(Arc::new(config.filters.filters().clone()));
+        self.limits = (
+            config.limits.list_entries as usize,
+            config.limits.account_connections as usize,
+        );
+        self.fallen.clear();
         let wanted: Vec<_> = config.sources.iter().filter(|source| source.enabled).collect();
         let before = self.running.len();
         self.running.retain(|_, (task, running)| {
@@ -59,35 +79,30 @@ impl Sources {
         let stopped = before - self.running.len();
         let mut started = 0;
         for source in wanted {
-            let name = source.name.clone();
-            if self.running.contains_key(&name) {
-                continue;
+            if !self.running.contains_key(&source.name) {
+                self.start(source.clone());
+                started += 1;
             }
-            let around = Surroundings {
-                fetcher: self.fetcher.clone(),
-                store: self.store.clone(),
-                filters: Arc::new(config.filters.filters().clone()),
-                updates: self.updates.clone(),
-                entries_max: config.limits.list_entries as usize,
-                connections_default: config.limits.account_connections as usize,
-            };
-            let (task, handle) = SourceTask::new(source.clone(), around);
-            let span = info_span!("refresh", source = %name);
-            let abort = self.tasks.spawn(task.run().instrument(span));
-            self.running.insert(
-                name,
-                (
-                    abort,
-                    RunningSource {
-                        config: source.clone(),
-                        handle,
-                    },
-                ),
-            );
-            started += 1;
         }
         info!(started, stopped, running = self.running.len(), "sources");
         self.publish();
+    }
+
+    fn start(&mut self, config: SourceConfig) {
+        let (entries_max, connections_default) = self.limits;
+        let around = Surroundings {
+            fetcher: self.fetcher.clone(),
+            store: self.store.clone(),
+            filters: self.filters.subscribe(),
+            updates: self.updates.clone(),
+            entries_max,
+            connections_default,
+        };
+        let (task, handle) = SourceTask::new(config.clone(), around);
+        let span = info_span!("refresh", source = %config.name);
+        let abort = self.tasks.spawn(task.run().instrument(span));
+        self.running
+            .insert(config.name.clone(), (abort, RunningSource { config, handle }));
     }
 
     /// Asks every source to refresh now. One that is refreshing has its wish already.
@@ -101,25 +116,34 @@ impl Sources {
         }
     }
 
-    /// Waits until a task ends by itself, which only a fault in mainstem makes it do, and takes it off the table.
+    /// Waits until a task ends by itself, which only a fault in mainstem makes it do, or until one that did starts anew.
     pub async fn watch(&mut self) {
-        let Some(ended) = self.tasks.join_next_with_id().await else {
-            return std::future::pending().await;
-        };
-        let id = match ended {
-            Ok((id, ())) => id,
-            Err(error) if error.is_cancelled() => return,
-            Err(error) => {
-                error!(%error, "a fault in mainstem ended a source's task; its channels stay, its list no longer refreshes. Please report it");
-                error.id()
+        let due = self.fallen.front().map(|(due, _)| *due);
+        tokio::select! {
+            Some(ended) = self.tasks.join_next_with_id() => match ended {
+                Ok((id, ())) => self.fell(id),
+                Err(error) if error.is_cancelled() => {}
+                Err(error) => {
+                    error!(%error, "a fault in mainstem ended a source's task; its channels stay, and it starts anew in {} s. Please report it", RESTART_AFTER.as_secs());
+                    self.fell(error.id());
+                }
+            },
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                if let Some((_, config)) = self.fallen.pop_front() {
+                    self.start(config);
+                    self.publish();
+                }
             }
-        };
-        self.forget(id);
+            else => std::future::pending().await,
+        }
     }
 
-    fn forget(&mut self, id: Id) {
+    fn fell(&mut self, id: Id) {
         // The entry stays in the published table, so that its channels can still be opened.
-        self.running.retain(|_, (task, _)| task.id() != id);
+        let fallen = self.running.extract_if(|_, (task, _)| task.id() == id);
+        let due = Instant::now() + RESTART_AFTER;
+        self.fallen
+            .extend(fallen.map(|(_, (_, running))| (due, running.config)));
     }
 
     fn publish(&self) {

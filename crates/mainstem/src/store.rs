@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use catalog::listing::Stored;
 use catalog::{Listing, SourceName};
@@ -26,6 +27,8 @@ const MODE: u32 = 0o600;
 #[derive(Debug, Clone)]
 pub struct Store {
     folder: Option<PathBuf>,
+    /// One write at a time: two of one file would share the draft beside it.
+    writing: Arc<Mutex<()>>,
 }
 
 impl Store {
@@ -37,6 +40,7 @@ impl Store {
         fs::create_dir_all(folder.join("listings"))?;
         let store = Self {
             folder: Some(folder.to_owned()),
+            writing: Arc::default(),
         };
         store.write(Path::new(".writable"), |file| file.write_all(b"\n"))?;
         fs::remove_file(folder.join(".writable"))?;
@@ -46,7 +50,10 @@ impl Store {
     /// A store that keeps nothing.
     #[must_use]
     pub fn nowhere() -> Self {
-        Self { folder: None }
+        Self {
+            folder: None,
+            writing: Arc::default(),
+        }
     }
 
     /// Keeps a source's list. Blocks on the disk.
@@ -103,6 +110,7 @@ impl Store {
         fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
     ) -> io::Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;

@@ -14,19 +14,16 @@ use tokio::task::coop::consume_budget;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
+use crate::audition::Audition;
 use crate::broadcast::{Action, Broadcast, Event};
 use crate::pace::Pace;
 use crate::ring::{Bounds, Chunk, Ring};
 use crate::viewer::{News, Over, Shared};
 use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Timing, Upstream, Viewer};
 
-/// Bytes an upstream may deliver before its first keyframe; a 10 s GOP at 20 Mbit/s is 25 MB, the cap of the wait for
-/// a keyframe (5 s of media) makes this ample.
-const AUDITION_BYTES_MAX: usize = 16 << 20;
-
-/// How long a stream whose programme flows may take to its first keyframe: the splice enters at any picture after 10 s
-/// of media, and arrival may jitter by a second or two.
-const KEYFRAME_WITHIN: Duration = Duration::from_secs(12);
+/// How long a stream that is behind may take to show that it only waits to be read: after a pause of the machine, what
+/// came meanwhile is still in the socket, and the first look at the clock says nothing about the source.
+const CATCH_UP_WITHIN: Duration = Duration::from_millis(300);
 
 /// How far the slate is written ahead of the wall clock: enough for a player to play on, little enough for a source
 /// that returns to be seen at once.
@@ -37,9 +34,6 @@ const SLATE_STEP_BYTES: usize = 4 * mpegts::PACKET_BYTES;
 
 /// How often counters on the status page move.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-
-/// Scrambled packets after which a stream without a usable one is given up.
-const SCRAMBLED_PACKETS_MAX: u64 = 500;
 
 /// What the hub and viewers ask of a broadcast.
 #[derive(Debug)]
@@ -52,17 +46,6 @@ pub(crate) enum Command {
 }
 
 type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
-
-/// A stream that is open but whose first keyframe has not come. Its bytes wait here, so that what viewers see goes on
-/// until the very moment the new stream can take over.
-struct Audition<U> {
-    upstream: U,
-    scratch: Splicer,
-    /// All bytes since the source last began: one buffer, as the pieces it came in may be tiny.
-    waiting: Vec<u8>,
-    bytes: usize,
-    opened: Instant,
-}
 
 enum Connection<U> {
     None,
@@ -90,6 +73,8 @@ pub(crate) struct Driver<O: Opener> {
     decisions: Broadcast<O::StreamId>,
     connection: Connection<O::Upstream>,
     attempt_until: Option<Instant>,
+    /// When the stream that delivers was first seen to be too far behind, and has been since.
+    behind_since: Option<Instant>,
     splicer: Splicer,
     pace: Option<Pace>,
     slate: Option<Slate>,
@@ -98,12 +83,16 @@ pub(crate) struct Driver<O: Opener> {
     viewers: BTreeMap<u64, Claim>,
     viewers_seen: u64,
     leave: mpsc::WeakUnboundedSender<Command>,
+    /// Declared behind `connection`, as a panic drops them in this order: the hub starts a successor when this is gone,
+    /// and the old socket must be closed by then.
     commands: mpsc::UnboundedReceiver<Command>,
     status: watch::Sender<BroadcastStatus>,
     status_at: Instant,
     label: Option<Arc<str>>,
     bytes_in: u64,
     last_failure: Option<String>,
+    /// Whether a stream of this channel turned out to be a file.
+    is_file: bool,
     finished: bool,
 }
 
@@ -129,6 +118,7 @@ impl<O: Opener> Driver<O> {
             decisions: Broadcast::new(timing.clone(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             connection: Connection::None,
             attempt_until: None,
+            behind_since: None,
             splicer: Splicer::new(),
             pace: None,
             slate: None,
@@ -143,6 +133,7 @@ impl<O: Opener> Driver<O> {
             label: None,
             bytes_in: 0,
             last_failure: None,
+            is_file: false,
             finished: false,
             key,
             opener,
@@ -152,11 +143,11 @@ impl<O: Opener> Driver<O> {
 
     pub(crate) async fn run(mut self) {
         while !self.finished {
+            // An upstream that always has something (a clip, a flood) must not keep its worker from everybody else.
+            consume_budget().await;
             let wake = self.wait().await;
             self.apply(wake);
             self.publish_status();
-            // An upstream that always has something (a clip, a flood) must not keep its worker from everybody else.
-            consume_budget().await;
         }
         // Joins that came in meanwhile are answered by dropping their reply: the caller asks the hub again.
         self.commands.close();
@@ -169,7 +160,7 @@ impl<O: Opener> Driver<O> {
         let io = async {
             match connection {
                 Connection::Opening(opening) => Wake::Opened(opening.as_mut().await),
-                Connection::Auditioning(audition) => Wake::Read(audition.upstream.read().await),
+                Connection::Auditioning(audition) => Wake::Read(audition.upstream().read().await),
                 Connection::Live(upstream) if reading => Wake::Read(upstream.read().await),
                 Connection::Live(_) | Connection::None => std::future::pending().await,
             }
@@ -202,7 +193,11 @@ impl<O: Opener> Driver<O> {
                 Connection::Live(_) if pace.ahead(now()) > self.timing.ahead_max => {
                     sooner(Some(pace.ahead_until(self.timing.ahead_max)));
                 }
-                Connection::Live(_) => sooner(Some(pace.behind_at(self.timing.stall_behind))),
+                Connection::Live(_) => {
+                    let stalls = pace.behind_at(self.timing.stall_behind);
+                    let proven = self.behind_since.map(|since| since + CATCH_UP_WITHIN);
+                    sooner(Some(proven.unwrap_or(stalls)));
+                }
                 _ => {}
             }
             if self.slate.is_some() {
@@ -219,7 +214,7 @@ impl<O: Opener> Driver<O> {
             Wake::Command(Some(Command::Leave(id))) => self.leave(id),
             Wake::Opened(Ok(upstream)) => self.opened(upstream),
             Wake::Opened(Err(failure)) | Wake::Read(Err(failure)) => self.fail(&failure),
-            Wake::Read(Ok(input)) => self.read(input),
+            Wake::Read(Ok(input)) => self.read(&input),
             Wake::Tick => {}
         }
         self.watch_clock();
@@ -257,25 +252,19 @@ impl<O: Opener> Driver<O> {
     fn opened(&mut self, upstream: O::Upstream) {
         debug!(source = self.label(), "opened; waiting for a keyframe");
         self.attempt_until = Some(now() + self.timing.open_within);
-        self.connection = Connection::Auditioning(Box::new(Audition {
-            upstream,
-            scratch: Splicer::new(),
-            waiting: Vec::new(),
-            bytes: 0,
-            opened: now(),
-        }));
+        self.connection = Connection::Auditioning(Box::new(Audition::new(upstream, now())));
     }
 
-    fn read(&mut self, input: Input) {
-        if let Input::Bytes(bytes) = &input {
+    fn read(&mut self, input: &Input) {
+        if let Input::Bytes(bytes) = input {
             self.bytes_in += bytes.len() as u64;
         }
         match &mut self.connection {
             Connection::Auditioning(audition) => {
-                if audition.take(&input) {
+                if audition.take(input) {
                     self.enter();
                     if let Input::Restart = input {
-                        feed(&mut self.splicer, &input);
+                        feed(&mut self.splicer, input);
                         self.drain();
                     }
                 } else if let Some(failure) = audition.hopeless() {
@@ -286,7 +275,7 @@ impl<O: Opener> Driver<O> {
                 }
             }
             Connection::Live(_) => {
-                feed(&mut self.splicer, &input);
+                feed(&mut self.splicer, input);
                 if self.drain() {
                     self.attempt_until = None;
                 }
@@ -306,11 +295,7 @@ impl<O: Opener> Driver<O> {
         }
         self.decide(&Event::Entered);
         info!(source = self.label(), viewers = self.viewers.len(), "delivers");
-        let Audition {
-            mut upstream,
-            waiting,
-            ..
-        } = *audition;
+        let (mut upstream, waiting) = audition.into_parts();
         upstream.set_watched(!self.viewers.is_empty());
         self.connection = Connection::Live(upstream);
         if let Some(pace) = &mut self.pace {
@@ -337,11 +322,9 @@ impl<O: Opener> Driver<O> {
         if let Some(stream) = self.decisions.stream() {
             self.opener.ended(stream, failure, healthy);
         }
-        if failure.class == FailureClass::File && self.shared.ring().end() == 0 {
-            self.end(Over::File);
-            return;
-        }
-        // Those who already have a response of transport packets cannot be given a file: it is one more that failed.
+        // Another stream may be a live one. Those who already have a response of transport packets cannot be given a
+        // file at all: it is one more that failed.
+        self.is_file |= failure.class == FailureClass::File;
         self.decide(&Event::Failed(failure));
     }
 
@@ -355,14 +338,26 @@ impl<O: Opener> Driver<O> {
             };
             self.fail(&Failure::new(FailureClass::Transient, text));
         }
-        if let (Connection::Live(_), Some(pace)) = (&self.connection, &self.pace)
-            && pace.behind(now) >= self.timing.stall_behind
-        {
-            let text = format!("{:.1} s behind real time", pace.behind(now).as_secs_f32());
-            self.fail(&Failure::new(FailureClass::Transient, text));
-        }
+        self.watch_pace(now);
         if self.decisions.deadline().is_some_and(|deadline| deadline <= now) {
             self.decide(&Event::Tick);
+        }
+    }
+
+    fn watch_pace(&mut self, now: Instant) {
+        let behind = match (&self.connection, &self.pace) {
+            (Connection::Live(_), Some(pace)) => pace.behind(now),
+            _ => Duration::ZERO,
+        };
+        if behind < self.timing.stall_behind {
+            self.behind_since = None;
+            return;
+        }
+        let since = *self.behind_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= CATCH_UP_WITHIN {
+            self.behind_since = None;
+            let text = format!("{:.1} s behind real time", behind.as_secs_f32());
+            self.fail(&Failure::new(FailureClass::Transient, text));
         }
     }
 
@@ -412,6 +407,11 @@ impl<O: Opener> Driver<O> {
     }
 
     fn start_slate(&mut self) {
+        // What was begun as a transport stream goes on as one; only a response that has not begun can become a file.
+        if self.is_file && self.pace.is_none() {
+            self.end(Over::File);
+            return;
+        }
         let Some(clip) = self.opener.slate(&self.key).filter(|clip| !clip.is_empty()) else {
             return;
         };
@@ -534,47 +534,6 @@ impl<O: Opener> Driver<O> {
             };
             true
         });
-    }
-}
-
-impl<U> Audition<U> {
-    /// Keeps the input and says whether what was kept can be shown. A restart is not kept: the caller passes it on
-    /// when the turn that ends with it can be shown.
-    fn take(&mut self, input: &Input) -> bool {
-        match input {
-            Input::Bytes(bytes) => {
-                self.bytes += bytes.len();
-                self.waiting.extend_from_slice(bytes);
-                self.scratch.push(bytes);
-                self.scratch.take().is_some()
-            }
-            Input::Restart => {
-                self.scratch.end_source();
-                let entered = self.scratch.take().is_some();
-                if !entered {
-                    self.scratch.begin_source();
-                    self.waiting.clear();
-                }
-                entered
-            }
-        }
-    }
-
-    /// Until when a picture may be awaited: as long as a programme flows, longer than a stream that says nothing.
-    fn patience(&self, now: Instant, stall_behind: Duration) -> Option<Instant> {
-        let flows = !self.scratch.source().programme.is_empty();
-        flows.then(|| (now + stall_behind).min(self.opened + KEYFRAME_WITHIN))
-    }
-
-    fn hopeless(&self) -> Option<Failure> {
-        let unusable = |text: &str| Some(Failure::new(FailureClass::Unusable, text));
-        if self.scratch.source().scrambled_packets > SCRAMBLED_PACKETS_MAX {
-            return unusable("the stream is scrambled");
-        }
-        if self.bytes > AUDITION_BYTES_MAX {
-            return unusable("no keyframe in 16 MiB");
-        }
-        None
     }
 }
 

@@ -70,6 +70,12 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_query", detail)
     }
 
+    /// The path cannot be read.
+    #[must_use]
+    pub fn bad_path(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_path", detail)
+    }
+
     /// `direct: false`.
     #[must_use]
     pub fn direct_disabled() -> Self {

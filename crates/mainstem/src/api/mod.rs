@@ -3,6 +3,7 @@
 
 pub mod error;
 mod health;
+pub(crate) mod path;
 mod redirect;
 mod series;
 mod status;

@@ -1,17 +1,24 @@
 //! `GET /direct/{id}`: sends a client to the provider itself, for testing. The one place that shows credentials.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, LOCATION};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tracing::warn;
 
 use super::App;
 use super::error::ApiError;
+use super::path::Path;
+use crate::server::Peer;
 use crate::upstream::open::CARD_URL;
 
-pub(super) async fn direct(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn direct(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    axum::Extension(peer): axum::Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     if !app.config().direct {
         return Err(ApiError::direct_disabled());
     }
@@ -21,15 +28,15 @@ pub(super) async fn direct(State(app): State<App>, Path(id): Path<String>) -> Re
         .ok_or_else(|| ApiError::unknown_channel(&id))?;
     let url = channel.primary().url().expose();
     let location = if url == CARD_URL {
-        format!("/stream/{}", channel.id())
+        format!("{}/stream/{}", app.links().base(&headers, peer.0), channel.id())
     } else {
+        warn!(
+            channel = channel.name(),
+            "a client was redirected to the provider and saw its credentials"
+        );
         url.to_owned()
     };
     let location = HeaderValue::try_from(location).map_err(|_| ApiError::internal())?;
-    warn!(
-        channel = channel.name(),
-        "a client was redirected to the provider and saw its credentials"
-    );
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::FOUND;
     response.headers_mut().insert(LOCATION, location);

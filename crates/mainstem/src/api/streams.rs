@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use catalog::{Catalog, Channel, SourceName};
@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 use super::error::{ApiError, ok};
+use super::path::Path;
 use crate::server::Peer;
 
 /// Items written at a time.

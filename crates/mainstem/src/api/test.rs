@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use catalog::{Catalog, Channel, ChannelId};
 use futures_util::StreamExt as _;
@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 use super::error::{ApiError, ok};
+use super::path::{Path, Query};
 use crate::slot::Purpose;
 use crate::upstream::open::{CARD_URL, Opening, Target};
 use crate::upstream::sniff::Content;

@@ -6,4 +6,4 @@ mod file;
 pub mod playlist;
 mod ts;
 
-pub use ts::stream;
+pub(crate) use ts::stream;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use catalog::Kind;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
@@ -16,6 +16,7 @@ use tracing::info;
 use super::file;
 use crate::api::App;
 use crate::api::error::ApiError;
+use crate::api::path::Path;
 use crate::channels::Key;
 use crate::server::Peer;
 
@@ -29,7 +30,7 @@ const HEAD_MARGIN: Duration = Duration::from_secs(3);
 const CLIENT_BYTES_MAX: usize = 120;
 
 /// `GET` and `HEAD /stream/{id}`. HEAD opens nothing upstream.
-pub async fn stream(
+pub(crate) async fn stream(
     State(app): State<App>,
     Path(id): Path<String>,
     axum::Extension(peer): axum::Extension<Peer>,

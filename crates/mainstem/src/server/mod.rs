@@ -55,16 +55,18 @@ pub struct ServerBounds {
     pub stall_max: Duration,
 }
 
+/// Says which sub-path requests may come with just now; `None` for none.
+pub type Prefix = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// Serves until `stop`, then lets requests under way end for `drain` at most.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    prefix: Option<String>,
+    prefix: Prefix,
     bounds: ServerBounds,
     (stop, drain): (CancellationToken, Duration),
 ) {
     let permits = Arc::new(Semaphore::new(bounds.viewers_max + OTHER_CONNECTIONS_MAX));
-    let prefix: Option<Arc<str>> = prefix.map(Into::into);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -91,7 +93,7 @@ pub async fn serve(
             socket,
             peer,
             router.clone(),
-            prefix.clone(),
+            Arc::clone(&prefix),
             bounds.clone(),
             stop.clone(),
         );
@@ -127,7 +129,7 @@ async fn connection(
     socket: TcpStream,
     peer: SocketAddr,
     router: Router,
-    prefix: Option<Arc<str>>,
+    prefix: Prefix,
     bounds: ServerBounds,
     stop: CancellationToken,
 ) {
@@ -136,7 +138,7 @@ async fn connection(
     }
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
-        strip_prefix(&mut request, prefix.as_deref());
+        strip_prefix(&mut request, prefix().as_deref());
         let router = router.clone();
         async move {
             Ok::<_, Infallible>(

@@ -12,7 +12,7 @@ pub enum RefreshError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// It answered with an error.
-    #[error("the provider answered {status}")]
+    #[error("the provider answered {status}{}", if matches!(status, 401 | 403) { ": it does not accept this login" } else { "" })]
     Status {
         /// Its status.
         status: u16,

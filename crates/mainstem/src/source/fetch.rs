@@ -19,6 +19,9 @@ use crate::upstream::http::{Body, Client, Request};
 /// Calls a login may make in quick succession before they are spread out: one refresh of an account needs seven.
 const API_BURST: u32 = 8;
 
+/// Longest wish of a provider to be left alone that is honoured in full.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Bounds of list requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FetchBounds {
@@ -125,7 +128,7 @@ impl Fetcher {
                 .and_then(|value| value.to_str().ok()?.parse().ok());
             return Err(RefreshError::Status {
                 status: answer.status.as_u16(),
-                retry_after: retry_after.map(Duration::from_secs),
+                retry_after: retry_after.map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX)),
             });
         }
         self.parse_body(answer.body, parse).await
@@ -140,13 +143,19 @@ impl Fetcher {
         T: Send + 'static,
         P: FnOnce(&mut dyn Read) -> Result<T, RefreshError> + Send + 'static,
     {
-        let bytes_max = self.bounds.bytes_max;
+        let (bytes_max, total) = (self.bounds.bytes_max, self.bounds.total_max);
         let parsed = tokio::task::spawn_blocking(move || {
+            // A pipe without a writer would hold the thread for ever.
+            let kind = std::fs::metadata(&path).map_err(RefreshError::File)?;
+            if !kind.is_file() {
+                return Err(RefreshError::File(io::Error::other("it is not a regular file")));
+            }
             let file = std::fs::File::open(path).map_err(RefreshError::File)?;
             parse(&mut unpacked(file, bytes_max).map_err(RefreshError::File)?)
         });
-        parsed
+        timeout(total, parsed)
             .await
+            .map_err(|_| RefreshError::Late(total))?
             .map_err(|error| RefreshError::Internal(error.to_string()))?
     }
 

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use catalog::listing::{Extra, Fields, Header, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
-use m3u::LooksLike;
+use m3u::{Ending, LooksLike};
 use url::Url;
 
 use super::failure::RefreshError;
@@ -18,13 +18,14 @@ const FILE_ENDINGS: [&str; 10] = [
     "mp4", "mkv", "avi", "mov", "m4v", "webm", "flv", "wmv", "mpg", "mpeg",
 ];
 
-/// Reads a whole list. `base` is where it came from: relative addresses in it count from there.
+/// Reads a whole list, and says how its bytes end. `base` is where it came from: relative addresses in it count from
+/// there.
 pub(super) fn read(
     source: &SourceName,
     base: Option<&Url>,
     entries_max: usize,
     body: &mut dyn Read,
-) -> Result<Listing, RefreshError> {
+) -> Result<(Listing, Ending), RefreshError> {
     let mut listing = Listing::new(source.clone());
     let mut too_many = false;
     let mut take = |entry: m3u::Entry| {
@@ -62,7 +63,7 @@ pub(super) fn read(
         return Err(RefreshError::Empty);
     }
     listing.malformed = report.malformed.count;
-    Ok(listing)
+    Ok((listing, report.ending))
 }
 
 fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {
@@ -149,7 +150,7 @@ mod tests {
 
     fn listing(text: &str) -> Result<Listing, RefreshError> {
         let base = Url::parse("http://lists.example/a/list.m3u").unwrap();
-        read(&SourceName::new("s"), Some(&base), 1_000, &mut text.as_bytes())
+        read(&SourceName::new("s"), Some(&base), 1_000, &mut text.as_bytes()).map(|(listing, _)| listing)
     }
 
     #[test]

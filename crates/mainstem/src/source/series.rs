@@ -8,7 +8,7 @@ use catalog::{Filters, Listing, SourceName, StreamUrl};
 use serde::{Deserialize, Serialize};
 
 /// A series as the account lists it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     /// The account's number of it.
     pub id: Box<str>,
@@ -62,22 +62,28 @@ pub struct SeriesShelf {
     expanded: BTreeMap<Box<str>, Expanded>,
 }
 
-/// What of a shelf is kept on disk.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct StoredShelf(BTreeMap<Box<str>, Expanded>);
+/// What of a shelf is kept on disk: the series too, for without them a restart while the provider is down would lose
+/// the episodes.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct StoredShelf {
+    series: Vec<Series>,
+    expanded: BTreeMap<Box<str>, Expanded>,
+}
 
 impl SeriesShelf {
     /// A shelf with the episodes known from before.
     pub(super) fn with_known(stored: StoredShelf) -> Self {
         Self {
-            series: Vec::new(),
-            expanded: stored.0,
+            series: stored.series,
+            expanded: stored.expanded,
         }
     }
 
     pub(super) fn to_store(&self) -> StoredShelf {
-        StoredShelf(self.expanded.clone())
+        StoredShelf {
+            series: self.series.clone(),
+            expanded: self.expanded.clone(),
+        }
     }
 
     /// Takes over a fresh list. Episodes of series that are gone are forgotten.

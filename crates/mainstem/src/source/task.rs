@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use ::m3u::Ending;
 use catalog::{Filters, Listing, SourceName};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -14,7 +16,7 @@ use url::Url;
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest};
 use super::series::{Episode, SeriesShelf, StoredShelf};
-use super::xtream::{Brought, XtreamAccount};
+use super::xtream::{Brought, Known, XtreamAccount};
 use super::{m3u, testcard};
 use crate::config::Series as SeriesMode;
 use crate::config::{Origin, SourceConfig};
@@ -29,6 +31,10 @@ const JITTER_PERCENT: u64 = 10;
 
 /// Series expanded before the list with their episodes is handed on: rebuilding the catalogue costs more than a call.
 const EXPANDED_PER_UPDATE: usize = 20;
+
+/// A list that is shorter than the known one and ends within a line is believed once it came so often in a row with the
+/// same number of entries: until then it looks cut off.
+const SHORT_BELIEVED_AFTER: u32 = 3;
 
 /// Requests to a source's task that may wait.
 const COMMANDS_WAITING_MAX: usize = 16;
@@ -79,11 +85,6 @@ pub enum Command {
         /// Where the answer goes; `None` for an unknown series.
         reply: oneshot::Sender<Result<Option<Vec<Episode>>, String>>,
     },
-    /// All series.
-    Shelf {
-        /// Where the answer goes.
-        reply: oneshot::Sender<SeriesShelf>,
-    },
 }
 
 /// The way to a running source.
@@ -91,6 +92,8 @@ pub enum Command {
 pub struct SourceHandle {
     /// What it reports.
     pub report: watch::Receiver<SourceReport>,
+    /// Its series and their known episodes; nobody has to wait for a busy source to see them.
+    pub shelf: watch::Receiver<Arc<SeriesShelf>>,
     /// What it can be asked.
     pub commands: mpsc::Sender<Command>,
 }
@@ -103,13 +106,29 @@ pub struct Surroundings {
     /// Keeps the lists.
     pub store: Store,
     /// What the operator wants of the entries.
-    pub filters: Arc<Filters>,
+    pub filters: watch::Receiver<Arc<Filters>>,
     /// Where changed lists go.
     pub updates: mpsc::Sender<Update>,
     /// Entries a list may have.
     pub entries_max: usize,
     /// Connections of a login where nobody says.
     pub connections_default: usize,
+}
+
+/// What a refresh brought.
+struct Fetched {
+    listing: Listing,
+    /// Why a part of it is the one known before.
+    failed: Option<RefreshError>,
+}
+
+/// What of an account is kept on disk beside its list.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// Whose connections they are: another login's limit means nothing.
+    login: String,
+    connections: Option<u32>,
+    shelf: StoredShelf,
 }
 
 /// One source's task.
@@ -121,10 +140,13 @@ pub struct SourceTask {
     account: Option<XtreamAccount>,
     /// The list without episodes.
     listing: Option<Listing>,
-    shelf: SeriesShelf,
+    shelf: Arc<SeriesShelf>,
+    shelves: watch::Sender<Arc<SeriesShelf>>,
     report: watch::Sender<SourceReport>,
     commands: mpsc::Receiver<Command>,
     failures: u32,
+    /// Entries of a list that looked cut off, and how often it came in a row.
+    short: (usize, u32),
 }
 
 impl SourceTask {
@@ -136,6 +158,8 @@ impl SourceTask {
         let request = list_request(&name, &config, around.connections_default);
         let (report, reports) = watch::channel(SourceReport::default());
         let (sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let shelf = Arc::new(SeriesShelf::default());
+        let (shelves, shelf_seen) = watch::channel(Arc::clone(&shelf));
         let task = Self {
             name,
             config,
@@ -143,15 +167,18 @@ impl SourceTask {
             request,
             account,
             listing: None,
-            shelf: SeriesShelf::default(),
+            shelf,
+            shelves,
             report,
             commands,
             failures: 0,
+            short: (0, 0),
         };
         (
             task,
             SourceHandle {
                 report: reports,
+                shelf: shelf_seen,
                 commands: sender,
             },
         )
@@ -169,37 +196,67 @@ impl SourceTask {
     /// Refreshes once; says when the next refresh is due.
     async fn refresh(&mut self) -> Duration {
         let started = Instant::now();
-        match self.fetch().await {
-            Ok(listing) => {
-                self.failures = 0;
-                info!(
-                    entries = listing.entries.len(),
-                    malformed = listing.malformed,
-                    took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-                    "list refreshed"
-                );
+        self.know_limit();
+        let (brought, failed) = match self.fetch().await {
+            Ok(Fetched { listing, failed }) => {
+                let counts = (listing.entries.len(), listing.malformed);
                 self.take(listing).await;
-                spread(self.config.refresh_interval, &self.name)
+                (Some(counts), failed)
             }
-            Err(error) => {
-                let known = self.report.borrow().entries;
-                warn!(%error, "refresh failed; {known} known entries stay");
-                self.report
-                    .send_modify(|report| report.error = Some((error.code(), error.to_string())));
-                let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
-                self.failures = self.failures.saturating_add(1);
-                let retry = retry
-                    .min(self.config.refresh_interval)
-                    .max(error.retry_after().unwrap_or_default());
-                spread(retry, &self.name)
-            }
+            Err(error) => (None, Some(error)),
+        };
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let Some(error) = failed else {
+            self.failures = 0;
+            let (entries, malformed) = brought.unwrap_or_default();
+            info!(entries, malformed, took_ms, "list refreshed");
+            return spread(self.config.refresh_interval, &self.name);
+        };
+        let known = self.report.borrow().entries;
+        self.report
+            .send_modify(|report| report.error = Some((error.code(), error.to_string())));
+        warn!(
+            %error, took_ms, partly = brought.is_some(),
+            "refresh failed; what was known stays, {known} entries"
+        );
+        let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        let retry = retry
+            .min(self.config.refresh_interval)
+            .max(error.retry_after().unwrap_or_default());
+        spread(retry, &self.name)
+    }
+
+    /// Where lists count as connections, they keep the limit that streams keep.
+    fn know_limit(&mut self) {
+        let account = self.report.borrow().account_connections;
+        let limit = self.config.max_connections.or(account);
+        if let (Some(wish), Some(limit)) = (&mut self.request.wish, limit) {
+            wish.limit = limit as usize;
         }
     }
 
-    async fn fetch(&mut self) -> Result<Listing, RefreshError> {
+    async fn fetch(&mut self) -> Result<Fetched, RefreshError> {
+        match &self.config.origin {
+            Origin::Testcard => Ok(Fetched {
+                listing: testcard::listing(&self.name),
+                failed: None,
+            }),
+            Origin::M3uFile(_) | Origin::M3uUrl(_) => {
+                let (listing, ending) = self.fetch_m3u().await?;
+                self.believe(&listing, ending)?;
+                Ok(Fetched {
+                    listing,
+                    failed: None,
+                })
+            }
+            Origin::Xtream { .. } => self.fetch_account().await,
+        }
+    }
+
+    async fn fetch_m3u(&self) -> Result<(Listing, Ending), RefreshError> {
         let (name, entries_max) = (self.name.clone(), self.around.entries_max);
         match &self.config.origin {
-            Origin::Testcard => Ok(testcard::listing(&name)),
             Origin::M3uFile(path) => {
                 let parse = move |body: &mut dyn std::io::Read| m3u::read(&name, None, entries_max, body);
                 self.around.fetcher.read_file(PathBuf::from(path), parse).await
@@ -213,24 +270,59 @@ impl SourceTask {
                     .fetch(url.expose(), &self.request, parse)
                     .await
             }
-            Origin::Xtream { .. } => {
-                let Some(account) = &self.account else {
-                    return Err(RefreshError::Empty);
-                };
-                let Brought {
-                    listing,
-                    account,
-                    series,
-                } = account.refresh(&self.around.fetcher, &self.request).await?;
-                self.shelf.set_series(series);
-                self.report.send_modify(|report| {
-                    report.account_connections = account.max_connections.filter(|max| *max > 0);
-                    report.account_active = account.active_connections;
-                    report.expires_at = account.expires_at;
-                });
-                Ok(listing)
-            }
+            Origin::Testcard | Origin::Xtream { .. } => Err(RefreshError::Empty),
         }
+    }
+
+    /// A list cut off where nothing tells its length looks like a short one: what is left of the known one stays until
+    /// it is clear which it is.
+    fn believe(&mut self, listing: &Listing, ending: Ending) -> Result<(), RefreshError> {
+        let (known, count) = (
+            self.listing.as_ref().map_or(0, |known| known.entries.len()),
+            listing.entries.len(),
+        );
+        if ending == Ending::Clean || count >= known {
+            self.short = (0, 0);
+            return Ok(());
+        }
+        self.short = if self.short.0 == count {
+            (count, self.short.1 + 1)
+        } else {
+            (count, 1)
+        };
+        if ending == Ending::MidLine && self.short.1 >= SHORT_BELIEVED_AFTER {
+            return Ok(());
+        }
+        Err(RefreshError::NotAList(format!(
+            "the list breaks off: it ends within an entry, after {count} of {known}"
+        )))
+    }
+
+    async fn fetch_account(&mut self) -> Result<Fetched, RefreshError> {
+        let Some(account) = &self.account else {
+            return Err(RefreshError::Empty);
+        };
+        let known = Known {
+            listing: self.listing.as_ref(),
+            has_series: !self.shelf.series().is_empty(),
+        };
+        let Brought {
+            listing,
+            account,
+            series,
+            failed,
+        } = account
+            .refresh(&self.around.fetcher, &self.request, known)
+            .await?;
+        if let Some(series) = series {
+            Arc::make_mut(&mut self.shelf).set_series(series);
+        }
+        self.report.send_modify(|report| {
+            report.account_connections = account.max_connections.filter(|max| *max > 0);
+            report.account_active = account.active_connections;
+            report.expires_at = account.expires_at;
+        });
+        Ok(Fetched { listing, failed })
     }
 
     /// A fresh list: kept in memory and on disk, and handed on.
@@ -242,13 +334,23 @@ impl SourceTask {
             report.from_disk = false;
             report.error = None;
         });
+        let kept = listing.clone();
         self.listing = Some(listing);
+        // Viewers first, the disk second: writing a long list takes longer than reading it.
         self.hand_on().await;
+        let store = self.around.store.clone();
+        let saved = tokio::task::spawn_blocking(move || store.save_listing(&kept)).await;
+        match saved {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the list could not be kept on disk"),
+            Err(error) => warn!(%error, "the list could not be kept on disk"),
+        }
+        self.keep_account().await;
     }
 
-    /// Hands on the list with the episodes known, and keeps it on disk as it was handed on: a restart while the
-    /// provider is down knows the episodes as well.
+    /// Hands on the list with the episodes known.
     async fn hand_on(&self) {
+        self.shelves.send_replace(Arc::clone(&self.shelf));
         let Some(listing) = &self.listing else { return };
         let mut listing = listing.clone();
         if let Some(account) = &self.account {
@@ -259,22 +361,9 @@ impl SourceTask {
             report.series = self.shelf.series().len();
             report.series_unexpanded = self.shelf.unexpanded();
         });
-        let listing = Arc::new(listing);
-        // Viewers first, the disk second: writing a long list takes longer than reading it.
-        self.send(Arc::clone(&listing)).await;
-        let store = self.around.store.clone();
-        let saved = tokio::task::spawn_blocking(move || store.save_listing(&listing)).await;
-        match saved {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(%error, "the list could not be kept on disk"),
-            Err(error) => warn!(%error, "the list could not be kept on disk"),
-        }
-    }
-
-    async fn send(&self, listing: Arc<Listing>) {
         let update = Update {
             source: self.name.clone(),
-            listing,
+            listing: Arc::new(listing),
         };
         // Nobody takes updates any more when the program is going down.
         self.around.updates.send(update).await.unwrap_or_default();
@@ -282,18 +371,17 @@ impl SourceTask {
 
     /// What an earlier run knew.
     async fn load(&mut self) {
-        let (store, name, shelf_file) = (self.around.store.clone(), self.name.clone(), self.shelf_file());
-        let loaded = tokio::task::spawn_blocking(move || {
-            (store.load_listing(&name), store.load::<StoredShelf>(&shelf_file))
-        });
-        let Ok((listing, shelf)) = loaded.await else {
+        let (store, name, file) = (self.around.store.clone(), self.name.clone(), self.account_file());
+        let loaded =
+            tokio::task::spawn_blocking(move || (store.load_listing(&name), store.load::<Kept>(&file)));
+        let Ok((listing, kept)) = loaded.await else {
             return;
         };
-        match shelf {
-            Ok(Some(shelf)) => self.shelf = SeriesShelf::with_known(shelf),
+        match kept {
+            Ok(Some(kept)) => self.recall(kept),
             Ok(None) => {}
             Err(error) => {
-                warn!(%error, "the episodes on disk cannot be read; they are fetched anew");
+                warn!(%error, "what is known of the account cannot be read from disk; it is fetched anew");
             }
         }
         match listing {
@@ -304,12 +392,27 @@ impl SourceTask {
                     report.malformed = listing.malformed;
                     report.from_disk = true;
                 });
-                self.send(Arc::new(listing)).await;
+                self.listing = Some(listing);
+                self.hand_on().await;
             }
             Ok(None) => {}
             Err(error) => {
                 warn!(%error, "the list on disk cannot be read; waiting for the provider");
             }
+        }
+    }
+
+    /// The account's limit holds from the first stream on, and not only once the provider has answered again.
+    fn recall(&mut self, kept: Kept) {
+        if self.account.is_none() {
+            return;
+        }
+        if kept.login == self.request.login.to_string() {
+            self.report
+                .send_modify(|report| report.account_connections = kept.connections);
+        }
+        if self.config.series != SeriesMode::Off {
+            self.shelf = Arc::new(SeriesShelf::with_known(kept.shelf));
         }
     }
 
@@ -320,7 +423,7 @@ impl SourceTask {
         loop {
             let next = self.next_to_expand(last.as_deref());
             if fresh > 0 && (next.is_none() || fresh >= EXPANDED_PER_UPDATE) {
-                self.keep_shelf().await;
+                self.keep_account().await;
                 self.hand_on().await;
                 fresh = 0;
             }
@@ -337,7 +440,7 @@ impl SourceTask {
                     let id = next.unwrap_or_default();
                     match expanded {
                         Ok(episodes) => {
-                            self.shelf.set_episodes(&id, episodes);
+                            Arc::make_mut(&mut self.shelf).set_episodes(&id, episodes);
                             fresh += 1;
                         }
                         Err(error) => debug!(series = id, %error, "a series could not be expanded"),
@@ -352,18 +455,21 @@ impl SourceTask {
         if self.config.series != SeriesMode::Expand {
             return None;
         }
+        let filters = Arc::clone(&self.around.filters.borrow());
         self.shelf
-            .next_wanted(&self.around.filters, &self.name, after)
+            .next_wanted(&filters, &self.name, after)
             .map(|series| series.id.to_string())
     }
 
     async fn answer(&mut self, command: Command) {
         match command {
             Command::Refresh => {}
-            // Whoever asked and went away needs no answer.
-            Command::Shelf { reply } => drop(reply.send(self.shelf.clone())),
             Command::Episodes { series, reply } => {
+                if reply.is_closed() {
+                    return;
+                }
                 let answer = self.episodes(&series).await;
+                // Whoever asked and went away needs no answer.
                 drop(reply.send(answer));
             }
         }
@@ -376,29 +482,32 @@ impl SourceTask {
         if self.shelf.episodes(id).is_none() {
             let account = self.account.as_ref();
             let fetched = expand(account, &self.around.fetcher, &self.request, Some(id.to_owned())).await;
-            self.shelf
-                .set_episodes(id, fetched.map_err(|error| error.to_string())?);
-            self.keep_shelf().await;
+            Arc::make_mut(&mut self.shelf).set_episodes(id, fetched.map_err(|error| error.to_string())?);
+            self.keep_account().await;
             self.hand_on().await;
         }
         Ok(self.shelf.episodes(id).map(<[Episode]>::to_vec))
     }
 
-    async fn keep_shelf(&self) {
-        let (store, shelf, file) = (
-            self.around.store.clone(),
-            self.shelf.to_store(),
-            self.shelf_file(),
-        );
-        let kept = tokio::task::spawn_blocking(move || store.save(&file, &shelf)).await;
+    async fn keep_account(&self) {
+        if self.account.is_none() {
+            return;
+        }
+        let (store, file) = (self.around.store.clone(), self.account_file());
+        let kept = Kept {
+            login: self.request.login.to_string(),
+            connections: self.report.borrow().account_connections,
+            shelf: self.shelf.to_store(),
+        };
+        let kept = tokio::task::spawn_blocking(move || store.save(&file, &kept)).await;
         if !matches!(kept, Ok(Ok(()))) {
-            warn!("the episodes could not be kept on disk");
+            warn!("what is known of the account could not be kept on disk");
         }
     }
 
-    fn shelf_file(&self) -> PathBuf {
+    fn account_file(&self) -> PathBuf {
         let digest = catalog::ChannelId::of_name(self.name.as_str());
-        PathBuf::from(format!("series/{digest}.json.gz"))
+        PathBuf::from(format!("accounts/{digest}.json.gz"))
     }
 }
 

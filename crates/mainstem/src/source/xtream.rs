@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::sync::Arc;
 
-use catalog::listing::{Extra, Fields, Kind};
+use catalog::listing::{Entry, Extra, Fields, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
 use xtream::{Account, Category, Error, ListError, Status};
 
@@ -29,39 +30,104 @@ pub(super) struct XtreamAccount {
 pub(super) struct Brought {
     pub(super) listing: Listing,
     pub(super) account: Account,
-    pub(super) series: Vec<Series>,
+    /// `None`: the list of series failed, the known ones stay.
+    pub(super) series: Option<Vec<Series>>,
+    /// The first kind of list that failed, while another came. What was known of it is in `listing`.
+    pub(super) failed: Option<RefreshError>,
+}
+
+/// What was known before a refresh.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) listing: Option<&'a Listing>,
+    pub(super) has_series: bool,
+}
+
+impl Known<'_> {
+    fn of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Entry>> {
+        let entries = self.listing.into_iter().flat_map(|listing| &listing.entries);
+        entries.filter(move |entry| entry.kind() == kind)
+    }
 }
 
 impl XtreamAccount {
-    /// Asks for everything: the account, then each kind of list with its categories.
+    /// Asks for everything: the account, then each kind of list with its categories. A kind that fails, or comes empty
+    /// where there was something, costs nothing but itself: what is `known` of it stays.
     pub(super) async fn refresh(
         &self,
         fetcher: &Fetcher,
         request: &ListRequest,
+        known: Known<'_>,
     ) -> Result<Brought, RefreshError> {
         let account = self.account(fetcher, request).await?;
         let mut listing = Listing::new(self.source.clone());
-        let mut series = Vec::new();
-        if self.live {
-            let groups = self.categories(fetcher, request, "get_live_categories").await?;
-            self.live_streams(fetcher, request, &groups, &mut listing).await?;
-        }
-        if self.films {
-            let groups = self.categories(fetcher, request, "get_vod_categories").await?;
-            self.film_streams(fetcher, request, &groups, &mut listing).await?;
+        let (mut series, mut failures, mut asked) = (Some(Vec::new()), Vec::new(), 0);
+        for (kind, wanted) in [(Kind::Live, self.live), (Kind::Film, self.films)] {
+            if !wanted {
+                continue;
+            }
+            asked += 1;
+            let had = known.of(kind).next().is_some();
+            match self.streams(fetcher, request, kind, known).await {
+                Ok(part) if !had || !part.entries.is_empty() => {
+                    listing.malformed += part.malformed;
+                    listing.entries.extend(part.entries);
+                }
+                came => {
+                    listing.entries.extend(known.of(kind).cloned());
+                    failures.push(came.err().unwrap_or(RefreshError::Empty));
+                }
+            }
         }
         if self.series {
-            let groups = self.categories(fetcher, request, "get_series_categories").await?;
-            series = self.series_list(fetcher, request, groups).await?;
+            asked += 1;
+            match self.series_list(fetcher, request).await {
+                Ok((list, bad)) if !known.has_series || !list.is_empty() => {
+                    listing.malformed += bad;
+                    series = Some(list);
+                }
+                came => {
+                    series = None;
+                    failures.push(came.err().unwrap_or(RefreshError::Empty));
+                }
+            }
         }
-        if listing.entries.is_empty() && series.is_empty() {
-            return Err(RefreshError::Empty);
+        let nothing = listing.entries.is_empty() && series.as_ref().is_none_or(Vec::is_empty);
+        let all_failed = failures.len() == asked;
+        let failed = failures.into_iter().next();
+        if nothing || all_failed {
+            return Err(failed.unwrap_or(RefreshError::Empty));
         }
         Ok(Brought {
             listing,
             account,
             series,
+            failed,
         })
+    }
+
+    /// One kind of streams, with the names of their categories.
+    async fn streams(
+        &self,
+        fetcher: &Fetcher,
+        request: &ListRequest,
+        kind: Kind,
+        known: Known<'_>,
+    ) -> Result<Listing, RefreshError> {
+        let had_groups = known.of(kind).any(|entry| entry.group().is_some());
+        let mut part = Listing::new(self.source.clone());
+        if kind == Kind::Live {
+            let groups = self
+                .categories(fetcher, request, "get_live_categories", had_groups)
+                .await?;
+            self.live_streams(fetcher, request, &groups, &mut part).await?;
+        } else {
+            let groups = self
+                .categories(fetcher, request, "get_vod_categories", had_groups)
+                .await?;
+            self.film_streams(fetcher, request, &groups, &mut part).await?;
+        }
+        Ok(part)
     }
 
     /// The episodes of one series.
@@ -110,12 +176,14 @@ impl XtreamAccount {
         }
     }
 
-    /// Category names by id. A panel without categories still has its streams.
+    /// Category names by id. A panel without categories still has its streams; one that `had` them has a fault, and
+    /// its channels keep their groups.
     async fn categories(
         &self,
         fetcher: &Fetcher,
         request: &ListRequest,
         action: &str,
+        had: bool,
     ) -> Result<HashMap<String, String>, RefreshError> {
         let read = |body: &mut dyn Read| {
             let mut names = HashMap::new();
@@ -128,7 +196,10 @@ impl XtreamAccount {
             }
         };
         match fetcher.fetch(&self.url(Some(action), &[]), request, read).await {
-            Err(RefreshError::NotAList(reason)) => {
+            Ok(names) if names.is_empty() && had => Err(RefreshError::NotAList(
+                "the list of categories is empty".to_owned(),
+            )),
+            Err(RefreshError::NotAList(reason)) if !had => {
                 tracing::debug!(source = %self.source, action, reason, "no categories; entries have no group");
                 Ok(HashMap::new())
             }
@@ -211,8 +282,10 @@ impl XtreamAccount {
         &self,
         fetcher: &Fetcher,
         request: &ListRequest,
-        groups: HashMap<String, String>,
-    ) -> Result<Vec<Series>, RefreshError> {
+    ) -> Result<(Vec<Series>, u64), RefreshError> {
+        let groups = self
+            .categories(fetcher, request, "get_series_categories", false)
+            .await?;
         let entries_max = self.entries_max;
         let read = move |body: &mut dyn Read| {
             let mut list = Vec::new();
@@ -222,10 +295,9 @@ impl XtreamAccount {
             });
             whole(summary, list, entries_max)
         };
-        let (series, _) = fetcher
+        fetcher
             .fetch(&self.url(Some("get_series"), &[]), request, read)
-            .await?;
-        Ok(series)
+            .await
     }
 
     fn credentials(&self) -> (&str, &str, &str) {

@@ -1,12 +1,13 @@
 //! Faults of our own, races and the end: what happens to one channel happens to it alone, and nothing ever hangs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use relay::{Closed, FailureClass, Ready, Timing};
-use tokio::task::yield_now;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{advance, sleep, timeout};
 
-use crate::world::{Act, Door, Stage, World, closed, life, live};
+use crate::world::{Act, Door, Stage, World, closed, life, live, wire_speed};
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_ends_only_its_own_channel() {
@@ -70,6 +71,46 @@ async fn a_join_that_meets_an_ending_never_hangs() {
     sleep(Duration::from_secs(1)).await;
     assert_eq!(stage.world.open_now("news"), 0);
     assert_eq!(stage.hub.status().await.unwrap(), []);
+}
+
+/// Several threads and the real clock: joins meet ends and panics at every moment there is. The world panics when two
+/// upstreams of a channel are open at once, which would show as a viewer turned away from `news`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn joins_from_many_threads_meet_every_end() {
+    let timing = Timing {
+        linger: Duration::from_micros(300),
+        ..Timing::default()
+    };
+    let world = World::new()
+        .channel("news", &[1])
+        .channel("broken", &[2])
+        .stream(1, &[life(&[wire_speed(600)])])
+        .stream(2, &[life(&[wire_speed(1), Act::Panics])]);
+    let stage = Arc::new(Stage::with(world, timing));
+    let mut clients = JoinSet::new();
+    for client in 0..4_u32 {
+        let stage = Arc::clone(&stage);
+        clients.spawn(async move {
+            for turn in 0..100_u32 {
+                let mut news = stage.join("news").await;
+                assert_eq!(news.viewer.ready().await, Ready::TransportStream);
+                drop(news);
+                if turn % 10 == client {
+                    stage.join("broken").await.outlive().await;
+                }
+                for _ in 0..(turn * 7 + client) % 5 {
+                    yield_now().await;
+                }
+            }
+        });
+    }
+    let all = async {
+        while let Some(end) = clients.join_next().await {
+            end.unwrap();
+        }
+    };
+    timeout(Duration::from_secs(60), all).await.unwrap();
+    stage.hub.close().await;
 }
 
 #[tokio::test(start_paused = true)]

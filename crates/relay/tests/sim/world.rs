@@ -433,6 +433,11 @@ impl Watcher {
         true
     }
 
+    /// Watches to the end, judging nothing.
+    pub(crate) async fn outlive(mut self) {
+        while self.viewer.next().await.is_some() {}
+    }
+
     /// Watches until a picture of `source` came.
     pub(crate) async fn see(&mut self, source: u8, within: f64) -> bool {
         let until = Instant::now() + Duration::from_secs_f64(within);

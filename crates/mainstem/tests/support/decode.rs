@@ -1,0 +1,170 @@
+//! ffmpeg's word on what came: that it decodes without a complaint, how many different pictures there are, and of
+//! which colour, which tells the clips of the provider apart.
+
+use std::process::{Command, Output, Stdio};
+
+use tempfile::NamedTempFile;
+use tokio::sync::Semaphore;
+
+/// What ffmpeg made of a stream.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// Pictures, repeated ones included.
+    pub(crate) pictures: usize,
+    /// Different pictures.
+    pub(crate) distinct: usize,
+    /// The colour of each picture, in order, as near as [`Colour`] knows it.
+    pub(crate) colours: Vec<Colour>,
+}
+
+/// Background of a picture, one per clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Colour(pub(crate) [u8; 3]);
+
+impl Colour {
+    /// Clip A, `H264Closed`.
+    pub(crate) const DARK_RED: Self = Self([139, 0, 0]);
+    /// Clip B, `H264OpenWrap`.
+    pub(crate) const DARK_GREEN: Self = Self([0, 100, 0]);
+    /// Clip D, `PcrOwnPid`.
+    pub(crate) const PURPLE: Self = Self([128, 0, 128]);
+    /// Clip E, `NoRandomAccess`.
+    pub(crate) const TEAL: Self = Self([0, 128, 128]);
+
+    /// Whether they are about the same; encoding and conversion cost a few shades.
+    pub(crate) fn is_like(self, other: Self) -> bool {
+        self.0.iter().zip(other.0).all(|(a, b)| a.abs_diff(b) <= 24)
+    }
+}
+
+impl Decoded {
+    /// Colours in order, neighbours of one colour counted once.
+    pub(crate) fn scenes(&self) -> Vec<Colour> {
+        let mut scenes: Vec<Colour> = Vec::new();
+        for colour in &self.colours {
+            if scenes.last().is_none_or(|last| !last.is_like(*colour)) {
+                scenes.push(*colour);
+            }
+        }
+        scenes
+    }
+}
+
+/// Whether a tool is there.
+///
+/// # Panics
+/// It is not, and `MAINSTEM_REQUIRE_TOOLS` says that it has to be.
+pub(crate) fn has_tool(name: &str) -> bool {
+    let runs = Command::new(name)
+        .arg("-version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    let required = std::env::var_os("MAINSTEM_REQUIRE_TOOLS").is_some();
+    assert!(
+        runs || !required,
+        "{name} is missing, and MAINSTEM_REQUIRE_TOOLS is set"
+    );
+    if !runs {
+        eprintln!("skipped: {name} is missing");
+    }
+    runs
+}
+
+/// Decodes everything that came. `None`, with a line that says so, where there is no ffmpeg and nobody insists.
+///
+/// # Panics
+/// ffmpeg has something to complain about.
+#[track_caller]
+pub(crate) fn decode(bytes: &[u8]) -> Option<Decoded> {
+    if !has_tool("ffmpeg") {
+        return None;
+    }
+    let complaints = complaints(bytes);
+    if !complaints.is_empty() {
+        let kept = keep(bytes);
+        panic!("ffmpeg complains (the stream is kept at {kept}):\n{complaints}");
+    }
+    Some(pictures(bytes))
+}
+
+/// The same beside whatever else the test does. One at a time, and only after the viewers have what they came for: ten
+/// decoders at once would starve the provider, which is a stall like any other.
+pub(crate) async fn decode_aside(bytes: Vec<u8>) -> Option<Decoded> {
+    static ONE: Semaphore = Semaphore::const_new(1);
+    let _permit = ONE.acquire().await.unwrap();
+    tokio::task::spawn_blocking(move || decode(&bytes)).await.unwrap()
+}
+
+/// What ffmpeg says at its level "error" while it decodes everything; empty is good.
+pub(crate) fn complaints(bytes: &[u8]) -> String {
+    let output = ffmpeg(bytes, &["-map", "0", "-f", "null", "-"]);
+    let mut text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() && text.is_empty() {
+        text = format!("{}", output.status);
+    }
+    text
+}
+
+/// The pictures, shrunk so far that a hash of each is cheap and the frame number burnt in still shows.
+fn pictures(bytes: &[u8]) -> Decoded {
+    const SIDE: usize = 64;
+    const PICTURE_BYTES: usize = SIDE * SIDE * 3;
+    let scale = format!("scale={SIDE}:{SIDE}:flags=area,format=rgb24");
+    let output = ffmpeg(
+        bytes,
+        &[
+            "-map",
+            "0:v?",
+            "-vf",
+            &scale,
+            "-fps_mode",
+            "passthrough",
+            "-f",
+            "rawvideo",
+            "-",
+        ],
+    );
+    let (pictures, _) = output.stdout.as_chunks::<PICTURE_BYTES>();
+    let distinct: std::collections::HashSet<&[u8]> =
+        pictures.iter().map(<[u8; PICTURE_BYTES]>::as_slice).collect();
+    // The corner holds neither letter nor counter.
+    let corner = (SIDE * SIDE - 1) * 3;
+    Decoded {
+        pictures: pictures.len(),
+        distinct: distinct.len(),
+        colours: pictures
+            .iter()
+            .map(|picture| Colour([picture[corner], picture[corner + 1], picture[corner + 2]]))
+            .collect(),
+    }
+}
+
+fn ffmpeg(bytes: &[u8], arguments: &[&str]) -> Output {
+    let file = NamedTempFile::with_suffix(".ts").unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    Command::new("nice")
+        .args([
+            "ffmpeg",
+            "-hide_banner",
+            "-nostdin",
+            "-v",
+            "error",
+            "-threads",
+            "1",
+            "-i",
+        ])
+        .arg(file.path())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Leaves a stream for people to look at.
+fn keep(bytes: &[u8]) -> String {
+    let (_, path) = NamedTempFile::with_suffix(".ts").unwrap().keep().unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    path.display().to_string()
+}
