@@ -131,7 +131,7 @@ impl Reader {
     fn packet(&mut self, number: usize, packet: &[u8; PACKET]) {
         self.report.packets += 1;
         if packet[0] != 0x47 {
-            self.problem(number, "no sync byte".to_owned());
+            self.problem(number, "no sync byte");
             return;
         }
         let pid = u16::from(packet[1] & 0x1F) << 8 | u16::from(packet[2]);
@@ -220,7 +220,7 @@ impl Reader {
 
     fn pmt(&mut self, number: usize, payload: &[u8]) {
         let Some(section) = section(payload) else {
-            self.problem(number, "a PMT longer than a packet".to_owned());
+            self.problem(number, "a PMT longer than a packet");
             return;
         };
         // Clause 2.4.4.8.
@@ -293,7 +293,7 @@ impl Reader {
         }
     }
 
-    fn problem(&mut self, number: usize, text: String) {
+    fn problem(&mut self, number: usize, text: impl std::fmt::Display) {
         self.report.problems.push(format!("packet {number}: {text}"));
     }
 
