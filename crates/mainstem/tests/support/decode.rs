@@ -81,9 +81,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Decoded> {
     if !has_tool("ffmpeg") {
         return None;
     }
-    let (pictures, complaints) = pictures(bytes);
+    let whole = super::ts::whole_units(bytes);
+    let (pictures, complaints) = pictures(&whole);
     if !complaints.is_empty() {
-        let kept = keep(bytes);
+        let kept = keep(&whole);
         panic!("ffmpeg complains (the stream is kept at {kept}):\n{complaints}");
     }
     Some(pictures)

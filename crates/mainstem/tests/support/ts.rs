@@ -88,6 +88,25 @@ impl Report {
     }
 }
 
+/// What came, without the picture and the sound at its end that a viewer who leaves has only a part of.
+pub(crate) fn whole_units(bytes: &[u8]) -> Vec<u8> {
+    let (packets, _) = bytes.as_chunks::<PACKET>();
+    let pid = |packet: &[u8; PACKET]| u16::from(packet[1] & 0x1F) << 8 | u16::from(packet[2]);
+    let mut last_start = BTreeMap::new();
+    for (number, packet) in packets.iter().enumerate() {
+        if packet[1] & 0x40 != 0 {
+            last_start.insert(pid(packet), number);
+        }
+    }
+    let streams = Report::of(bytes).streams;
+    let is_whole = |(number, packet): &(usize, &[u8; PACKET])| {
+        let pid = pid(packet);
+        !streams.contains_key(&pid) || last_start.get(&pid).is_some_and(|last| number < last)
+    };
+    let whole = packets.iter().enumerate().filter(is_whole);
+    whole.flat_map(|(_, packet)| *packet).collect()
+}
+
 /// Media time seen, read on from where the last look ended.
 #[derive(Debug, Default)]
 pub(crate) struct MediaMeter {
