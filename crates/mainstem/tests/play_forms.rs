@@ -6,7 +6,9 @@ mod support;
 
 use std::time::Duration;
 
-use provider_double::{Account, Channel, Clip, Fault, HeadStyle, Plan, Provider, RedirectForm};
+use provider_double::{
+    Account, AccountHandle, Channel, Clip, Fault, HeadStyle, Now, Plan, Provider, RedirectForm, StreamHandle,
+};
 use serde_json::Value;
 use support::decode::{Colour, decode_aside};
 use support::process::QUICK;
@@ -133,17 +135,19 @@ async fn odd_response_heads_play() {
         lists.push((name.as_str(), vec![provider.live_url(&user(&id.to_string()), id)]));
     }
     let mainstem = mainstem(&lists).await;
-    for name in &names {
-        let viewer = Viewer::open(&mainstem.stream_url(name).await).await;
-        let bytes = plays(&viewer, 2, name).await;
+    let mut watching = JoinSet::new();
+    for name in names {
+        let url = mainstem.stream_url(&name).await;
+        watching.spawn(async move {
+            let viewer = Viewer::open(&url).await;
+            let bytes = plays(&viewer, 2, &name).await;
+            (name, bytes)
+        });
+    }
+    for (name, bytes) in watching.join_all().await {
         if let Some(decoded) = decode_aside(bytes).await {
-            assert!(
-                decoded
-                    .colours
-                    .iter()
-                    .all(|colour| colour.is_like(Colour::DARK_RED)),
-                "{name}: the slate?"
-            );
+            let is_live = |colour: &Colour| colour.is_like(Colour::DARK_RED);
+            assert!(decoded.colours.iter().all(is_live), "{name}: the slate?");
         }
     }
 }
@@ -172,35 +176,47 @@ async fn redirects_with_tokens_play_and_every_reconnect_starts_from_the_list_s_a
         lists.push((*name, vec![provider.live_url(&user(&id.to_string()), id)]));
     }
     let mainstem = mainstem(&lists).await;
-    for (number, (name, hops, _)) in forms.iter().enumerate() {
+    let mut watching = JoinSet::new();
+    for (number, (name, hops, _)) in forms.into_iter().enumerate() {
         let id = number + 1;
         let login = provider.account(&user(&id.to_string()));
-        let viewer = Viewer::open(&mainstem.stream_url(name).await).await;
-        plays(&viewer, 3, name).await;
-        // Tokens are for one use: what plays again after this asked the first address again.
-        provider.stream(id).now(provider_double::Now::Eof);
-        let each = usize::from(*hops) + 1;
-        login
-            .wait_until(|log| log.opens.len() == 2 * each, SOON)
-            .await
-            .unwrap();
-        viewer.more_media(Duration::from_secs(3), SOON).await;
-        let bytes = viewer.bytes();
-        Report::of(&bytes).assert_clean(name);
-        let first: Vec<String> = login
-            .requests()
-            .iter()
-            .filter(|request| request.path.starts_with("/live/"))
-            .map(|request| request.path.clone())
-            .collect();
-        assert_eq!(first.len(), 2, "{name}: {first:?}");
-        assert_eq!(login.peak(), 1, "{name}: a hop closes before the next one opens");
-        if let Some(decoded) = decode_aside(bytes).await {
-            assert!(
-                decoded.colours.last().unwrap().is_like(Colour::DARK_RED),
-                "{name}"
-            );
-        }
+        let url = mainstem.stream_url(name).await;
+        watching.spawn(reconnects(
+            url,
+            name,
+            usize::from(hops) + 1,
+            login,
+            provider.stream(id),
+        ));
+    }
+    watching.join_all().await;
+}
+
+/// Plays a stream that takes `requests` requests to get at, before and after the provider ends it.
+async fn reconnects(url: String, name: &str, requests: usize, login: AccountHandle, stream: StreamHandle) {
+    let viewer = Viewer::open(&url).await;
+    plays(&viewer, 3, name).await;
+    // Tokens are for one use: what plays again after this asked the first address again.
+    stream.now(Now::Eof);
+    login
+        .wait_until(|log| log.opens.len() == 2 * requests, SOON)
+        .await
+        .unwrap();
+    viewer.more_media(Duration::from_secs(3), SOON).await;
+    let bytes = viewer.bytes();
+    Report::of(&bytes).assert_clean(name);
+    let asked = login.requests();
+    let first = asked
+        .iter()
+        .filter(|request| request.path.starts_with("/live/"))
+        .count();
+    assert_eq!((first, asked.len()), (2, 2 * requests), "{name}");
+    assert_eq!(login.peak(), 1, "{name}: a hop closes before the next one opens");
+    if let Some(decoded) = decode_aside(bytes).await {
+        assert!(
+            decoded.colours.last().unwrap().is_like(Colour::DARK_RED),
+            "{name}"
+        );
     }
 }
 
