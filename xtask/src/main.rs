@@ -1,2 +1,51 @@
-//! The project's own chores.
-fn main() {}
+//! The project's own chores: `cargo xtask test`, `cargo xtask bench`.
+//!
+//! Here: which programs run, in which order, with which tools. Not here: what is tested; that is in the crates' own
+//! tests and in `e2e/`.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is a program for a person at a terminal"
+)]
+
+mod bench;
+mod step;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+cargo xtask test [--full]    every test; --full runs the long forms
+cargo xtask bench            figures beside nginx, of long lists, of idling
+cargo xtask bench --build    how long the release build takes from clean";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    match words {
+        ["test"] => test::run(test::Form::Short),
+        ["test", "--full"] => test::run(test::Form::Full),
+        ["bench"] => bench::run(),
+        ["bench", "--build"] => bench::run_build(),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        [] => bail!("what is to be done?\n{USAGE}"),
+        _ => bail!("unknown: {}\n{USAGE}", words.join(" ")),
+    }
+}

@@ -155,6 +155,7 @@ impl Channels {
             url: url.clone(),
             headers: all,
             insecure_tls: source.config.insecure_tls,
+            release_delay: source.config.release_delay,
         })
     }
 
@@ -204,7 +205,12 @@ impl relay::Opener for Channels {
         let Some(channel) = catalog.get(key.channel) else {
             return Vec::new();
         };
-        let candidates = self.in_order(&catalog, channel).into_iter();
+        let candidates = self.in_order(&catalog, channel);
+        let now = now();
+        let health = self.health();
+        let candidates = candidates
+            .into_iter()
+            .filter(|(stream, ..)| !health.refuses(*stream, now));
         candidates
             .map(|(stream, target, cooling)| Candidate {
                 stream,
@@ -238,7 +244,8 @@ impl relay::Opener for Channels {
             health.trusted(stream);
         }
         if failure.class.blames_stream() {
-            health.failed(stream, failure.retry_after, now());
+            let lasting = failure.class != FailureClass::Transient;
+            health.failed(stream, lasting, failure.retry_after, now());
         }
     }
 

@@ -12,6 +12,8 @@ const REMEMBERED_MAX: usize = 10_000;
 #[derive(Debug, Clone, Copy)]
 struct Record {
     failures: u32,
+    /// Whether the last failure looked as if it would last: gone, blocked, unusable.
+    lasting: bool,
     rests_until: Instant,
     changed: Instant,
 }
@@ -36,11 +38,13 @@ impl Health {
         }
     }
 
-    /// The stream failed. `asked` is how long the provider wants to be left alone, where it said so.
-    pub fn failed(&mut self, stream: StreamId, asked: Option<Duration>, now: Instant) {
+    /// The stream failed, for now or lastingly. `asked` is how long the provider wants to be left alone, where it said
+    /// so.
+    pub fn failed(&mut self, stream: StreamId, lasting: bool, asked: Option<Duration>, now: Instant) {
         self.bound();
         let record = self.records.entry(stream).or_insert(Record {
             failures: 0,
+            lasting: false,
             rests_until: now,
             changed: now,
         });
@@ -49,6 +53,7 @@ impl Health {
             .saturating_mul(1 << record.failures.min(16))
             .min(self.rest_max);
         record.failures = record.failures.saturating_add(1);
+        record.lasting = lasting || asked.is_some();
         record.rests_until = now + rest.max(asked.unwrap_or_default());
         record.changed = now;
     }
@@ -74,6 +79,14 @@ impl Health {
             .is_some_and(|record| record.rests_until > now)
     }
 
+    /// Whether the stream is to be left alone even where there is no other: asking again would only annoy.
+    #[must_use]
+    pub fn refuses(&self, stream: StreamId, now: Instant) -> bool {
+        self.records
+            .get(&stream)
+            .is_some_and(|record| record.lasting && record.rests_until > now)
+    }
+
     /// From 100 (nothing against it) down to 0.
     #[must_use]
     pub fn score(&self, stream: StreamId) -> u32 {
@@ -94,10 +107,6 @@ impl Health {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test needs some instant to count from"
-)]
 mod tests {
     use super::*;
     use catalog::StreamUrl;
@@ -128,7 +137,7 @@ mod tests {
         let (mut health, start, id) = (Health::new(MIN, MAX), Instant::now(), stream(1));
         assert!(!health.rests(id, start));
         for (failures, rest) in [(1, 30), (2, 60), (3, 120), (4, 240), (5, 480), (6, 600), (7, 600)] {
-            health.failed(id, None, start);
+            health.failed(id, false, None, start);
             let rest = Duration::from_secs(rest);
             assert!(
                 health.rests(id, start + rest - Duration::from_secs(1)),
@@ -146,15 +155,32 @@ mod tests {
     #[test]
     fn a_providers_wish_is_kept_when_it_is_longer() {
         let (mut health, start, id) = (Health::new(MIN, MAX), Instant::now(), stream(1));
-        health.failed(id, Some(Duration::from_secs(120)), start);
+        health.failed(id, false, Some(Duration::from_secs(120)), start);
         assert!(health.rests(id, start + Duration::from_secs(119)));
+    }
+
+    #[test]
+    fn only_what_looks_lasting_is_refused_outright() {
+        let (mut health, start) = (Health::new(MIN, MAX), Instant::now());
+        health.failed(stream(1), true, None, start);
+        health.failed(stream(2), false, None, start);
+        assert!(health.refuses(stream(1), start) && !health.refuses(stream(2), start));
+        assert!(health.rests(stream(2), start));
+        assert!(!health.refuses(stream(1), start + MIN));
+        health.failed(stream(1), false, None, start);
+        assert!(!health.refuses(stream(1), start), "it has changed its mind");
     }
 
     #[test]
     fn memory_is_bounded() {
         let (mut health, start) = (Health::new(MIN, MAX), Instant::now());
         for key in 0..20_000u32 {
-            health.failed(stream(key), None, start + Duration::from_millis(key.into()));
+            health.failed(
+                stream(key),
+                false,
+                None,
+                start + Duration::from_millis(key.into()),
+            );
         }
         assert!(health.records.len() <= REMEMBERED_MAX);
         assert!(health.rests(stream(19_999), start + Duration::from_secs(20)));

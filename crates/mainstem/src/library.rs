@@ -103,7 +103,7 @@ impl LibraryTask {
                 self.catalog.send_replace(Arc::new(catalog));
             }
             Err(error) => {
-                error!(%error, "a fault in mainstem: the channels could not be built; the old ones stay")
+                error!(%error, "a fault in mainstem: the channels could not be built; the old ones stay");
             }
         }
     }

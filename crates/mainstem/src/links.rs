@@ -164,7 +164,9 @@ mod tests {
         }
     }
 
-    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    type Pairs<'a> = &'a [(&'static str, &'static str)];
+
+    fn map(pairs: Pairs<'_>) -> HeaderMap {
         pairs
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
@@ -180,7 +182,7 @@ mod tests {
             ("x-forwarded-proto", "https"),
             ("x-forwarded-host", "tv.example"),
         ];
-        let cases: [(&[(&'static str, &'static str)], IpAddr, &str); 9] = [
+        let cases: [(Pairs<'_>, IpAddr, &str); 9] = [
             (&[("host", "box.lan:8080")], stranger, "http://box.lan:8080"),
             (&[], stranger, "http://192.0.2.1:8080"),
             (&[("host", "[::1]:8080")], stranger, "http://[::1]:8080"),

@@ -1,4 +1,5 @@
 //! Files written for the reference restreamer load as they are.
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 use std::{path::Path, time::Duration};
 

@@ -1,4 +1,9 @@
 //! Values in, settings out.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at what it does not expect"
+)]
 
 use std::{
     fs,
@@ -262,6 +267,19 @@ fn a_source_that_is_off_may_be_unfinished() {
         warnings.iter().any(|warning| warning.contains("`username`")),
         "{warnings:?}"
     );
+}
+
+#[test]
+fn a_known_password_is_warned_of() {
+    let warnings = |text: &str| {
+        read(&format!(
+            "sources: [{{name: a, type: testcard}}]\nxtream_auth: {text}"
+        ))
+        .warnings
+    };
+    assert_eq!(warnings("{enabled: true}").len(), 1);
+    assert!(warnings("{enabled: true, password: other}").is_empty());
+    assert!(warnings("{enabled: false}").is_empty());
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Mangled files: no panic, no secret in any message, places that exist.
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 use std::path::Path;
 
@@ -72,6 +73,35 @@ fn mutate(text: &str, random: &mut Random) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Whether the canary in a printed line stands where no secret belongs: a mutation moved it there.
+fn is_misplaced(line: &str) -> bool {
+    const HARMLESS: [&str; 11] = [
+        "name",
+        "type",
+        "live",
+        "refresh_interval",
+        "include_name_patterns",
+        "enabled",
+        "bind_port",
+        "linger",
+        "PORT",
+        "x-",
+        "unknown key",
+    ];
+    line.match_indices(CANARY).all(|(at, _)| {
+        let before = &line[..at];
+        let is_key = line[at + CANARY.len()..]
+            .trim_start_matches(|c| !matches!(c, ':' | ',' | '}'))
+            .starts_with(':');
+        let key = before.rsplit_once([':', '`']).map_or(before, |(key, _)| key);
+        is_key
+            || before.contains(", found `")
+            || HARMLESS
+                .iter()
+                .any(|name| key.trim_end_matches([' ', '"', '\'']).ends_with(name))
+    })
+}
+
 #[test]
 fn no_mutation_panics_or_leaks() {
     let yaml = format!(
@@ -92,7 +122,7 @@ fn no_mutation_panics_or_leaks() {
         let (problems, message) = match parse(&text, Path::new("c.yaml"), &env) {
             Ok(loaded) => {
                 valid += 1;
-                assert!(loaded.config.bind_port <= 65_535 && loaded.config.max_total_connections > 0);
+                assert!(loaded.config.max_total_connections > 0);
                 let message: String = loaded
                     .warnings
                     .iter()
@@ -112,15 +142,9 @@ fn no_mutation_panics_or_leaks() {
             problems.iter().all(|problem| problem.line <= lines),
             "{text}\n{message}"
         );
-        // A mutation may make a secret the name of a key or the value of a harmless one: what is left in its place
-        // must not be shown.
-        let is_misplaced = !["username", "password", "Cookie", "http"].iter().any(|near| {
-            message
-                .lines()
-                .filter(|line| line.contains(CANARY))
-                .any(|line| line.contains(near))
-        });
-        assert!(is_misplaced, "{text}\n{message}");
+        for line in message.lines().filter(|line| line.contains(CANARY)) {
+            assert!(is_misplaced(line), "{text}\n{message}");
+        }
     }
     assert!(valid > 100 && invalid > 1_000, "{valid} valid, {invalid} invalid");
 }

@@ -1,4 +1,9 @@
 //! Schema, documentation and example say what the program does. `MAINSTEM_BLESS=1` rewrites what is generated.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at what it does not expect"
+)]
 
 use std::{fs, path::PathBuf};
 

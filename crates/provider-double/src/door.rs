@@ -89,9 +89,20 @@ impl Door {
         let mut rooms = self.lock();
         let room = room_of(&mut rooms, &account.username);
         self.sweep_room(account, room, true);
-        let verdict = self.judge(account, room);
         let bytes = Arc::new(AtomicU64::new(0));
         let (orders, watching) = watch::channel(Order::Carry);
+        if let Some(reason) = ended(socket) {
+            self.log_gone(account, stream, connection, reason);
+            let pass = Pass {
+                door: self.clone(),
+                account: account.clone(),
+                connection,
+                bytes,
+                orders: watching,
+            };
+            return (pass, Verdict::Admitted);
+        }
+        let verdict = self.judge(account, room);
         room.seats.push(Seat {
             connection,
             stream: stream.to_owned(),
@@ -117,6 +128,25 @@ impl Door {
             orders: watching,
         };
         (pass, verdict)
+    }
+
+    /// A client that had gone before its request was read. It may be the older one of two whose tasks ran in the other
+    /// order, so it must not count beside the one its client made room for.
+    fn log_gone(&self, account: &Account, stream: &str, connection: u64, reason: CloseReason) {
+        let at = self.started.elapsed();
+        let open = Open {
+            at,
+            connection,
+            stream: stream.to_owned(),
+        };
+        let close = Close {
+            at,
+            connection,
+            stream: stream.to_owned(),
+            reason,
+            bytes: 0,
+        };
+        self.logs.gone(&account.username, open, close);
     }
 
     /// An HLS request: it opens the session of that account and stream, or keeps it open.

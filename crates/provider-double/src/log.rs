@@ -148,6 +148,14 @@ impl Logs {
         });
     }
 
+    /// A stream socket that had ended before its request was read: recorded, and never counted.
+    pub(crate) fn gone(&self, account: &str, open: Open, close: Close) {
+        self.change(account, |log| {
+            push(&mut log.opens, open);
+            push(&mut log.closes, close);
+        });
+    }
+
     pub(crate) fn over_limit(&self, account: &str) {
         self.change(account, |log| log.over_limit += 1);
     }

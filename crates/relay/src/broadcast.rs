@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::{Candidate, Failure, FailureClass, Timing};
 
+/// A stream that had been healthy is asked once more at its end, but so often at most: what is cut every half minute,
+/// or delivers a little less than real time, gives way to the next one.
+const RENEWED_EVERY: Duration = Duration::from_secs(60);
+
 /// What happened.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -44,8 +48,8 @@ pub enum Action<S> {
 enum Phase<S> {
     /// Nothing was tried yet.
     New,
-    /// A stream is being opened; `again` when it had been delivering just before.
-    Opening { stream: S, again: bool },
+    /// A stream is being opened.
+    Opening { stream: S },
     /// A stream delivers since then.
     Live { stream: S, since: Instant },
     /// Everything failed; the next round starts then.
@@ -70,6 +74,8 @@ pub struct Broadcast<S> {
     /// Switches from one delivering stream to another, for the status page.
     failovers: u64,
     last_live: Option<S>,
+    /// The stream that was last asked once more after it had been healthy, and when.
+    renewed: Option<(S, Instant)>,
     jitter: Jitter,
 }
 
@@ -89,6 +95,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             hopeless: true,
             failovers: 0,
             last_live: None,
+            renewed: None,
             jitter: Jitter(seed | 1),
         }
     }
@@ -118,7 +125,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             Phase::Resting { until } if self.viewers > 0 => Some(until),
             _ => None,
         };
-        [self.linger_until, self.slate_at.filter(|_| !self.slate), resting]
+        [self.linger_until, self.slate_due(), resting]
             .into_iter()
             .flatten()
             .min()
@@ -135,7 +142,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     #[must_use]
     pub fn stream(&self) -> Option<S> {
         match self.phase {
-            Phase::Opening { stream, .. } | Phase::Live { stream, .. } => Some(stream),
+            Phase::Opening { stream } | Phase::Live { stream, .. } => Some(stream),
             Phase::New | Phase::Resting { .. } => None,
         }
     }
@@ -207,7 +214,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     }
 
     fn entered(&mut self, now: Instant, actions: &mut Vec<Action<S>>) {
-        let Phase::Opening { stream, .. } = self.phase else {
+        let Phase::Opening { stream } = self.phase else {
             return;
         };
         if self.last_live.is_some_and(|last| last != stream) {
@@ -237,17 +244,20 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
                 }
                 (stream, healthy && failure.class == FailureClass::Transient)
             }
-            Phase::Opening { stream, .. } => (stream, false),
+            Phase::Opening { stream } => (stream, false),
             Phase::New | Phase::Resting { .. } => return,
         };
         if self.viewers == 0 {
             self.finish(actions);
             return;
         }
-        if again {
+        let lately = |&(renewed, at): &(S, Instant)| {
+            renewed == stream && now.saturating_duration_since(at) < RENEWED_EVERY
+        };
+        if again && !self.renewed.as_ref().is_some_and(lately) {
             // Providers cut and renew: what had been healthy is asked once more before the next one.
-            self.phase = Phase::Opening { stream, again: true };
-            actions.push(Action::Open(stream));
+            self.renewed = Some((stream, now));
+            self.open(stream, actions);
             return;
         }
         self.hopeless &= !matches!(
@@ -255,7 +265,11 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             FailureClass::Transient | FailureClass::NoSlot | FailureClass::Revoked
         );
         self.tried.push(stream);
-        self.choose(now, candidates, actions);
+        // Cut again and again, or never quite keeping up: the others go first, if there are any.
+        match self.untried(candidates).or(again.then_some(stream)) {
+            Some(next) => self.open(next, actions),
+            None => self.rest(now, actions),
+        }
     }
 
     fn tick(
@@ -268,7 +282,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             self.finish(actions);
             return;
         }
-        if self.slate_at.is_some_and(|at| at <= now) && !self.slate {
+        if self.slate_due().is_some_and(|at| at <= now) {
             self.slate = true;
             actions.push(Action::SlateOn);
         }
@@ -277,12 +291,30 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         }
     }
 
+    /// When the slate goes on. Never while a stream delivers: the two would be mixed packet by packet, and a stream
+    /// that has fallen silent ends first.
+    fn slate_due(&self) -> Option<Instant> {
+        self.slate_at.filter(|_| !self.slate && !self.is_live())
+    }
+
     fn choose(
         &mut self,
         now: Instant,
         candidates: impl FnOnce() -> Vec<Candidate<S>>,
         actions: &mut Vec<Action<S>>,
     ) {
+        match self.untried(candidates) {
+            Some(next) => self.open(next, actions),
+            None => self.rest(now, actions),
+        }
+    }
+
+    fn open(&mut self, stream: S, actions: &mut Vec<Action<S>>) {
+        self.phase = Phase::Opening { stream };
+        actions.push(Action::Open(stream));
+    }
+
+    fn untried(&self, candidates: impl FnOnce() -> Vec<Candidate<S>>) -> Option<S> {
         let candidates = candidates();
         let untried = |candidate: &&Candidate<S>| !self.tried.contains(&candidate.stream);
         // What rests is tried when nothing else is left: half-open, one attempt a round.
@@ -291,15 +323,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             .filter(untried)
             .find(|candidate| !candidate.cooling)
             .or_else(|| candidates.iter().find(untried));
-        if let Some(next) = next {
-            self.phase = Phase::Opening {
-                stream: next.stream,
-                again: false,
-            };
-            actions.push(Action::Open(next.stream));
-            return;
-        }
-        self.rest(now, actions);
+        next.map(|candidate| candidate.stream)
     }
 
     fn rest(&mut self, now: Instant, actions: &mut Vec<Action<S>>) {
@@ -319,7 +343,9 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         self.hopeless = true;
         self.phase = Phase::Resting { until: now + wait };
         actions.push(Action::Close);
-        if !self.slate {
+        // Who has seen a picture is better served by a short stop than by a flash of slate; who has seen nothing yet
+        // gets the slate now, as the answer to the request.
+        if !self.slate && self.last_live.is_none() {
             self.slate = true;
             actions.push(Action::SlateOn);
         }

@@ -10,31 +10,30 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mpegts::Splicer;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::coop::consume_budget;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
+use crate::audition::Audition;
 use crate::broadcast::{Action, Broadcast, Event};
 use crate::pace::Pace;
 use crate::ring::{Bounds, Chunk, Ring};
 use crate::viewer::{News, Over, Shared};
 use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Timing, Upstream, Viewer};
 
-/// Bytes an upstream may deliver before its first keyframe; a 10 s GOP at 20 Mbit/s is 25 MB, the cap of the wait for
-/// a keyframe (5 s of media) makes this ample.
-const AUDITION_BYTES_MAX: usize = 16 << 20;
+/// How long a stream that is behind may take to show that it only waits to be read: after a pause of the machine, what
+/// came meanwhile is still in the socket, and the first look at the clock says nothing about the source.
+const CATCH_UP_WITHIN: Duration = Duration::from_millis(300);
 
 /// How far the slate is written ahead of the wall clock: enough for a player to play on, little enough for a source
 /// that returns to be seen at once.
 const SLATE_AHEAD: Duration = Duration::from_millis(1_000);
 
-/// Packets of the slate fed at a time.
-const SLATE_STEP_BYTES: usize = 32 * mpegts::PACKET_BYTES;
+/// Bytes of the slate fed at a time: a still picture costs next to nothing, and many of them would be a second.
+const SLATE_STEP_BYTES: usize = 4 * mpegts::PACKET_BYTES;
 
 /// How often counters on the status page move.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-
-/// Scrambled packets after which a stream without a usable one is given up.
-const SCRAMBLED_PACKETS_MAX: u64 = 500;
 
 /// What the hub and viewers ask of a broadcast.
 #[derive(Debug)]
@@ -47,15 +46,6 @@ pub(crate) enum Command {
 }
 
 type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
-
-/// A stream that is open but whose first keyframe has not come. Its bytes wait here, so that what viewers see goes on
-/// until the very moment the new stream can take over.
-struct Audition<U> {
-    upstream: U,
-    scratch: Splicer,
-    inputs: Vec<Input>,
-    bytes: usize,
-}
 
 enum Connection<U> {
     None,
@@ -83,6 +73,8 @@ pub(crate) struct Driver<O: Opener> {
     decisions: Broadcast<O::StreamId>,
     connection: Connection<O::Upstream>,
     attempt_until: Option<Instant>,
+    /// When the stream that delivers was first seen to be too far behind, and has been since.
+    behind_since: Option<Instant>,
     splicer: Splicer,
     pace: Option<Pace>,
     slate: Option<Slate>,
@@ -91,12 +83,16 @@ pub(crate) struct Driver<O: Opener> {
     viewers: BTreeMap<u64, Claim>,
     viewers_seen: u64,
     leave: mpsc::WeakUnboundedSender<Command>,
+    /// Declared behind `connection`, as a panic drops them in this order: the hub starts a successor when this is gone,
+    /// and the old socket must be closed by then.
     commands: mpsc::UnboundedReceiver<Command>,
     status: watch::Sender<BroadcastStatus>,
     status_at: Instant,
     label: Option<Arc<str>>,
     bytes_in: u64,
     last_failure: Option<String>,
+    /// Whether a stream of this channel turned out to be a file.
+    is_file: bool,
     finished: bool,
 }
 
@@ -122,6 +118,7 @@ impl<O: Opener> Driver<O> {
             decisions: Broadcast::new(timing.clone(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             connection: Connection::None,
             attempt_until: None,
+            behind_since: None,
             splicer: Splicer::new(),
             pace: None,
             slate: None,
@@ -136,6 +133,7 @@ impl<O: Opener> Driver<O> {
             label: None,
             bytes_in: 0,
             last_failure: None,
+            is_file: false,
             finished: false,
             key,
             opener,
@@ -145,6 +143,8 @@ impl<O: Opener> Driver<O> {
 
     pub(crate) async fn run(mut self) {
         while !self.finished {
+            // An upstream that always has something (a clip, a flood) must not keep its worker from everybody else.
+            consume_budget().await;
             let wake = self.wait().await;
             self.apply(wake);
             self.publish_status();
@@ -160,7 +160,7 @@ impl<O: Opener> Driver<O> {
         let io = async {
             match connection {
                 Connection::Opening(opening) => Wake::Opened(opening.as_mut().await),
-                Connection::Auditioning(audition) => Wake::Read(audition.upstream.read().await),
+                Connection::Auditioning(audition) => Wake::Read(audition.upstream().read().await),
                 Connection::Live(upstream) if reading => Wake::Read(upstream.read().await),
                 Connection::Live(_) | Connection::None => std::future::pending().await,
             }
@@ -193,11 +193,15 @@ impl<O: Opener> Driver<O> {
                 Connection::Live(_) if pace.ahead(now()) > self.timing.ahead_max => {
                     sooner(Some(pace.ahead_until(self.timing.ahead_max)));
                 }
-                Connection::Live(_) => sooner(Some(pace.behind_at(self.timing.stall_behind))),
+                Connection::Live(_) => {
+                    let stalls = pace.behind_at(self.timing.stall_behind);
+                    let proven = self.behind_since.map(|since| since + CATCH_UP_WITHIN);
+                    sooner(Some(proven.unwrap_or(stalls)));
+                }
                 _ => {}
             }
             if self.slate.is_some() {
-                sooner(Some(pace.ahead_until(SLATE_AHEAD / 2)));
+                sooner(Some(pace.ahead_until(SLATE_AHEAD * 3 / 4)));
             }
         }
         deadline
@@ -210,11 +214,12 @@ impl<O: Opener> Driver<O> {
             Wake::Command(Some(Command::Leave(id))) => self.leave(id),
             Wake::Opened(Ok(upstream)) => self.opened(upstream),
             Wake::Opened(Err(failure)) | Wake::Read(Err(failure)) => self.fail(&failure),
-            Wake::Read(Ok(input)) => self.read(input),
+            Wake::Read(Ok(input)) => self.read(&input),
             Wake::Tick => {}
         }
         self.watch_clock();
         self.feed_slate();
+        self.end_if_hopeless();
     }
 
     fn join(&mut self, claim: Claim, reply: oneshot::Sender<Viewer>) {
@@ -247,30 +252,33 @@ impl<O: Opener> Driver<O> {
     fn opened(&mut self, upstream: O::Upstream) {
         debug!(source = self.label(), "opened; waiting for a keyframe");
         self.attempt_until = Some(now() + self.timing.open_within);
-        self.connection = Connection::Auditioning(Box::new(Audition {
-            upstream,
-            scratch: Splicer::new(),
-            inputs: Vec::new(),
-            bytes: 0,
-        }));
+        self.connection = Connection::Auditioning(Box::new(Audition::new(upstream, now())));
     }
 
-    fn read(&mut self, input: Input) {
-        if let Input::Bytes(bytes) = &input {
+    fn read(&mut self, input: &Input) {
+        if let Input::Bytes(bytes) = input {
             self.bytes_in += bytes.len() as u64;
         }
         match &mut self.connection {
             Connection::Auditioning(audition) => {
-                audition.take(input);
-                if audition.entered() {
+                if audition.take(input) {
                     self.enter();
+                    if let Input::Restart = input {
+                        feed(&mut self.splicer, input);
+                        self.drain();
+                    }
                 } else if let Some(failure) = audition.hopeless() {
                     self.fail(&failure);
+                } else {
+                    let patience = audition.patience(now(), self.timing.stall_behind);
+                    self.attempt_until = self.attempt_until.max(patience);
                 }
             }
             Connection::Live(_) => {
-                feed(&mut self.splicer, &input);
-                self.drain();
+                feed(&mut self.splicer, input);
+                if self.drain() {
+                    self.attempt_until = None;
+                }
             }
             Connection::None | Connection::Opening(_) => {}
         }
@@ -282,25 +290,22 @@ impl<O: Opener> Driver<O> {
         else {
             return;
         };
-        self.attempt_until = None;
         if let Some(stream) = self.decisions.stream() {
             self.opener.delivers(stream);
         }
         self.decide(&Event::Entered);
         info!(source = self.label(), viewers = self.viewers.len(), "delivers");
-        let Audition {
-            mut upstream, inputs, ..
-        } = *audition;
+        let (mut upstream, waiting) = audition.into_parts();
         upstream.set_watched(!self.viewers.is_empty());
         self.connection = Connection::Live(upstream);
         if let Some(pace) = &mut self.pace {
             pace.resume(now());
         }
         self.splicer.begin_source();
-        for input in &inputs {
-            feed(&mut self.splicer, input);
-        }
-        self.drain();
+        self.splicer.push(&waiting);
+        // A reconnect that replays what viewers saw already shows nothing until it has caught up; it gets the time of
+        // an attempt for that, and no more.
+        self.attempt_until = (!self.drain()).then(|| now() + self.timing.open_within);
     }
 
     fn fail(&mut self, failure: &Failure) {
@@ -308,7 +313,9 @@ impl<O: Opener> Driver<O> {
         let was_live = self.decisions.is_live();
         self.attempt_until = None;
         self.connection = Connection::None;
-        if was_live {
+        if failure.class == FailureClass::Revoked {
+            debug!(source = self.label(), %failure, "given up");
+        } else if was_live {
             warn!(source = self.label(), %failure, after_s = healthy.as_secs(), "the stream broke off; moving on");
         } else {
             info!(source = self.label(), %failure, "could not be opened; moving on");
@@ -317,10 +324,9 @@ impl<O: Opener> Driver<O> {
         if let Some(stream) = self.decisions.stream() {
             self.opener.ended(stream, failure, healthy);
         }
-        if failure.class == FailureClass::File && !was_live {
-            self.end(Over::File);
-            return;
-        }
+        // Another stream may be a live one. Those who already have a response of transport packets cannot be given a
+        // file at all: it is one more that failed.
+        self.is_file |= failure.class == FailureClass::File;
         self.decide(&Event::Failed(failure));
     }
 
@@ -334,14 +340,26 @@ impl<O: Opener> Driver<O> {
             };
             self.fail(&Failure::new(FailureClass::Transient, text));
         }
-        if let (Connection::Live(_), Some(pace)) = (&self.connection, &self.pace)
-            && pace.behind(now) >= self.timing.stall_behind
-        {
-            let text = format!("{:.1} s behind real time", pace.behind(now).as_secs_f32());
-            self.fail(&Failure::new(FailureClass::Transient, text));
-        }
+        self.watch_pace(now);
         if self.decisions.deadline().is_some_and(|deadline| deadline <= now) {
             self.decide(&Event::Tick);
+        }
+    }
+
+    fn watch_pace(&mut self, now: Instant) {
+        let behind = match (&self.connection, &self.pace) {
+            (Connection::Live(_), Some(pace)) => pace.behind(now),
+            _ => Duration::ZERO,
+        };
+        if behind < self.timing.stall_behind {
+            self.behind_since = None;
+            return;
+        }
+        let since = *self.behind_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= CATCH_UP_WITHIN {
+            self.behind_since = None;
+            let text = format!("{:.1} s behind real time", behind.as_secs_f32());
+            self.fail(&Failure::new(FailureClass::Transient, text));
         }
     }
 
@@ -391,9 +409,12 @@ impl<O: Opener> Driver<O> {
     }
 
     fn start_slate(&mut self) {
+        // What was begun as a transport stream goes on as one; only a response that has not begun can become a file.
+        if self.is_file && self.pace.is_none() {
+            self.end(Over::File);
+            return;
+        }
         let Some(clip) = self.opener.slate(&self.key).filter(|clip| !clip.is_empty()) else {
-            let failure = Failure::new(FailureClass::Transient, "no source of this channel answers");
-            self.end(Over::Unavailable(failure));
             return;
         };
         warn!(
@@ -401,6 +422,15 @@ impl<O: Opener> Driver<O> {
             "no source delivers; showing the slate and trying on"
         );
         self.slate = Some(Slate { clip, at: 0 });
+    }
+
+    /// Without a slate, viewers wait as long as a stream is being opened; when none is left to try, it is over.
+    fn end_if_hopeless(&mut self) {
+        let waiting = self.slate.is_some() || self.decisions.stream().is_some();
+        if self.decisions.slate() && !waiting && !self.finished {
+            let failure = Failure::new(FailureClass::Transient, "no source of this channel answers");
+            self.end(Over::Unavailable(failure));
+        }
     }
 
     /// Writes the slate in real time, a little ahead of the clock, on the channel's own timeline.
@@ -444,18 +474,21 @@ impl<O: Opener> Driver<O> {
     fn drain(&mut self) -> bool {
         let now = now();
         let mut any = false;
-        while let Some(piece) = self.splicer.take() {
+        while let Some(mut piece) = self.splicer.take() {
             any = true;
+            // The ring counts what it was given, not what was set aside for it to grow.
+            piece.bytes.shrink_to_fit();
             let media_time_90k = u64::try_from(piece.media_time.as_90k()).unwrap_or_default();
-            self.pace
-                .get_or_insert_with(|| Pace::start(now, media_time_90k))
-                .progress(now, media_time_90k);
-            self.shared.ring().push(Chunk {
+            let pace = self.pace.get_or_insert_with(|| Pace::start(now, media_time_90k));
+            pace.progress(now, media_time_90k);
+            let ahead = pace.ahead(now);
+            let chunk = Chunk {
                 bytes: Bytes::from(piece.bytes),
                 media_time_90k,
                 epoch: piece.epoch,
                 keyframe: piece.keyframe,
-            });
+            };
+            self.shared.ring().push(chunk, ahead);
         }
         if any {
             let end = self.shared.ring().end();
@@ -479,7 +512,6 @@ impl<O: Opener> Driver<O> {
     }
 
     fn publish_status(&mut self) {
-        let ring_bytes = self.shared.ring().bytes();
         let due = self.status_at + STATUS_EVERY <= now();
         if due {
             self.status_at = now();
@@ -499,36 +531,11 @@ impl<O: Opener> Driver<O> {
                 slate: self.decisions.slate(),
                 failovers: self.decisions.failovers(),
                 bytes_in: self.bytes_in,
-                ring_bytes,
+                ring_bytes: self.shared.ring().bytes(),
                 last_failure: self.last_failure.clone(),
             };
             true
         });
-    }
-}
-
-impl<U> Audition<U> {
-    fn take(&mut self, input: Input) {
-        feed(&mut self.scratch, &input);
-        if let Input::Bytes(bytes) = &input {
-            self.bytes += bytes.len();
-        }
-        self.inputs.push(input);
-    }
-
-    fn entered(&mut self) -> bool {
-        self.scratch.take().is_some()
-    }
-
-    fn hopeless(&self) -> Option<Failure> {
-        let unusable = |text: &str| Some(Failure::new(FailureClass::Unusable, text));
-        if self.scratch.source().scrambled_packets > SCRAMBLED_PACKETS_MAX {
-            return unusable("the stream is scrambled");
-        }
-        if self.bytes > AUDITION_BYTES_MAX {
-            return unusable("no keyframe in 16 MiB");
-        }
-        None
     }
 }
 

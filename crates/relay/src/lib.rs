@@ -2,12 +2,13 @@
 //!
 //! Lives here: the decision what a channel's broadcast does next ([`broadcast`], pure), the buffer all its viewers
 //! read from ([`ring`], pure), the measure of how a source keeps time ([`pace`], pure), and the two places that know
-//! tokio: [`hub`], which owns all broadcasts, and [`driver`], which runs one.
+//! tokio: `hub`, which owns all broadcasts, and `driver`, which runs one.
 //!
 //! Does not live here: what a key names, HTTP, who a viewer is, where bytes come from (the program says so through
 //! [`Opener`]), and what is inside a transport stream (`mpegts` says so).
 #![forbid(unsafe_code)]
 
+mod audition;
 pub mod broadcast;
 mod driver;
 mod failure;

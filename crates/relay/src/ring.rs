@@ -27,13 +27,13 @@ pub struct Chunk {
 /// The limits of a ring.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Media kept at least, bytes permitting.
+    /// Media kept at least, bytes permitting, counted back from the wall clock: what lies ahead of it is kept as well.
     pub span: Duration,
     /// Bytes kept while a later keyframe serves a join as well.
     pub bytes: usize,
     /// Bytes kept at most.
     pub bytes_max: usize,
-    /// How far behind the newest media a join starts; the keyframe it needs is kept.
+    /// How far behind the newest media a join starts at least; the keyframe it needs is kept.
     pub join_behind: Duration,
 }
 
@@ -66,6 +66,7 @@ pub struct Ring {
     /// Sequence numbers of the keyframe chunks held.
     keyframes: VecDeque<u64>,
     gop_longest_90k: u64,
+    ahead_90k: u64,
 }
 
 impl Ring {
@@ -79,11 +80,15 @@ impl Ring {
             bytes: 0,
             keyframes: VecDeque::new(),
             gop_longest_90k: 0,
+            ahead_90k: 0,
         }
     }
 
-    /// Appends a chunk and lets go of what the bounds no longer hold.
-    pub fn push(&mut self, chunk: Chunk) {
+    /// Appends a chunk and lets go of what the bounds no longer hold. `ahead` is how far the newest media is ahead of
+    /// the wall clock: a viewer that reads in real time is still so far back, and must not be lapped by a source that
+    /// delivers in bursts.
+    pub fn push(&mut self, chunk: Chunk, ahead: Duration) {
+        self.ahead_90k = to_ticks(ahead);
         if chunk.keyframe {
             if let Some(last) = self.keyframes.back().and_then(|&seq| self.at(seq)) {
                 let gop = chunk.media_time_90k.saturating_sub(last.media_time_90k);
@@ -117,14 +122,12 @@ impl Ring {
         }
     }
 
-    /// Where a new viewer starts: at the newest keyframe that lies `join_behind` back, else at the oldest keyframe
-    /// there is. `None` while there is none of the present epoch.
+    /// Where a new viewer starts: at the newest keyframe that lies `join_behind` back and not ahead of the wall clock,
+    /// so that a player does not run dry between two bursts; else at the oldest keyframe there is. `None` while there is none of the present epoch.
     #[must_use]
     pub fn join(&self) -> Option<Cursor> {
         let newest = self.chunks.back()?;
-        let wanted = newest
-            .media_time_90k
-            .saturating_sub(to_ticks(self.bounds.join_behind));
+        let wanted = newest.media_time_90k.saturating_sub(self.behind_90k());
         let mut best = None;
         for &seq in self.keyframes.iter().rev() {
             let chunk = self.at(seq)?;
@@ -172,6 +175,10 @@ impl Ring {
         self.chunks.get(usize::try_from(index).ok()?)
     }
 
+    fn behind_90k(&self) -> u64 {
+        to_ticks(self.bounds.join_behind).max(self.ahead_90k)
+    }
+
     fn trim(&mut self) {
         while self.may_drop_first() {
             let Some(chunk) = self.chunks.pop_front() else {
@@ -196,8 +203,8 @@ impl Ring {
             return true;
         }
         let held = last.media_time_90k.saturating_sub(first.media_time_90k);
-        let join = to_ticks(self.bounds.join_behind) + self.gop_longest_90k + 2 * TICKS_PER_SECOND;
-        let wanted = join.max(to_ticks(self.bounds.span));
+        let join = self.behind_90k() + self.gop_longest_90k + 2 * TICKS_PER_SECOND;
+        let wanted = join.max(to_ticks(self.bounds.span).saturating_add(self.ahead_90k));
         if held <= wanted && self.bytes <= self.bounds.bytes {
             return false;
         }
@@ -242,7 +249,7 @@ mod tests {
     fn filled(seconds: u64, gop: u64) -> Ring {
         let mut ring = Ring::new(BOUNDS);
         for second in 0..seconds {
-            ring.push(chunk(second, second % gop == 0, 0));
+            ring.push(chunk(second, second % gop == 0, 0), Duration::ZERO);
         }
         ring
     }
@@ -291,6 +298,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_ahead_of_the_clock_is_kept_beside_the_span() {
+        let mut ring = Ring::new(BOUNDS);
+        for second in 0..100 {
+            ring.push(chunk(second, true, 0), Duration::from_secs(8));
+        }
+        assert!(ring.span() >= Duration::from_secs(18), "{:?}", ring.span());
+        assert!(ring.span() <= Duration::from_secs(21), "{:?}", ring.span());
+    }
+
+    #[test]
     fn a_long_gop_stretches_the_ring_rather_than_losing_its_keyframe() {
         let ring = filled(100, 30);
         assert_eq!(joined_at(&ring), Some(90));
@@ -302,10 +319,7 @@ mod tests {
     fn bytes_are_bounded_even_without_any_keyframe() {
         let mut ring = Ring::new(BOUNDS);
         for _ in 0..10_000 {
-            ring.push(Chunk {
-                keyframe: false,
-                ..chunk(1, false, 0)
-            });
+            ring.push(chunk(1, false, 0), Duration::ZERO);
         }
         assert!(ring.bytes() <= BOUNDS.bytes_max, "{}", ring.bytes());
     }
@@ -313,9 +327,9 @@ mod tests {
     #[test]
     fn the_hard_bound_holds_against_a_keyframe_that_never_ages() {
         let mut ring = Ring::new(BOUNDS);
-        ring.push(chunk(1, true, 0));
+        ring.push(chunk(1, true, 0), Duration::ZERO);
         for _ in 0..10_000 {
-            ring.push(chunk(1, false, 0));
+            ring.push(chunk(1, false, 0), Duration::ZERO);
         }
         assert!(ring.bytes() <= BOUNDS.bytes_max, "{}", ring.bytes());
     }
@@ -325,7 +339,7 @@ mod tests {
         let mut ring = filled(10, 2);
         let mut cursor = ring.join().unwrap();
         for second in 10..200 {
-            ring.push(chunk(second, second % 2 == 0, 0));
+            ring.push(chunk(second, second % 2 == 0, 0), Duration::ZERO);
         }
         let Found::Chunk(chunk) = ring.next(&mut cursor) else {
             panic!("nothing found")
@@ -338,7 +352,7 @@ mod tests {
     fn an_epoch_stops_a_cursor_until_it_follows() {
         let mut ring = filled(10, 2);
         let mut cursor = ring.join().unwrap();
-        ring.push(chunk(10, true, 1));
+        ring.push(chunk(10, true, 1), Duration::ZERO);
         let mut seen = 0;
         while let Found::Chunk(_) = ring.next(&mut cursor) {
             seen += 1;

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Waits and bounds of one broadcast, all overridable in the configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timing {
-    /// From asking for a stream to its first understandable bytes; past this the attempt has failed.
+    /// From asking for a stream to its answer, and from there to a programme; past this the attempt has failed. A
+    /// stream whose programme flows may take some seconds longer to its first keyframe.
     pub open_within: Duration,
     /// How far media may fall behind the wall clock before a source counts as stalled.
     pub stall_behind: Duration,
@@ -17,7 +18,7 @@ pub struct Timing {
     pub keep_alive_after: Duration,
     /// How long an upstream stays open after its last viewer left.
     pub linger: Duration,
-    /// How far behind the newest media a viewer starts, where the ring reaches that far.
+    /// How far behind the newest media a viewer starts at least, where the ring reaches that far.
     pub join_behind: Duration,
     /// First wait after every stream of a channel failed.
     pub backoff_min: Duration,
@@ -27,7 +28,7 @@ pub struct Timing {
     pub backoff_max_hopeless: Duration,
     /// A stream that delivered media for this long has been healthy: its end earns one quick reconnect.
     pub healthy_after: Duration,
-    /// Media kept for viewers, at least.
+    /// Media kept for viewers, at least, besides what is ahead of the wall clock.
     pub ring_span: Duration,
     /// Bytes kept for viewers while a later keyframe serves a join as well.
     pub ring_bytes: usize,

@@ -98,7 +98,8 @@ pub struct Viewer {
     shared: Arc<Shared>,
     news: watch::Receiver<News>,
     cursor: Option<Cursor>,
-    started: bool,
+    /// When bytes were last handed out; `None` before the first.
+    served_at: Option<Instant>,
     follows_pmt: bool,
     /// Unbounded, as a drop cannot wait; each viewer sends one message in its life.
     leave: mpsc::UnboundedSender<Command>,
@@ -117,7 +118,7 @@ impl Viewer {
             shared,
             news,
             cursor: None,
-            started: false,
+            served_at: None,
             follows_pmt: claim.follows_pmt,
             leave,
             id,
@@ -146,23 +147,27 @@ impl Viewer {
     /// packet boundary. In silence it yields null packets, so that no player or proxy takes the connection for dead.
     /// Cancel-safe.
     pub async fn next(&mut self) -> Option<Bytes> {
-        let silent_at = Instant::now() + self.shared.keep_alive_after;
         loop {
             let over = self.news.borrow_and_update().over.is_some();
             match self.find_next() {
                 Next::Bytes(bytes) => {
-                    self.started = true;
+                    self.served_at = Some(Instant::now());
                     return Some(bytes);
                 }
                 Next::End => return None,
                 Next::Wait if over => return None,
                 Next::Wait => {}
             }
-            match timeout_at(silent_at, self.news.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return None,
-                Err(_) if self.started => return Some(keep_alive()),
-                Err(_) => self.news.changed().await.ok()?,
+            let Some(served_at) = self.served_at else {
+                self.news.changed().await.ok()?;
+                continue;
+            };
+            match timeout_at(served_at + self.shared.keep_alive_after, self.news.changed()).await {
+                Ok(changed) => changed.ok()?,
+                Err(_) => {
+                    self.served_at = Some(Instant::now());
+                    return Some(keep_alive());
+                }
             }
         }
     }

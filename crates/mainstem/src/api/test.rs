@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use super::App;
 use super::error::{ApiError, ok};
 use super::path::{Path, Query};
-use crate::slot::{Purpose, Wish};
+use crate::slot::Purpose;
 use crate::upstream::open::{CARD_URL, Opening, Target};
 use crate::upstream::sniff::Content;
 
@@ -153,14 +153,11 @@ async fn probe(opening: &Opening, target: &Target) -> Finding {
 }
 
 async fn open(opening: &Opening, target: &Target, finding: &mut Finding) -> Result<(), Failure> {
-    let wish = Wish {
-        login: target.login.clone(),
-        source: target.source.clone(),
-        limit: target.limit,
-        purpose: Purpose::Test,
-    };
     // A test waits for nobody and takes nothing from anybody.
-    let slot = opening.pools.acquire(wish, Duration::ZERO).await;
+    let slot = opening
+        .pools
+        .acquire(target.wish(Purpose::Test), Duration::ZERO)
+        .await;
     let slot = slot.map_err(|refused| Failure::new(FailureClass::NoSlot, refused.to_string()))?;
     let request = opening.request(target)?;
     let mut answer = opening.client.send(request, Some(slot)).await?;

@@ -7,6 +7,7 @@ use std::ops::Range;
 use catalog::secret::StreamUrl;
 
 use super::{
+    reader::is_shown,
     section::Shape,
     tree::{Content, Node},
 };
@@ -24,7 +25,11 @@ pub(super) enum Mask {
         values: Vec<String>,
     },
     /// The file is no tree, so a line is shown only where it begins with one of these keys.
-    Unknown { harmless: Vec<&'static str> },
+    Unknown {
+        harmless: Vec<&'static str>,
+        /// Keys with secrets: shown where nothing stands behind them.
+        harmful: Vec<&'static str>,
+    },
 }
 
 /// A line fit to be printed, and the stretch to point at.
@@ -40,10 +45,12 @@ impl Mask {
         let mut found = Vec::new();
         hide(root, Some(shape), &mut found);
         found.sort_by_key(|(range, ..)| (range.start, range.end));
+        // A host alone is shown as it is; a very short value would hide half the file.
+        let is_lock = |shown: &str, value: &str| value.len() >= 4 && !shown.contains(value);
         let values = found
             .iter()
+            .filter(|(_, shown, value)| is_lock(shown, value))
             .map(|(_, _, value)| value.clone())
-            .filter(|value| value.len() >= 4)
             .collect();
         let mut hidden: Vec<(Range<usize>, String)> = Vec::new();
         for (range, shown, _) in found {
@@ -63,7 +70,7 @@ impl Mask {
         let (mut harmless, mut harmful) = (Vec::new(), Vec::new());
         sort_keys(shape, &mut harmless, &mut harmful);
         harmless.retain(|name| !harmful.contains(name));
-        Self::Unknown { harmless }
+        Self::Unknown { harmless, harmful }
     }
 
     /// `line` starts `start` characters into the file. `None` where nothing of it may be shown.
@@ -74,21 +81,32 @@ impl Mask {
                 let leaks = values.iter().any(|value| masked.text.contains(value.as_str()));
                 (!leaks).then_some(masked)
             }
-            Self::Unknown { harmless } => {
-                let text = line.trim_start().trim_start_matches("- ").trim_start();
-                let key: &str = text.split(':').next()?.trim().trim_matches(['"', '\'']);
-                let is_structure = text.trim_end().ends_with(':') || !text.contains(char::is_alphanumeric);
-                // One key per line: a flow mapping may hold a password further on.
-                let is_plain_entry = harmless.contains(&key) && !text.contains(['{', ',', '@', '#', '/']);
-                let masked = MaskedLine {
+            Self::Unknown { harmless, harmful } => {
+                is_harmless_line(line, harmless, harmful).then(|| MaskedLine {
                     text: line.to_owned(),
                     column,
                     width,
-                };
-                (is_structure || is_plain_entry).then_some(masked)
+                })
             }
         }
     }
+}
+
+/// Whether a line of a file that is no tree holds nothing but structure, or one key with a value that may be shown.
+fn is_harmless_line(line: &str, harmless: &[&str], harmful: &[&str]) -> bool {
+    if line.chars().all(|c| "-{}[],: \t".contains(c)) {
+        return true;
+    }
+    let text = line.trim_start().trim_start_matches("- ").trim();
+    let Some((key, value)) = text.split_once(':') else {
+        return false;
+    };
+    let key = key.trim_end().trim_matches(['"', '\'']);
+    if value.is_empty() {
+        return harmless.contains(&key) || harmful.contains(&key);
+    }
+    // A flow mapping, or lines run together, may hold a password further on.
+    harmless.contains(&key) && !value.contains([':', '{', ',', '@', '#', '/'])
 }
 
 /// Splits the names of keys by whether their values may be shown.
@@ -114,10 +132,18 @@ fn hide(node: &Node, shape: Option<&Shape>, found: &mut Vec<(Range<usize>, Strin
         (Content::Map(pairs), Some(Shape::Section { keys, .. })) => {
             for (name, value) in pairs {
                 let key = keys.iter().find(|key| Some(key.name) == name.scalar_text());
+                if key.is_none() && !name.scalar_text().is_some_and(|name| is_shown(name, value)) {
+                    hide(name, None, found);
+                }
                 hide(value, key.map(|key| &key.shape), found);
             }
         }
-        (Content::Map(pairs), _) => pairs.iter().for_each(|(_, value)| hide(value, None, found)),
+        (Content::Map(pairs), _) => pairs.iter().for_each(|(name, value)| {
+            if !matches!(shape, Some(Shape::SecretMap)) {
+                hide(name, None, found);
+            }
+            hide(value, None, found);
+        }),
         (Content::List(items), Some(Shape::List(item))) => {
             items.iter().for_each(|node| hide(node, Some(item), found));
         }

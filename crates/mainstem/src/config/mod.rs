@@ -1,6 +1,6 @@
 //! The configuration: one YAML or JSON file, read with positions, checked as a whole, every problem named at once.
 //!
-//! The keys are written once, in [`section!`](section)-declared structs; the reader, the JSON Schema, the table in
+//! The keys are written once, in structs declared by the macro `section!`; the reader, the JSON Schema, the table in
 //! `docs/configuration.md` and the masking of secrets in messages all come from there. Defaults are in [`defaults`].
 //!
 //! Not here: command-line flags, watching the file, applying a change.

@@ -11,6 +11,9 @@ use super::{
 /// Problems kept of one file; a file with more is another kind of file.
 pub const PROBLEMS_MAX: usize = 100;
 
+/// Bytes a text may have to be named in a message; no key is that long.
+const WORD_BYTES_MAX: usize = 40;
+
 /// Environment variables by name.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -91,23 +94,33 @@ impl<'a> Reader<'a> {
         self.problem(node.span, format!("expected {expected}, found {found}"));
     }
 
-    /// Notes that the text of `node` is not `expected`. The text is named, unless some of it came from outside.
+    /// Notes that the text of `node` is not `expected`. The text is named if it is short and plain, and all of it
+    /// stands in the file: a value out of place may be a secret.
     pub(super) fn wrong_text(&mut self, node: &Node, text: &Text<'_>, expected: &str) {
         let message = if text.is_substituted {
             format!("expected {expected}, but that is not what the variable holds")
+        } else if is_word(&text.value) {
+            format!("expected {expected}, found `{}`", text.value)
         } else {
-            format!("expected {expected}, found `{}`", text.value.escape_debug())
+            format!("expected {expected}, found something else")
         };
         self.problem(node.span, message);
     }
 
-    /// Notes a key that is not among `names`.
-    pub(super) fn unknown_key(&mut self, at: Span, name: &str, names: &[&'static str]) {
-        let advice = match suggest::nearest(name, names.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known here: {}", names.join(", ")),
+    /// Notes a key that is not among `names`; see [`is_shown`] for whether it is named.
+    pub(super) fn unknown_key(&mut self, at: Span, name: &str, value: &Node, names: &[&'static str]) {
+        let message = match suggest::nearest(name, names.iter().copied()) {
+            Some(near) if is_shown(name, value) => {
+                format!("unknown key `{}`; did you mean `{near}`?", name.escape_debug())
+            }
+            _ if !is_shown(name, value) => format!("unknown key; known here: {}", names.join(", ")),
+            _ => format!(
+                "unknown key `{}`; known here: {}",
+                name.escape_debug(),
+                names.join(", ")
+            ),
         };
-        self.problem(at, format!("unknown key `{}`; {advice}", name.escape_debug()));
+        self.problem(at, message);
     }
 
     /// The text of a scalar, variables put in.
@@ -154,4 +167,17 @@ impl<'a> Reader<'a> {
         }
         word
     }
+}
+
+/// Whether an unknown key may be named. One without a value may be the rest of a password that was not quoted
+/// (`{password: a,b}`), and what is not even a word may be anything.
+pub(super) fn is_shown(name: &str, value: &Node) -> bool {
+    is_word(name) && !value.is_null()
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() <= WORD_BYTES_MAX
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b' '))
 }

@@ -55,7 +55,7 @@ pub fn tables() -> String {
                 let (low, high) = (bound(&key.shape, *range.start()), bound(&key.shape, *range.end()));
                 format!(" From {low} to {high}.")
             });
-            let meaning = key.doc.replace('\n', " ").replace("  ", " ").replace('|', "\\|");
+            let meaning = key.doc.replace('|', "\\|");
             let meaning = meaning + &range.unwrap_or_default();
             _ = writeln!(
                 text,

@@ -28,7 +28,23 @@ pub fn schema() -> Value {
 
 /// The schema as the text of a file.
 pub fn text() -> String {
-    format!("{:#}\n", schema())
+    format!("{:#}\n", sorted(schema()))
+}
+
+/// The keys of all objects in order, whether or not some crate of the build asks `serde_json` to keep theirs.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        Value::Object(object) => {
+            let mut pairs: Vec<_> = object.into_iter().collect();
+            pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key, sorted(value)))
+                .collect()
+        }
+        other => other,
+    }
 }
 
 fn of_shape(shape: &Shape, key: Option<&Key>) -> Value {
@@ -39,11 +55,13 @@ fn of_shape(shape: &Shape, key: Option<&Key>) -> Value {
             r"^\s*([Tt]rue|TRUE|[Ff]alse|FALSE|[Yy]es|[Nn]o|[Oo]n|[Oo]ff)\s*$",
         ),
         // `password: 12345` is a number to an editor.
-        Shape::Text | Shape::Secret | Shape::SecretUrl => json!({ "type": ["string", "number"] }),
-        Shape::Pattern => json!({ "type": ["string", "number"], "format": "regex" }),
+        // A pattern has no `format: regex`: that would be another dialect than Python's.
+        Shape::Text | Shape::Secret | Shape::SecretUrl | Shape::Pattern => {
+            json!({ "type": ["string", "number"] })
+        }
         Shape::Count => either("integer", r"^\s*[0-9]+\s*$"),
         Shape::Bytes => either("integer", r"^\s*[0-9]+\s*([KkMmGg]([Ii]?[Bb])?|[Bb])?\s*$"),
-        Shape::Duration => either("number", r"^\s*([0-9]+(\.[0-9]*)?\s*(ms|s|m|h|d|[a-z]+)?\s*)+$"),
+        Shape::Duration => either("number", r"^\s*[0-9][0-9. a-zA-Z]*$"),
         Shape::Choice(words) => {
             let any_case: Vec<String> = words.iter().map(|word| any_case(word)).collect();
             let pattern = format!("^({})$|{VARIABLE}", any_case.join("|"));
@@ -87,7 +105,7 @@ fn of_section(keys: &[Key], required: &[&str], about: &str) -> Value {
 }
 
 fn describe(schema: &mut Map<String, Value>, key: &Key) {
-    schema.insert("description".into(), key.doc.replace('\n', " ").into());
+    schema.insert("description".into(), key.doc.as_str().into());
     if let Some(default) = &key.default {
         schema.insert("default".into(), default.clone());
     }

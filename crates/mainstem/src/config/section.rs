@@ -137,7 +137,7 @@ impl<'n> Fields<'n> {
                 continue;
             }
             if !names.contains(&name) {
-                reader.unknown_key(key.span, name, names);
+                reader.unknown_key(key.span, name, value, names);
             } else if entries.iter().any(|(known, _)| *known == name) {
                 reader.problem(key.span, format!("`{name}` is given twice"));
             } else {
@@ -176,6 +176,11 @@ impl<'n> Fields<'n> {
                 .is_some_and(|text| scalar::parse_bool(&text) == Some(false))
         })
     }
+}
+
+/// The lines of a doc comment as one.
+pub(super) fn sentence(lines: &str) -> String {
+    lines.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A name of a key: the field's, or another where that is a word of Rust.
@@ -248,14 +253,14 @@ macro_rules! section {
                         let default: $type = $default;
                         Key {
                             name: $crate::config::section::key_name!($key $($name)?),
-                            doc: concat!($($doc, "\n"),+).trim().to_owned(),
+                            doc: $crate::config::section::sentence(concat!($($doc, "\n"),+)),
                             shape: <$type as Setting>::shape(),
                             default: Setting::show(&default),
                             range: $crate::config::section::key_range!($($low $high)?),
                         }
                     } ),*],
                     required: Self::REQUIRED,
-                    about: concat!($($about, "\n"),+).trim().to_owned(),
+                    about: $crate::config::section::sentence(concat!($($about, "\n"),+)),
                 }
             }
 

@@ -19,7 +19,8 @@ use super::{
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// In the file's order, which is the order of preference. Sources that are switched off are among them.
+    /// In the file's order, which is the order of preference. Sources that are switched off are among them if
+    /// nothing they need is missing.
     pub sources: Vec<SourceConfig>,
     /// Which streams become channels.
     pub filters: FilterConfig,
@@ -89,7 +90,7 @@ section! {
         /// password: switch it off where not every client may know them.
         direct: bool = true;
         /// The Xtream endpoints served to players.
-        xtream_auth: XtreamAuth = XtreamAuth::default();
+        xtream_auth: Placed<XtreamAuth> = Placed::implied(XtreamAuth::default());
         /// How long things may take.
         timing: Placed<Timing> = Placed::implied(Timing::default());
         /// How much there may be of things.
@@ -113,6 +114,11 @@ impl Keys {
                 .ok()
                 .flatten()
         });
+        let auth = &self.xtream_auth.value;
+        if auth.enabled && auth.password.expose() == defaults::XTREAM_PASSWORD {
+            let message = "the Xtream endpoints are on with the password everybody knows";
+            reader.warning(self.xtream_auth.at.start_only(), message);
+        }
         let (timing, limits) = (self.timing.value, self.limits.value);
         for (least, most, low, high) in [
             (
@@ -157,7 +163,7 @@ impl Keys {
             log_format: self.log_format,
             data_dir: self.data_dir.map(|path| path.value),
             direct: self.direct,
-            xtream_auth: self.xtream_auth,
+            xtream_auth: self.xtream_auth.value,
             timing,
             limits,
         }

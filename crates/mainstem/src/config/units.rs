@@ -65,6 +65,9 @@ pub(super) fn write_duration(duration: Duration) -> String {
     if nanos == 0 {
         return "0s".to_owned();
     }
+    if nanos > 1_000_000_000 && nanos < 60_000_000_000 {
+        return format!("{}s", duration.as_secs_f64());
+    }
     let mut text = String::new();
     for (unit, size) in TIME {
         if nanos >= size {

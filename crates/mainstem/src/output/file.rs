@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use catalog::{Catalog, Channel};
 use http::header::{ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
@@ -41,9 +42,10 @@ pub(super) async fn file(
 }
 
 fn respond(answer: FileAnswer) -> Response {
+    let head = answer.head;
     let body = answer
         .body
-        .map_or_else(Body::empty, |body| Body::from_stream(pass(body)));
+        .map_or_else(Body::empty, |body| Body::from_stream(pass(head, body)));
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
@@ -54,13 +56,17 @@ fn respond(answer: FileAnswer) -> Response {
 }
 
 /// The body as it comes. Where it breaks off, so does the answer: a player must not take half a file for a whole one.
-fn pass(body: UpstreamBody) -> impl futures_util::Stream<Item = Result<bytes::Bytes, HttpError>> {
-    futures_util::stream::unfold(Some(body), |body| async {
+fn pass(head: Bytes, body: UpstreamBody) -> impl futures_util::Stream<Item = Result<Bytes, HttpError>> {
+    let first = Some(head).filter(|head| !head.is_empty());
+    futures_util::stream::unfold((first, Some(body)), |(first, body)| async {
         let mut body = body?;
+        if let Some(first) = first {
+            return Some((Ok(first), (None, Some(body))));
+        }
         match body.read().await {
-            Ok(Some(bytes)) => Some((Ok(bytes), Some(body))),
+            Ok(Some(bytes)) => Some((Ok(bytes), (None, Some(body)))),
             Ok(None) => None,
-            Err(error) => Some((Err(error), None)),
+            Err(error) => Some((Err(error), (None, None))),
         }
     })
 }

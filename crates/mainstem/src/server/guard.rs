@@ -99,7 +99,7 @@ mod tests {
         let slow = async {
             let mut buf = [0; 8];
             for _ in 0..10 {
-                tokio::time::sleep(STALL / 2).await;
+                sleep(STALL / 2).await;
                 reader.read_exact(&mut buf).await.unwrap();
             }
         };

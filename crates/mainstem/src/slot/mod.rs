@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use catalog::SourceName;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
 pub use login::Login;
@@ -56,6 +56,8 @@ pub struct Wish {
     pub limit: usize,
     /// What it is for.
     pub purpose: Purpose,
+    /// How long the provider goes on counting the connection after it is closed.
+    pub release_delay: Duration,
 }
 
 /// No connection was free in time.
@@ -73,8 +75,8 @@ pub enum Refused {
         /// The limit.
         limit: usize,
     },
-    /// The provider said a moment ago that the login has no connection free.
-    #[error("the provider said that this login is at its limit; it is left alone for {} s", seconds.as_secs() + 1)]
+    /// The provider refused the login a moment ago: at its limit, or not accepted.
+    #[error("the provider refused this login a moment ago; it is left alone for {} s", seconds.as_secs() + 1)]
     Cooling {
         /// How long yet.
         seconds: Duration,
@@ -87,6 +89,7 @@ struct Held {
     source: SourceName,
     purpose: Purpose,
     watched: bool,
+    release_delay: Duration,
     revoke: watch::Sender<bool>,
 }
 
@@ -103,6 +106,8 @@ struct State {
     held: BTreeMap<u64, Held>,
     waiting: VecDeque<Waiter>,
     cooling: HashMap<Login, Instant>,
+    /// Connections that are closed but still count at their provider, until then.
+    lingering: Vec<(Login, Instant)>,
     last_id: u64,
 }
 
@@ -131,7 +136,7 @@ impl Pools {
         self.grant_waiting();
     }
 
-    /// Leaves `login` alone for a while: its provider said that its limit is reached.
+    /// Leaves `login` alone for a while: its provider said that its limit is reached, or did not accept it.
     pub fn cool(&self, login: &Login, rest: Duration) {
         self.state().cooling.insert(login.clone(), Instant::now() + rest);
     }
@@ -161,11 +166,29 @@ impl Pools {
         };
         let withdraw = Withdraw { pools: self, id };
         self.grant_waiting();
-        let slot = timeout(wait, granted).await;
+        let slot = timeout(wait, self.granted(granted)).await;
         drop(withdraw);
         match slot {
-            Ok(Ok(slot)) => Ok(slot),
+            Ok(Some(slot)) => Ok(slot),
             _ => Err(self.state().refusal(&wish)),
+        }
+    }
+
+    /// Waits for a grant. A connection that no longer lingers is nobody's event but the clock's.
+    async fn granted(&self, mut granted: oneshot::Receiver<Slot>) -> Option<Slot> {
+        loop {
+            let next = self.state().lingering.iter().map(|(_, until)| *until).min();
+            let next = async {
+                match next {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                slot = &mut granted => return slot.ok(),
+                () = next => self.grant_waiting(),
+            }
         }
     }
 
@@ -208,7 +231,7 @@ impl Pools {
     }
 
     fn release(&self, id: u64) {
-        let held = self.state().held.remove(&id);
+        let held = self.state().give_back(id);
         if let Some(held) = held {
             debug!(source = %held.source, login = %held.login, purpose = held.purpose.as_str(), "slot released");
         }
@@ -229,8 +252,26 @@ impl Pools {
 }
 
 impl State {
+    /// Connections that count at the provider: those held, and those that linger.
     fn in_use(&self, login: &Login) -> usize {
-        self.held.values().filter(|held| held.login == *login).count()
+        let now = Instant::now();
+        let held = self.held.values().filter(|held| held.login == *login).count();
+        held + self
+            .lingering
+            .iter()
+            .filter(|(lingering, until)| lingering == login && *until > now)
+            .count()
+    }
+
+    fn give_back(&mut self, id: u64) -> Option<Held> {
+        let held = self.held.remove(&id)?;
+        let now = Instant::now();
+        self.lingering.retain(|(_, until)| *until > now);
+        if !held.release_delay.is_zero() {
+            self.lingering
+                .push((held.login.clone(), now + held.release_delay));
+        }
+        Some(held)
     }
 
     fn rests(&mut self, login: &Login) -> Option<Duration> {
@@ -240,6 +281,8 @@ impl State {
     }
 
     fn next_grant(&mut self, pools: &Pools) -> Option<(Waiter, Slot)> {
+        let now = Instant::now();
+        self.lingering.retain(|(_, until)| *until > now);
         if self.held.len() >= self.total_max {
             return None;
         }
@@ -254,6 +297,7 @@ impl State {
             source: waiter.wish.source.clone(),
             purpose: waiter.wish.purpose,
             watched: true,
+            release_delay: waiter.wish.release_delay,
             revoke,
         };
         self.held.insert(waiter.id, held);
@@ -269,7 +313,8 @@ impl State {
     fn revoke_for(&mut self, wish: &Wish) {
         let login_full = self.in_use(&wish.login) >= wish.limit;
         let all_full = self.held.len() >= self.total_max;
-        if !login_full && !all_full {
+        // A test takes nothing from anybody.
+        if wish.purpose == Purpose::Test || (!login_full && !all_full) {
             return;
         }
         let idle = self.held.values().find(|held| {

@@ -9,6 +9,7 @@ fn wish(login: &str, limit: usize) -> Wish {
         source,
         limit,
         purpose: Purpose::Live,
+        release_delay: Duration::ZERO,
     }
 }
 
@@ -136,4 +137,38 @@ async fn many_at_once_never_exceed_the_limit() {
     }
     assert!(peak.load(Ordering::SeqCst) <= 3);
     assert_eq!(pools.usage().total, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_connection_that_still_counts_at_the_provider_is_waited_for() {
+    let pools = Pools::new(100);
+    let slow = || Wish {
+        release_delay: Duration::from_secs(3),
+        ..wish("u", 1)
+    };
+    drop(pools.acquire(slow(), WAIT).await.unwrap());
+    assert_eq!(
+        pools.acquire(slow(), WAIT).await.unwrap_err(),
+        Refused::LoginFull { limit: 1 }
+    );
+    let asked = Instant::now();
+    pools.acquire(slow(), WAIT).await.unwrap();
+    assert!(
+        asked.elapsed() <= Duration::from_secs(1) + Duration::from_millis(10),
+        "{:?}",
+        asked.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_takes_nothing_from_anybody() {
+    let pools = Pools::new(100);
+    let mut held = pools.acquire(wish("u", 1), WAIT).await.unwrap();
+    held.set_watched(false);
+    let test = Wish {
+        purpose: Purpose::Test,
+        ..wish("u", 1)
+    };
+    assert!(pools.acquire(test, Duration::ZERO).await.is_err());
+    assert!(timeout(WAIT, held.revoked()).await.is_err());
 }

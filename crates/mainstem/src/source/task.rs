@@ -212,14 +212,14 @@ impl SourceTask {
         let Some(error) = failed else {
             self.failures = 0;
             let (entries, malformed) = brought.unwrap_or_default();
-            info!(source = %self.name, entries, malformed, took_ms, "list refreshed");
+            info!(entries, malformed, took_ms, "list refreshed");
             return spread(self.config.refresh_interval, &self.name);
         };
         let known = self.report.borrow().entries;
         self.report
             .send_modify(|report| report.error = Some((error.code(), error.to_string())));
         warn!(
-            source = %self.name, %error, took_ms, partly = brought.is_some(),
+            %error, took_ms, partly = brought.is_some(),
             "refresh failed; what was known stays, {known} entries"
         );
         let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
@@ -337,16 +337,18 @@ impl SourceTask {
             report.from_disk = false;
             report.error = None;
         });
-        let (store, kept) = (self.around.store.clone(), listing.clone());
+        let kept = listing.clone();
+        self.listing = Some(listing);
+        // Viewers first, the disk second: writing a long list takes longer than reading it.
+        self.hand_on().await;
+        let store = self.around.store.clone();
         let saved = tokio::task::spawn_blocking(move || store.save_listing(&kept)).await;
         match saved {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(source = %self.name, %error, "the list could not be kept on disk"),
-            Err(error) => warn!(source = %self.name, %error, "the list could not be kept on disk"),
+            Ok(Err(error)) => warn!(%error, "the list could not be kept on disk"),
+            Err(error) => warn!(%error, "the list could not be kept on disk"),
         }
         self.keep_account().await;
-        self.listing = Some(listing);
-        self.hand_on().await;
     }
 
     /// Hands on the list with the episodes known.
@@ -382,12 +384,12 @@ impl SourceTask {
             Ok(Some(kept)) => self.recall(kept),
             Ok(None) => {}
             Err(error) => {
-                warn!(source = %self.name, %error, "what is known of the account cannot be read from disk; it is fetched anew")
+                warn!(%error, "what is known of the account cannot be read from disk; it is fetched anew");
             }
         }
         match listing {
             Ok(Some(listing)) => {
-                debug!(source = %self.name, entries = listing.entries.len(), "list taken from disk");
+                debug!(entries = listing.entries.len(), "list taken from disk");
                 self.report.send_modify(|report| {
                     report.entries = listing.entries.len();
                     report.malformed = listing.malformed;
@@ -398,7 +400,7 @@ impl SourceTask {
             }
             Ok(None) => {}
             Err(error) => {
-                warn!(source = %self.name, %error, "the list on disk cannot be read; waiting for the provider")
+                warn!(%error, "the list on disk cannot be read; waiting for the provider");
             }
         }
     }
@@ -444,7 +446,7 @@ impl SourceTask {
                             Arc::make_mut(&mut self.shelf).set_episodes(&id, episodes);
                             fresh += 1;
                         }
-                        Err(error) => debug!(source = %self.name, series = id, %error, "a series could not be expanded"),
+                        Err(error) => debug!(series = id, %error, "a series could not be expanded"),
                     }
                     last = Some(id);
                 }
@@ -502,7 +504,7 @@ impl SourceTask {
         };
         let kept = tokio::task::spawn_blocking(move || store.save(&file, &kept)).await;
         if !matches!(kept, Ok(Ok(()))) {
-            warn!(source = %self.name, "what is known of the account could not be kept on disk");
+            warn!("what is known of the account could not be kept on disk");
         }
     }
 
@@ -554,6 +556,7 @@ fn list_request(name: &SourceName, config: &SourceConfig, connections_default: u
             .max_connections
             .map_or(connections_default, |max| max as usize),
         purpose: Purpose::Refresh,
+        release_delay: config.release_delay,
     });
     ListRequest {
         login,

@@ -1,5 +1,6 @@
 //! Files of a provider (films, episodes): one upstream per viewer, bytes and ranges passed through as they are.
 
+use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
 };
@@ -9,6 +10,7 @@ use relay::{Failure, FailureClass};
 use super::answer::failure_of_status;
 use super::http::Body;
 use super::open::{Opening, Target};
+use super::sniff::Content;
 use crate::slot::Purpose;
 
 /// Headers of a viewer that a provider sees.
@@ -31,7 +33,9 @@ pub struct FileAnswer {
     pub status: StatusCode,
     /// The headers a viewer may see.
     pub headers: HeaderMap,
-    /// The bytes; `None` for 416.
+    /// The first bytes, read to tell a film from a web page.
+    pub head: Bytes,
+    /// The rest; `None` for 416.
     pub body: Option<Body>,
 }
 
@@ -51,26 +55,42 @@ pub async fn open_file(
             request.headers.insert(name, value.clone());
         }
     }
-    let answer = opening.client.send(request, Some(slot)).await?;
+    let mut answer = opening.client.send(request, Some(slot)).await?;
     let out_of_range = answer.status == StatusCode::RANGE_NOT_SATISFIABLE;
     if let Some(failure) = failure_of_status(answer.status, &answer.headers)
         && !out_of_range
     {
-        if failure.class == FailureClass::Limit {
-            opening.pools.cool(
-                &target.login,
-                failure.retry_after.unwrap_or(opening.timing.limit_rest),
-            );
-        }
+        opening.rest_login(target, &failure);
         return Err(failure);
     }
     let headers = told(&answer.headers);
+    // A part of a file may begin with anything; pages and errors come whole.
+    let head = if answer.status == StatusCode::OK {
+        film(opening.first_bytes(&mut answer.body).await?)?
+    } else {
+        Bytes::new()
+    };
     let body = Some(answer.body).filter(|_| !out_of_range);
     Ok(FileAnswer {
         status: answer.status,
         headers,
+        head,
         body,
     })
+}
+
+/// Panels answer with a page or an error object and 200 where they mean no.
+fn film((head, content): (Bytes, Content)) -> Result<Bytes, Failure> {
+    match content {
+        Content::Html | Content::Json => Err(Failure::new(
+            FailureClass::Unusable,
+            format!(
+                "the provider answered with {} instead of a file",
+                content.as_str()
+            ),
+        )),
+        _ => Ok(head),
+    }
 }
 
 fn told(from: &HeaderMap) -> HeaderMap {

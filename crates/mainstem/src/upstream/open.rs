@@ -30,7 +30,26 @@ pub struct Target {
     pub headers: HeaderMap,
     /// Whether any certificate is taken.
     pub insecure_tls: bool,
+    /// How long the provider goes on counting a connection after it is closed.
+    pub release_delay: Duration,
 }
+
+impl Target {
+    /// The connection it takes.
+    #[must_use]
+    pub fn wish(&self, purpose: Purpose) -> Wish {
+        Wish {
+            login: self.login.clone(),
+            source: self.source.clone(),
+            limit: self.limit,
+            purpose,
+            release_delay: self.release_delay,
+        }
+    }
+}
+
+/// How much longer than a provider's own delay a slot is waited for.
+const RELEASE_MARGIN: Duration = Duration::from_secs(1);
 
 /// The address that stands for the built-in test card: it needs no connection and no slot.
 pub const CARD_URL: &str = "mainstem:testcard";
@@ -105,13 +124,13 @@ impl Opening {
     /// # Errors
     /// [`FailureClass::NoSlot`] when none came free in time.
     pub async fn slot(&self, target: &Target, purpose: Purpose) -> Result<Slot, Failure> {
-        let wish = Wish {
-            login: target.login.clone(),
-            source: target.source.clone(),
-            limit: target.limit,
-            purpose,
+        let delay = target.release_delay;
+        let wait = if delay.is_zero() {
+            self.timing.slot_within
+        } else {
+            self.timing.slot_within.max(delay + RELEASE_MARGIN)
         };
-        let slot = self.pools.acquire(wish, self.timing.slot_within).await;
+        let slot = self.pools.acquire(target.wish(purpose), wait).await;
         slot.map_err(|refused: Refused| Failure::new(FailureClass::NoSlot, refused.to_string()))
     }
 
@@ -128,7 +147,7 @@ impl Opening {
         Ok(request)
     }
 
-    /// Sends a stream's request; a limit answer rests the login.
+    /// Sends a stream's request; an answer that is about the login rests the login.
     ///
     /// # Errors
     /// Anything but a 200 or 206.
@@ -137,12 +156,17 @@ impl Opening {
         match failure_of_status(answer.status, &answer.headers) {
             None => Ok(answer),
             Some(failure) => {
-                if failure.class == FailureClass::Limit {
-                    let rest = failure.retry_after.unwrap_or(self.timing.limit_rest);
-                    self.pools.cool(&target.login, rest);
-                }
+                self.rest_login(target, &failure);
                 Err(failure)
             }
+        }
+    }
+
+    /// Leaves a login alone after an answer that is about it: asking again at once can cut a stream that works.
+    pub fn rest_login(&self, target: &Target, failure: &Failure) {
+        if matches!(failure.class, FailureClass::Limit | FailureClass::Auth) {
+            let rest = failure.retry_after.unwrap_or(self.timing.limit_rest);
+            self.pools.cool(&target.login, rest);
         }
     }
 

@@ -124,7 +124,7 @@ pub(crate) async fn until_details(
 
 /// How often a source has refreshed so far, well or badly.
 pub(crate) fn refreshes(mainstem: &Mainstem, source: &str) -> usize {
-    let (name, log) = (format!("source={source} "), mainstem.log());
+    let (name, log) = (format!("{{source={source}}}"), mainstem.log());
     let refresh = |line: &&str| line.contains("refresh failed") || line.contains("list refreshed");
     log.lines()
         .filter(refresh)

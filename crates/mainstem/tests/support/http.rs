@@ -178,12 +178,13 @@ impl Viewer {
         let looking = async {
             loop {
                 bell.mark_unchanged();
-                let seen = self.seen();
-                if enough(&seen.bytes) {
+                let (is_enough, count, over) = {
+                    let seen = self.seen();
+                    (enough(&seen.bytes), seen.bytes.len(), seen.over)
+                };
+                if is_enough {
                     return;
                 }
-                let (count, over) = (seen.bytes.len(), seen.over);
-                drop(seen);
                 assert!(!over, "the response ended after {count} bytes, before {what}");
                 // The last news is the end; then the look above decides.
                 bell.changed().await.unwrap_or_default();

@@ -5,14 +5,19 @@
 
 #![allow(
     clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
     dead_code,
     unused_imports,
-    reason = "each test file uses a part of it"
+    reason = "each test file uses a part of it; a surprise ends the test"
 )]
 
 pub(crate) mod decode;
 pub(crate) mod http;
 pub(crate) mod process;
+pub(crate) mod scene;
 pub(crate) mod ts;
 
 pub(crate) use self::http::{Answer, Raw, Viewer, get, get_json, request};

@@ -242,7 +242,7 @@ impl Log {
 pub(crate) const QUICK: &str = "timing:
   connect: 2s
   first_bytes: 2s
-  stall: 1s500ms
+  stall: 2s500ms
   backoff_min: 100ms
   backoff_max: 500ms
   cool_down_min: 1s
@@ -258,5 +258,5 @@ pub(crate) const QUICK: &str = "timing:
 ";
 
 /// How long a `QUICK` mainstem may take until viewers notice that a source is gone: a stall, one attempt at the same
-/// source that hangs, and the opening of the next.
-pub(crate) const QUICK_SWITCH: Duration = Duration::from_secs(8);
+/// source that hangs, and the opening of the next; and as much again for a machine that is busy.
+pub(crate) const QUICK_SWITCH: Duration = Duration::from_secs(10);

@@ -49,12 +49,12 @@ impl Report {
 
     /// Video PES packets: pictures.
     pub(crate) fn pictures(&self) -> usize {
-        self.units_of(|kind| matches!(kind, 0x01 | 0x02 | 0x1B | 0x24))
+        self.units_of(|kind| is_video(Some(&kind)))
     }
 
     /// Audio PES packets.
     pub(crate) fn sounds(&self) -> usize {
-        self.units_of(|kind| !matches!(kind, 0x01 | 0x02 | 0x1B | 0x24))
+        self.units_of(|kind| !is_video(Some(&kind)))
     }
 
     fn units_of(&self, wanted: impl Fn(u8) -> bool) -> usize {
@@ -283,7 +283,9 @@ impl Reader {
         let step = signed_seconds(before, pts);
         if step > 0.0 {
             self.shown.insert(pid, pts);
-            self.report.largest_step = self.report.largest_step.max(step);
+            if is_video(self.report.streams.get(&pid)) {
+                self.report.largest_step = self.report.largest_step.max(step);
+            }
         }
         // Pictures are sent out of order by a few; a second back is another timeline.
         if !(-1.0..=30.0).contains(&step) {
@@ -300,6 +302,11 @@ impl Reader {
         self.report.begins_clean = self.first == ["PAT", "PMT", "keyframe"];
         self.report
     }
+}
+
+/// stream_type of MPEG-1, MPEG-2, H.264 and HEVC video (clause 2.4.4.9, Table 2-34).
+fn is_video(kind: Option<&u8>) -> bool {
+    matches!(kind, Some(0x01 | 0x02 | 0x1B | 0x24))
 }
 
 fn adaptation(packet: &[u8]) -> &[u8] {

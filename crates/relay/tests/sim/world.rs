@@ -1,0 +1,453 @@
+//! A scripted world of streams: what each does when it is opened, and a log of what was asked of it, in virtual time.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use relay::{Candidate, Claim, Failure, FailureClass, Hub, HubTask, Input, Opener, Timing, Upstream, Viewer};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::ts::{Camera, Judge, PICTURE};
+
+pub(crate) type Key = &'static str;
+
+const CARD: &[u8] = include_bytes!("../../../../assets/testcard.ts");
+const SLATE: &[u8] = include_bytes!("../../../../assets/slate.ts");
+
+/// How an attempt to open goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Door {
+    Opens,
+    Refuses(FailureClass),
+    Hangs,
+    Panics,
+}
+
+/// What an open stream does next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Act {
+    /// So many pictures, `batch` at a time, every `every`.
+    Pictures {
+        count: u32,
+        batch: u32,
+        every: Duration,
+    },
+    /// The built-in clip over and over, as fast as it is read.
+    Card,
+    /// Bytes that are no transport stream, for so long.
+    Garbage(Duration),
+    /// The same without end, as fast as it is read.
+    Flood,
+    Silent,
+    Fails(FailureClass),
+    Panics,
+}
+
+pub(crate) fn live(seconds: u32) -> Act {
+    at_speed(seconds, 1.0)
+}
+
+pub(crate) fn at_speed(seconds: u32, speed: f64) -> Act {
+    Act::Pictures {
+        count: seconds * 25,
+        batch: 1,
+        every: PICTURE.div_f64(speed),
+    }
+}
+
+pub(crate) fn wire_speed(seconds: u32) -> Act {
+    Act::Pictures {
+        count: seconds * 25,
+        batch: 5,
+        every: Duration::ZERO,
+    }
+}
+
+pub(crate) fn bursts(seconds: u32, every: u32) -> Act {
+    Act::Pictures {
+        count: seconds * 25,
+        batch: every * 25,
+        every: Duration::from_secs(every.into()),
+    }
+}
+
+/// One life of a stream. When the acts are over, the provider ends it.
+#[derive(Debug, Clone)]
+pub(crate) struct Life {
+    pub(crate) door: Door,
+    pub(crate) acts: Vec<Act>,
+    pub(crate) revocable: bool,
+    pub(crate) gop: u32,
+    /// The number of the first picture; with `start_90k` it makes a replay.
+    pub(crate) first: u32,
+    pub(crate) start_90k: Option<u64>,
+}
+
+pub(crate) fn life(acts: &[Act]) -> Life {
+    Life {
+        door: Door::Opens,
+        acts: acts.to_vec(),
+        revocable: false,
+        gop: 25,
+        first: 0,
+        start_90k: None,
+    }
+}
+
+pub(crate) fn closed(door: Door) -> Life {
+    Life { door, ..life(&[]) }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Asked(u8),
+    Closed(u8),
+    Delivers(u8),
+    Ended(u8, FailureClass),
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    entries: Mutex<Vec<(Instant, Entry)>>,
+    open_now: Mutex<HashMap<Key, usize>>,
+}
+
+impl Log {
+    fn add(&self, entry: Entry) {
+        self.entries.lock().unwrap().push((Instant::now(), entry));
+    }
+}
+
+/// Counts a connection from the moment it is asked for until everything of it is dropped.
+#[derive(Debug)]
+struct Socket {
+    log: Arc<Log>,
+    key: Key,
+    stream: u8,
+}
+
+impl Socket {
+    fn new(log: &Arc<Log>, key: Key, stream: u8) -> Self {
+        log.add(Entry::Asked(stream));
+        let mut open_now = log.open_now.lock().unwrap();
+        let open = open_now.entry(key).or_default();
+        *open += 1;
+        let too_many = *open > 1;
+        drop(open_now);
+        assert!(!too_many, "{key}: {stream} is opened while another is still open");
+        Self {
+            log: Arc::clone(log),
+            key,
+            stream,
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.log.add(Entry::Closed(self.stream));
+        *self.log.open_now.lock().unwrap().get_mut(self.key).unwrap() -= 1;
+    }
+}
+
+/// The program's side of a hub, scripted.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    log: Arc<Log>,
+    channels: Mutex<HashMap<Key, Vec<u8>>>,
+    /// What is left of each stream's script; the last life is lived again and again.
+    lives: Mutex<HashMap<u8, VecDeque<Life>>>,
+    no_slate: bool,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn without_slate(mut self) -> Self {
+        self.no_slate = true;
+        self
+    }
+
+    pub(crate) fn channel(self, key: Key, streams: &[u8]) -> Self {
+        self.refresh(key, streams);
+        self
+    }
+
+    pub(crate) fn stream(self, stream: u8, lives: &[Life]) -> Self {
+        self.script(stream, lives);
+        self
+    }
+
+    /// The channel's streams are others from now on.
+    pub(crate) fn refresh(&self, key: Key, streams: &[u8]) {
+        self.channels.lock().unwrap().insert(key, streams.to_vec());
+    }
+
+    pub(crate) fn script(&self, stream: u8, lives: &[Life]) {
+        self.lives
+            .lock()
+            .unwrap()
+            .insert(stream, lives.iter().cloned().collect());
+    }
+
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.timed().into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    pub(crate) fn timed(&self) -> Vec<(Instant, Entry)> {
+        self.log.entries.lock().unwrap().clone()
+    }
+
+    /// The streams asked for, in order.
+    pub(crate) fn asked(&self) -> Vec<u8> {
+        let asked = |entry| match entry {
+            Entry::Asked(stream) => Some(stream),
+            _ => None,
+        };
+        self.entries().into_iter().filter_map(asked).collect()
+    }
+
+    pub(crate) fn open_now(&self, key: Key) -> usize {
+        self.log
+            .open_now
+            .lock()
+            .unwrap()
+            .get(key)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn next_life(&self, stream: u8) -> Life {
+        let mut lives = self.lives.lock().unwrap();
+        let Some(script) = lives.get_mut(&stream) else {
+            return closed(Door::Refuses(FailureClass::Gone));
+        };
+        if script.len() > 1 {
+            script.pop_front().unwrap()
+        } else {
+            script.front().unwrap().clone()
+        }
+    }
+}
+
+impl Opener for World {
+    type Key = Key;
+    type StreamId = u8;
+    type Upstream = Double;
+
+    fn candidates(&self, key: &Key) -> Vec<Candidate<u8>> {
+        let channels = self.channels.lock().unwrap();
+        let streams = channels.get(key).cloned().unwrap_or_default();
+        streams
+            .into_iter()
+            .map(|stream| Candidate {
+                stream,
+                label: format!("source {stream}").into(),
+                cooling: false,
+            })
+            .collect()
+    }
+
+    fn open(&self, key: &Key, stream: u8) -> impl Future<Output = Result<Double, Failure>> + Send + 'static {
+        let socket = Socket::new(&self.log, key, stream);
+        let life = self.next_life(stream);
+        let turn = u64::try_from(self.asked().len()).unwrap();
+        async move {
+            match life.door {
+                Door::Opens => Ok(Double::new(socket, &life, turn)),
+                Door::Refuses(class) => Err(Failure::new(class, "refused")),
+                Door::Hangs => std::future::pending().await,
+                Door::Panics => panic!("the opener panics, as it was told to"),
+            }
+        }
+    }
+
+    fn ended(&self, stream: u8, failure: &Failure, _healthy: Duration) {
+        self.log.add(Entry::Ended(stream, failure.class));
+    }
+
+    fn delivers(&self, stream: u8) {
+        self.log.add(Entry::Delivers(stream));
+    }
+
+    fn slate(&self, _key: &Key) -> Option<Bytes> {
+        (!self.no_slate).then(|| Bytes::from_static(SLATE))
+    }
+}
+
+/// An open stream that lives its script.
+#[derive(Debug)]
+pub(crate) struct Double {
+    acts: VecDeque<Act>,
+    due: Option<Instant>,
+    camera: Camera,
+    /// The end of what was shot: reads are cut inside packets, as a socket's are.
+    uncut: Vec<u8>,
+    at: usize,
+    revocable: bool,
+    watched: bool,
+    _socket: Socket,
+}
+
+impl Double {
+    fn new(socket: Socket, life: &Life, turn: u64) -> Self {
+        let start = life.start_90k.unwrap_or(turn * 7_777_777);
+        Self {
+            acts: life.acts.iter().copied().collect(),
+            due: None,
+            camera: Camera::new(socket.stream, life.gop, start + 900_000).at(life.first),
+            uncut: Vec::new(),
+            at: 0,
+            revocable: life.revocable,
+            watched: true,
+            _socket: socket,
+        }
+    }
+
+    fn shoot(&mut self, pictures: u32) -> Input {
+        let mut bytes = std::mem::take(&mut self.uncut);
+        for _ in 0..pictures {
+            bytes.extend(self.camera.shoot());
+        }
+        self.uncut = bytes.split_off(bytes.len() - 100);
+        Input::Bytes(bytes.into())
+    }
+
+    fn card(&mut self) -> Input {
+        if self.at >= CARD.len() {
+            self.at = 0;
+            return Input::Restart;
+        }
+        let end = (self.at + 64 * 188).min(CARD.len());
+        let bytes = Bytes::from_static(&CARD[self.at..end]);
+        self.at = end;
+        Input::Bytes(bytes)
+    }
+}
+
+impl Upstream for Double {
+    async fn read(&mut self) -> Result<Input, Failure> {
+        if self.revocable && !self.watched {
+            return Err(Failure::new(FailureClass::Revoked, "taken back"));
+        }
+        loop {
+            let Some(act) = self.acts.front().copied() else {
+                return Err(Failure::new(
+                    FailureClass::Transient,
+                    "the provider ended the stream",
+                ));
+            };
+            let due = *self.due.get_or_insert_with(Instant::now);
+            match act {
+                Act::Pictures { count: 0, .. } => {}
+                Act::Pictures { count, batch, every } => {
+                    if !every.is_zero() {
+                        sleep_until(due).await;
+                    }
+                    self.due = Some(due + every);
+                    self.acts[0] = Act::Pictures {
+                        count: count.saturating_sub(batch),
+                        batch,
+                        every,
+                    };
+                    return Ok(self.shoot(batch));
+                }
+                Act::Garbage(left) if left.is_zero() => {}
+                Act::Garbage(left) => {
+                    sleep_until(due).await;
+                    self.due = Some(due + PICTURE);
+                    self.acts[0] = Act::Garbage(left.saturating_sub(PICTURE));
+                    return Ok(Input::Bytes(Bytes::from_static(&[b'<'; 1_000])));
+                }
+                Act::Flood => return Ok(Input::Bytes(Bytes::from_static(&[b'<'; 1_000]))),
+                Act::Card => return Ok(self.card()),
+                Act::Silent => std::future::pending().await,
+                Act::Fails(class) => return Err(Failure::new(class, "failed in mid-stream")),
+                Act::Panics => panic!("the upstream panics, as it was told to"),
+            }
+            self.acts.pop_front();
+            self.due = None;
+        }
+    }
+
+    fn set_watched(&mut self, watched: bool) {
+        self.watched = watched;
+    }
+}
+
+/// A hub at work in a world.
+pub(crate) struct Stage {
+    pub(crate) hub: Hub<Key>,
+    pub(crate) world: Arc<World>,
+    pub(crate) tasks: JoinSet<()>,
+}
+
+impl Stage {
+    pub(crate) fn new(world: World) -> Self {
+        Self::with(world, Timing::default())
+    }
+
+    pub(crate) fn with(world: World, timing: Timing) -> Self {
+        let world = Arc::new(world);
+        let (hub, task) = HubTask::new(Arc::clone(&world), timing);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(task.run());
+        Self { hub, world, tasks }
+    }
+
+    pub(crate) async fn join(&self, key: Key) -> Watcher {
+        let claim = Claim {
+            client: "player".to_owned(),
+            ..Claim::default()
+        };
+        Watcher {
+            viewer: self.hub.join(key, claim).await.unwrap(),
+            judge: Judge::default(),
+        }
+    }
+}
+
+/// A viewer and what it got.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    pub(crate) viewer: Viewer,
+    pub(crate) judge: Judge,
+}
+
+impl Watcher {
+    /// Watches for so long; says whether the response goes on.
+    pub(crate) async fn watch(&mut self, seconds: f64) -> bool {
+        let until = Instant::now() + Duration::from_secs_f64(seconds);
+        self.watch_until(until).await
+    }
+
+    pub(crate) async fn watch_until(&mut self, until: Instant) -> bool {
+        while let Ok(answer) = timeout_at(until, self.viewer.next()).await {
+            let Some(bytes) = answer else { return false };
+            self.judge.take(&bytes, Instant::now());
+        }
+        true
+    }
+
+    /// Watches to the end, judging nothing.
+    pub(crate) async fn outlive(mut self) {
+        while self.viewer.next().await.is_some() {}
+    }
+
+    /// Watches until a picture of `source` came.
+    pub(crate) async fn see(&mut self, source: u8, within: f64) -> bool {
+        let until = Instant::now() + Duration::from_secs_f64(within);
+        let seen = self.judge.pictures.len();
+        while !self.judge.pictures[seen..].iter().any(|p| p.source == source) {
+            match timeout_at(until, self.viewer.next()).await {
+                Ok(Some(bytes)) => self.judge.take(&bytes, Instant::now()),
+                Ok(None) | Err(_) => return false,
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,74 @@
+//! `cargo xtask bench`: what mainstem takes for what it gives, as ratios of one run on one machine.
+//!
+//! Not a test: nothing here passes or fails, and figures of two machines are not compared.
+
+mod build;
+mod fan_out;
+mod lists;
+mod load;
+mod nginx;
+mod process;
+mod server;
+mod upstream;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::step::{Steps, Summary};
+use crate::tools::{cargo, provide};
+
+/// One line of the table: what, how much, beside what.
+#[derive(Debug)]
+pub(crate) struct Row {
+    what: String,
+    figure: String,
+    beside: String,
+}
+
+impl Row {
+    fn new(what: impl Into<String>, figure: impl Into<String>, beside: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            figure: figure.into(),
+            beside: beside.into(),
+        }
+    }
+}
+
+/// Measures, and prints a table in Markdown.
+///
+/// # Errors
+/// Something does not build, start or answer.
+pub(crate) fn run() -> Result<()> {
+    let mut steps = Steps::default();
+    provide(&mut steps)?;
+    let mut build = cargo();
+    build.args(["build", "--release", "--locked", "--package", "mainstem"]);
+    steps.run("release build", &mut build, Summary::None)?;
+    let program = PathBuf::from("target/release/mainstem").canonicalize()?;
+    let folder = Path::new("target/bench");
+    std::fs::create_dir_all(folder)?;
+    let folder = folder.canonicalize()?;
+    let mut rows = fan_out::measure(&program, &folder, &mut steps)?;
+    rows.extend(lists::measure(&program, &folder)?);
+    rows.push(build::crates()?);
+    print(&rows);
+    Ok(())
+}
+
+/// Builds anew what a newcomer builds, and prints how long it took.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn run_build() -> Result<()> {
+    print(&[build::clean()?, build::crates()?]);
+    Ok(())
+}
+
+fn print(rows: &[Row]) {
+    println!("\n| what | figure | beside |\n|---|---|---|");
+    for Row { what, figure, beside } in rows {
+        println!("| {what} | {figure} | {beside} |");
+    }
+}

@@ -1,0 +1,45 @@
+//! nginx as the yardstick: it passes bytes on and does nothing else, one upstream connection for each viewer.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use super::server::Running;
+use crate::tools::find;
+
+/// Starts nginx as one process before the server at `upstream`; gives its port too.
+pub(super) fn start(folder: &Path, upstream: u16) -> Result<(Running, u16)> {
+    let nginx = find("nginx").context("nginx is not installed")?;
+    let folder = folder.join("nginx");
+    std::fs::create_dir_all(&folder)?;
+    let here = folder.display();
+    // Free now, and nobody else takes the next free port within milliseconds.
+    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let config = folder.join("nginx.conf");
+    std::fs::write(
+        &config,
+        format!(
+            "daemon off; master_process off; pid {here}/pid; error_log {here}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off; tcp_nodelay on;
+    client_body_temp_path {here}/b; proxy_temp_path {here}/p; fastcgi_temp_path {here}/f;
+    uwsgi_temp_path {here}/u; scgi_temp_path {here}/s;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_http_version 1.1; proxy_buffering off; }}
+    }}
+}}
+"
+        ),
+    )?;
+    let mut command = Command::new(nginx);
+    command.arg("-p").arg(&folder).arg("-c").arg(&config);
+    command
+        .arg("-e")
+        .arg(folder.join("error.log"))
+        .stderr(Stdio::inherit());
+    Ok((Running::start(&mut command)?, port))
+}

@@ -1,0 +1,120 @@
+//! A mainstem or an nginx that runs while it is measured, and ends with the value.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+/// Longest wait for a server to start or to answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A process, killed when dropped.
+pub(super) struct Running(Child);
+
+impl Running {
+    pub(super) fn start(command: &mut Command) -> Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = command.stdin(Stdio::null()).spawn();
+        Ok(Self(child.with_context(|| format!("{program} does not start"))?))
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.0.kill().unwrap_or_default();
+        self.0.wait().map(drop).unwrap_or_default();
+    }
+}
+
+/// A mainstem that serves one list.
+pub(super) struct Mainstem {
+    pub(super) running: Running,
+    pub(super) port: u16,
+    log: mpsc::Receiver<String>,
+    pub(super) started: Instant,
+}
+
+impl Mainstem {
+    /// Starts `program` in `folder` with the list at `list`, keeping nothing of an earlier run.
+    pub(super) fn start(program: &Path, folder: &Path, list: &str) -> Result<Self> {
+        let data = folder.join("data");
+        if data.exists() {
+            std::fs::remove_dir_all(&data)?;
+        }
+        let config = folder.join("config.yaml");
+        std::fs::write(
+            &config,
+            format!("sources:\n  - {{ name: bench, type: m3u, url: \"{list}\", max_connections: 1 }}\n"),
+        )?;
+        let started = Instant::now();
+        let mut running = Running::start(
+            Command::new(program)
+                .arg("--config")
+                .arg(&config)
+                .args(["--host", "127.0.0.1", "--port", "0"])
+                .env("MAINSTEM_DATA_DIR", &data)
+                .stderr(Stdio::piped()),
+        )?;
+        let stderr = running.0.stderr.take().context("standard error is piped")?;
+        let (lines, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                lines.send(line).unwrap_or_default();
+            }
+        });
+        let mut server = Self {
+            running,
+            port: 0,
+            log,
+            started,
+        };
+        server.listens()?;
+        Ok(server)
+    }
+
+    /// Waits until it listens and has its channels, in whichever order it says so.
+    fn listens(&mut self) -> Result<()> {
+        let mut ready = false;
+        while self.port == 0 || !ready {
+            let line = self.log.recv_timeout(PATIENCE).context("mainstem says nothing")?;
+            if let Some((_, address)) = line.split_once("listening at ") {
+                let address = address.split(';').next().unwrap_or_default();
+                let port = address.rsplit(':').next().unwrap_or_default();
+                self.port = port.parse().with_context(|| line.clone())?;
+            }
+            ready |= line.contains("channels ready");
+        }
+        Ok(())
+    }
+
+    /// Reads the playlist to its end.
+    pub(super) fn playlist(&self) -> Result<String> {
+        get(self.port, "/playlist.m3u8")
+    }
+}
+
+/// The body of the answer to `GET path`.
+pub(super) fn get(port: u16, path: &str) -> Result<String> {
+    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        socket,
+        "GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no head")?;
+    if !head.lines().next().unwrap_or_default().contains(" 200 ") {
+        bail!("{path}: {head}");
+    }
+    Ok(body.to_owned())
+}

@@ -1,0 +1,82 @@
+//! `cargo xtask test`: everything that is tested, by one command.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::step::{Steps, Summary};
+use crate::tools::{cargo, provide, provide_nextest};
+
+/// How long the short form may take once everything is built.
+const BUDGET: Duration = Duration::from_secs(600);
+
+const UNITS: &str = "unit and integration";
+const DOCUMENTATION: &str = "documentation";
+const PLAYERS: &str = "end to end";
+
+/// The tests with real players are one binary.
+const IS_PLAYERS: &str = "binary(e2e)";
+
+/// How much is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// What runs with every change.
+    Short,
+    /// The long forms: players watch for more than a minute each.
+    Full,
+}
+
+/// Runs every test.
+///
+/// # Errors
+/// A tool is missing, something does not build, a test fails, or the short form took longer than its budget.
+pub(crate) fn run(form: Form) -> Result<()> {
+    let mut steps = Steps::default();
+    provide(&mut steps)?;
+    provide_nextest(&mut steps)?;
+    steps.run(
+        "build",
+        cargo().args(["nextest", "run", "--workspace", "--locked", "--no-run"]),
+        Summary::None,
+    )?;
+    let others = format!("not {IS_PLAYERS}");
+    steps.run(UNITS, &mut nextest(form, &others), Summary::Errors("Summary ["))?;
+    steps.run(
+        DOCUMENTATION,
+        cargo().args(["test", "--workspace", "--locked", "--doc"]),
+        Summary::Output("test result:"),
+    )?;
+    // Alone: a player that is late because others compute has found nothing.
+    steps.run(
+        PLAYERS,
+        &mut nextest(form, IS_PLAYERS),
+        Summary::Errors("Summary ["),
+    )?;
+    steps.print();
+    for name in [UNITS, DOCUMENTATION, PLAYERS] {
+        if !steps.summed_up(name) {
+            bail!("{name}: the runner does not say how many tests ran");
+        }
+    }
+    let took = steps.took(&[UNITS, DOCUMENTATION, PLAYERS]);
+    if form == Form::Short && took > BUDGET {
+        bail!(
+            "the tests took {} s, and may take {} s",
+            took.as_secs(),
+            BUDGET.as_secs()
+        );
+    }
+    Ok(())
+}
+
+fn nextest(form: Form, filter: &str) -> Command {
+    let mut command = cargo();
+    command.args(["nextest", "run", "--workspace", "--locked", "-E", filter]);
+    // A test whose program is missing fails; run by hand, it says so and passes.
+    command.env("MAINSTEM_REQUIRE_TOOLS", "1");
+    if form == Form::Full {
+        command.args(["--profile", "full"]).env("MAINSTEM_TEST_FULL", "1");
+    }
+    command
+}

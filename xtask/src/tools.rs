@@ -1,0 +1,134 @@
+//! The programs that tests need beside Rust: which are missing, and how they come here.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::step::{Steps, Summary};
+
+/// The version of cargo-nextest that a machine without one gets.
+const NEXTEST: &str = "0.9.143";
+
+/// Where programs are beside `PATH`: people who are not root often have no `sbin` there.
+const SYSTEM_FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/bin", "/usr/local/bin"];
+
+/// A program, or where it is a file's name pattern a plugin, and the Debian packages that bring it.
+struct Tool {
+    program: &'static str,
+    packages: &'static [&'static str],
+}
+
+const TOOLS: [Tool; 6] = [
+    Tool {
+        program: "ffmpeg",
+        packages: &["ffmpeg"],
+    },
+    Tool {
+        program: "ffprobe",
+        packages: &["ffmpeg"],
+    },
+    Tool {
+        program: "cvlc",
+        // The program alone opens and decodes nothing.
+        packages: &["vlc-bin", "vlc-plugin-base"],
+    },
+    Tool {
+        program: "mpv",
+        packages: &["mpv"],
+    },
+    Tool {
+        program: "nginx",
+        packages: &["nginx-light"],
+    },
+    Tool {
+        program: "python3",
+        packages: &["python3"],
+    },
+];
+
+/// Gets from Debian what is missing, when it may.
+///
+/// # Errors
+/// Something is missing and this user cannot install it (the message is the command that does), or that failed.
+pub(crate) fn provide(steps: &mut Steps) -> Result<()> {
+    let packages = missing_packages();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let list = packages.join(" ");
+    if !is_root() || find("apt-get").is_none() {
+        bail!(
+            "the tests need programs that are not here. On Debian 12:\n\n    sudo apt-get install --no-install-recommends {list}\n"
+        );
+    }
+    println!("missing: {list}");
+    steps.run("package lists", apt().arg("update"), Summary::None)?;
+    let mut install = apt();
+    install
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(&packages);
+    steps.run("packages", &mut install, Summary::None)?;
+    let still = missing_packages();
+    if still.is_empty() {
+        return Ok(());
+    }
+    bail!("installed, and still not to be found: {}", still.join(" "))
+}
+
+/// Installs the test runner where there is none.
+///
+/// # Errors
+/// It cannot be built.
+pub(crate) fn provide_nextest(steps: &mut Steps) -> Result<()> {
+    let mut ask = cargo();
+    ask.args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if ask.status()?.success() {
+        return Ok(());
+    }
+    let mut install = cargo();
+    // Without its self-update, which is a third of it.
+    install.args(["install", "--locked", "--version", NEXTEST, "cargo-nextest"]);
+    install.args(["--no-default-features", "--features", "default-no-update"]);
+    steps.run("cargo-nextest", &mut install, Summary::None)
+}
+
+/// The cargo that runs this.
+pub(crate) fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Where a program is.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(SYSTEM_FOLDERS.map(PathBuf::from));
+    folders
+        .map(|folder| folder.join(program))
+        .find(|path| is_program(path))
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0)
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    let missing = TOOLS.iter().filter(|tool| find(tool.program).is_none());
+    let mut packages: Vec<_> = missing.flat_map(|tool| tool.packages).copied().collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+fn is_root() -> bool {
+    Path::new("/proc/self").metadata().is_ok_and(|me| me.uid() == 0)
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
