@@ -1,5 +1,14 @@
 //! Links as clients need them: straight, behind proxies, under a sub-path, and behind a real nginx.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test panics where it fails"
+)]
+
 #[path = "support/control.rs"]
 mod control;
 mod support;

@@ -1,5 +1,14 @@
 //! The program from outside: signals, exit codes and their messages, the first run, the health check.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test panics where it fails"
+)]
+
 #[path = "support/control.rs"]
 mod control;
 mod support;

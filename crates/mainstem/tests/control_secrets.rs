@@ -1,5 +1,14 @@
 //! Testing streams by hand, and who gets to see a provider's credentials: nobody but the `Location` of `/direct`.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test panics where it fails"
+)]
+
 #[path = "support/control.rs"]
 mod control;
 mod support;
@@ -253,21 +262,7 @@ async fn credentials_are_in_no_answer_and_no_line_of_the_log() {
     }
     // Every way a stream can fail, with somebody watching.
     let account = provider.account("canaryuser");
-    for fault in [
-        Fault::Rst(Extent::Bytes(50_000)),
-        Fault::Refuse,
-        Fault::Status {
-            code: 401,
-            body: "canarypass".to_owned(),
-            retry_after: None,
-        },
-        Fault::Redirect {
-            hops: 1,
-            form: RedirectForm::OtherHost,
-        },
-        Fault::Html,
-        Fault::HangBeforeHead,
-    ] {
+    for fault in stream_faults() {
         account.fault(fault.clone());
         let before = account.requests().len();
         let viewer = Viewer::open(&mainstem.stream_url("Two").await).await;
@@ -281,16 +276,7 @@ async fn credentials_are_in_no_answer_and_no_line_of_the_log() {
         // Where a source could be opened after all, its connection lingers for a moment.
         account.wait_until(|log| log.open_now == 0, SOON).await.unwrap();
     }
-    for fault in [
-        ListFault::Html,
-        ListFault::Status {
-            code: 403,
-            body: "canarypass".to_owned(),
-        },
-        ListFault::Body("{\"error\": \"no canarypass at canaryuser\"}".to_owned()),
-        ListFault::CutAt(100),
-        ListFault::Refuse,
-    ] {
+    for fault in list_faults() {
         account.list_fault(fault.clone());
         account.list_fault_on(List::M3u, fault);
         refresh(&mainstem, "m").await;
@@ -322,4 +308,35 @@ async fn credentials_are_in_no_answer_and_no_line_of_the_log() {
     let log = mainstem.log();
     assert!(log.contains("DEBUG"), "{log}");
     assert_no_canary(&log, "the log");
+}
+
+fn stream_faults() -> Vec<Fault> {
+    vec![
+        Fault::Rst(Extent::Bytes(50_000)),
+        Fault::Refuse,
+        Fault::Status {
+            code: 401,
+            body: "canarypass".to_owned(),
+            retry_after: None,
+        },
+        Fault::Redirect {
+            hops: 1,
+            form: RedirectForm::OtherHost,
+        },
+        Fault::Html,
+        Fault::HangBeforeHead,
+    ]
+}
+
+fn list_faults() -> Vec<ListFault> {
+    vec![
+        ListFault::Html,
+        ListFault::Status {
+            code: 403,
+            body: "canarypass".to_owned(),
+        },
+        ListFault::Body("{\"error\": \"no canarypass at canaryuser\"}".to_owned()),
+        ListFault::CutAt(100),
+        ListFault::Refuse,
+    ]
 }

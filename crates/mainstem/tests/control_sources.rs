@@ -1,5 +1,14 @@
 //! What sources bring and what their providers see: Xtream accounts, M3U lists of every make, request headers.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test panics where it fails"
+)]
+
 #[path = "support/control.rs"]
 mod control;
 mod support;
