@@ -1,5 +1,7 @@
 //! Every way in which a source can die, and that the same response goes on with the next one.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! Films: byte for byte what the provider has, whole or in parts, one upstream per viewer.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
 mod support;
 
 use std::time::Duration;

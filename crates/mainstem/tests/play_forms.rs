@@ -1,5 +1,7 @@
 //! Forms in which streams come: HLS, redirects with tokens, every clip of the provider, odd response heads.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
 mod support;
 
 use std::time::Duration;

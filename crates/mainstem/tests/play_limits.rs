@@ -1,5 +1,7 @@
 //! Connection limits, as the provider counts them.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
 mod support;
 
 use std::time::Duration;

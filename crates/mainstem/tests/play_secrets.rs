@@ -1,5 +1,7 @@
 //! Names and passwords of accounts: in no answer and in no line of the log.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
 mod support;
 
 use std::time::Duration;
@@ -8,7 +10,7 @@ use provider_double::{
     Account, Channel, Clip, Extent, Fault, ListFault, Movie, Plan, Provider, RedirectForm,
 };
 use support::process::QUICK;
-use support::{Launch, SOON, Viewer, get, request};
+use support::{Launch, Mainstem, SOON, Viewer, eventually, get, get_json, request};
 
 /// Nothing else looks like these; one has to be percent-encoded in an address.
 const CANARIES: [&str; 6] = [
@@ -20,84 +22,51 @@ const CANARIES: [&str; 6] = [
     "zqcanaryheader",
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn credentials_appear_nowhere() {
-    let plan = |user: &str, password: &str| {
-        (1..=5).fold(
-            Plan::new()
-                .account(Account::new(user, password).max_connections(2))
-                .movie(Movie::new("900", "Film", 50_000)),
-            |plan, number| {
-                plan.channel(Channel::new(
-                    number,
-                    &format!("Channel {number}"),
-                    Clip::H264Closed,
-                ))
-            },
-        )
+/// A provider of five channels, each with something that goes wrong, and a film.
+fn provider(user: &str, password: &str) -> Provider {
+    let plan = Plan::new()
+        .account(Account::new(user, password).max_connections(2))
+        .movie(Movie::new("900", "Film", 50_000));
+    let plan = (1..=5).fold(plan, |plan, number| {
+        plan.channel(Channel::new(
+            number,
+            &format!("Channel {number}"),
+            Clip::H264Closed,
+        ))
+    });
+    let provider = Provider::start(plan).unwrap();
+    let refused = Fault::Status {
+        code: 403,
+        body: "zqcanarypass".into(),
+        retry_after: None,
     };
-    let xtream = Provider::start(plan("zqcanary@mail", "zq canary/pw")).unwrap();
-    let m3u = Provider::start(plan("zqcanaryuser", "zqcanarypass")).unwrap();
-    for provider in [&xtream, &m3u] {
-        provider.stream(1).fault_times(
-            Fault::Status {
-                code: 403,
-                body: "zqcanarypass".into(),
-                retry_after: None,
-            },
-            2,
-        );
-        provider
-            .stream(2)
-            .fault_times(Fault::Rst(Extent::Bytes(50_000)), 2);
-        provider.stream(3).fault(Fault::Redirect {
-            hops: 2,
-            form: RedirectForm::OtherHost,
-        });
-        provider.stream(4).fault_times(Fault::Html, 2);
-        provider.stream(5).fault(Fault::Redirect {
-            hops: 200,
-            form: RedirectForm::Relative,
-        });
-    }
-    let list = format!(
-        "{}/get.php?username=zqcanaryuser&password=zqcanarypass&type=m3u_plus&output=ts",
-        m3u.base_url()
-    );
-    let config = format!(
-        "{QUICK}log_level: TRACE
-sources:
-  - {{name: x, type: xtream, url: \"{}\", username: \"zqcanary@mail\", password: \"zq canary/pw\", headers: {{X-Token: zqcanaryheader}}}}
-  - {{name: m, type: m3u, url: \"{list}\"}}
-  - {{name: dead, type: m3u, url: \"http://127.0.0.1:9/zqcanaryuser/zqcanarypass/list.m3u\"}}
-direct: false
-xtream_auth: {{enabled: false, username: zqcanaryuser, password: zqcanarypass}}
-",
-        xtream.base_url()
-    );
-    let mainstem = Launch::new(&config).ready().await;
-    mainstem.channel_id("Channel 5").await;
+    provider.stream(1).fault_times(refused, 2);
+    provider
+        .stream(2)
+        .fault_times(Fault::Rst(Extent::Bytes(50_000)), 2);
+    let redirect = |hops, form| Fault::Redirect { hops, form };
+    provider.stream(3).fault(redirect(2, RedirectForm::OtherHost));
+    provider.stream(4).fault_times(Fault::Html, 2);
+    provider.stream(5).fault(redirect(200, RedirectForm::Relative));
+    provider
+}
+
+/// Everything mainstem says to clients while all of it is used.
+async fn everything_said(mainstem: &Mainstem) -> String {
     let mut said = String::new();
     for number in 1..=5 {
-        let name = format!("Channel {number}");
-        let id = mainstem.channel_id(&name).await;
+        let id = mainstem.channel_id(&format!("Channel {number}")).await;
         let viewer = Viewer::open(&mainstem.url(&format!("/stream/{id}"))).await;
         viewer.media(Duration::from_secs(2), SOON).await;
         said.push_str(&format!("{:?}", viewer.headers));
-        for path in ["debug", "direct", "test"] {
-            let answer = request("GET", &mainstem.url(&format!("/{path}/{id}")), &[]).await;
-            said.push_str(&format!("{:?}{}", answer.headers, answer.text()));
+        for path in [
+            format!("/debug/{id}"),
+            format!("/direct/{id}"),
+            "/active-streams".to_owned(),
+        ] {
+            said.push_str(&whole_answer(mainstem, "GET", &path).await);
         }
-        said.push_str(&get(&mainstem.url("/active-streams")).await.text());
     }
-    xtream.account("zqcanary@mail").list_fault(ListFault::Html);
-    m3u.account("zqcanaryuser").list_fault(ListFault::Status {
-        code: 500,
-        body: "zqcanarypass".into(),
-    });
-    mainstem.signal("HUP");
-    mainstem.wait_log("configuration read again").await;
-    let film = mainstem.channel_id("Film").await;
     let paths = [
         "/",
         "/playlist.m3u8",
@@ -116,13 +85,59 @@ xtream_auth: {{enabled: false, username: zqcanaryuser, password: zqcanarypass}}
         "/debug/0000000000000000",
     ];
     for path in paths {
-        let answer = get(&mainstem.url(path)).await;
-        said.push_str(&format!("{path} {:?} {}\n", answer.headers, answer.text()));
+        said.push_str(&whole_answer(mainstem, "GET", path).await);
     }
-    let answer = request("HEAD", &mainstem.url(&format!("/stream/{film}")), &[]).await;
-    said.push_str(&format!("{:?}", answer.headers));
-    let film = get(&mainstem.url(&format!("/stream/{film}"))).await;
-    said.push_str(&format!("{:?}", film.headers));
+    let film = format!("/stream/{}", mainstem.channel_id("Film").await);
+    said.push_str(&whole_answer(mainstem, "HEAD", &film).await);
+    said.push_str(&format!("{:?}", get(&mainstem.url(&film)).await.headers));
+    said
+}
+
+async fn whole_answer(mainstem: &Mainstem, method: &str, path: &str) -> String {
+    let answer = request(method, &mainstem.url(path), &[]).await;
+    format!("{path} {:?} {}\n", answer.headers, answer.text())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_appear_nowhere() {
+    let xtream = provider("zqcanary@mail", "zq canary/pw");
+    let m3u = provider("zqcanaryuser", "zqcanarypass");
+    let list = format!(
+        "{}/get.php?username=zqcanaryuser&password=zqcanarypass&type=m3u_plus&output=ts",
+        m3u.base_url()
+    );
+    let config = format!(
+        "{QUICK}log_level: TRACE
+sources:
+  - {{name: x, type: xtream, url: \"{}\", username: \"zqcanary@mail\", password: \"zq canary/pw\", headers: {{X-Token: zqcanaryheader}}}}
+  - {{name: m, type: m3u, url: \"{list}\"}}
+  - {{name: dead, type: m3u, url: \"http://127.0.0.1:9/zqcanaryuser/zqcanarypass/list.m3u\"}}
+direct: false
+xtream_auth: {{enabled: false, username: zqcanaryuser, password: zqcanarypass}}
+",
+        xtream.base_url()
+    );
+    let mainstem = Launch::new(&config).ready().await;
+    let mut said = everything_said(&mainstem).await;
+    // Lists that fail have much to say, too.
+    xtream.account("zqcanary@mail").list_fault(ListFault::Html);
+    let broken = ListFault::Status {
+        code: 500,
+        body: "zqcanarypass".into(),
+    };
+    m3u.account("zqcanaryuser").list_fault(broken);
+    mainstem.signal("HUP");
+    mainstem.wait_log("configuration read again").await;
+    for source in ["x", "m"] {
+        let url = mainstem.url("/status");
+        eventually("a list that failed", || async {
+            let error = &get_json(&url).await["source_details"][source]["last_error"];
+            (!error.is_null()).then_some(())
+        })
+        .await;
+    }
+    said.push_str(&whole_answer(&mainstem, "GET", "/status").await);
+
     assert!(
         said.contains("Channel 5") && said.contains("Film"),
         "there is something to look through"

@@ -1,5 +1,7 @@
 //! Viewers who stop reading, vanish or are cut off: they cost nobody else anything.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
 mod support;
 
 use std::time::Duration;

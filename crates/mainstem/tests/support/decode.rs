@@ -81,12 +81,13 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Decoded> {
     if !has_tool("ffmpeg") {
         return None;
     }
-    let complaints = complaints(bytes);
+    let whole = super::ts::whole_units(bytes);
+    let (pictures, complaints) = pictures(&whole);
     if !complaints.is_empty() {
-        let kept = keep(bytes);
+        let kept = keep(&whole);
         panic!("ffmpeg complains (the stream is kept at {kept}):\n{complaints}");
     }
-    Some(pictures(bytes))
+    Some(pictures)
 }
 
 /// The same beside whatever else the test does. One at a time, and only after the viewers have what they came for: ten
@@ -101,53 +102,57 @@ pub(crate) async fn decode_aside(bytes: Vec<u8>) -> Option<Decoded> {
 /// decoder to forget one that came before. A file cut at a keyframe gets the same complaint, once.
 const TUNED_IN: &str = "mmco: unref short failure";
 
-/// What ffmpeg says at its level "error" while it decodes everything; empty is good.
-pub(crate) fn complaints(bytes: &[u8]) -> String {
-    let output = ffmpeg(bytes, &["-map", "0", "-f", "null", "-"]);
+/// What ffmpeg says at its level "error"; empty is good.
+fn complaints(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    let mut text = match lines.as_slice() {
+    match lines.as_slice() {
         [only] if only.contains(TUNED_IN) => String::new(),
+        [] if !output.status.success() => output.status.to_string(),
         lines => lines.join("\n"),
-    };
-    if !output.status.success() && text.is_empty() {
-        text = format!("{}", output.status);
     }
-    text
 }
 
-/// The pictures, shrunk so far that a hash of each is cheap and the frame number burnt in still shows.
-fn pictures(bytes: &[u8]) -> Decoded {
+/// Decodes everything, once; the pictures are shrunk so far that a hash of each is cheap and the frame number burnt in
+/// still shows.
+fn pictures(bytes: &[u8]) -> (Decoded, String) {
     const SIDE: usize = 64;
     const PICTURE_BYTES: usize = SIDE * SIDE * 3;
     let scale = format!("scale={SIDE}:{SIDE}:flags=area,format=rgb24");
-    let output = ffmpeg(
-        bytes,
-        &[
-            "-map",
-            "0:v?",
-            "-vf",
-            &scale,
-            "-fps_mode",
-            "passthrough",
-            "-f",
-            "rawvideo",
-            "-",
-        ],
-    );
+    let audio = ["-map", "0:a?", "-f", "null", "/dev/null"];
+    let video = [
+        "-map",
+        "0:v",
+        "-vf",
+        &scale,
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "rawvideo",
+        "-",
+    ];
+    let report = super::ts::Report::of(bytes);
+    // ffmpeg takes an output without a stream for an error.
+    let wanted = match (report.pictures(), report.sounds()) {
+        (0, _) => audio.to_vec(),
+        (_, 0) => video.to_vec(),
+        _ => [video.as_slice(), audio.as_slice()].concat(),
+    };
+    let output = ffmpeg(bytes, &wanted);
     let (pictures, _) = output.stdout.as_chunks::<PICTURE_BYTES>();
     let distinct: std::collections::HashSet<&[u8]> =
         pictures.iter().map(<[u8; PICTURE_BYTES]>::as_slice).collect();
     // The corner holds neither letter nor counter.
     let corner = (SIDE * SIDE - 1) * 3;
-    Decoded {
+    let decoded = Decoded {
         pictures: pictures.len(),
         distinct: distinct.len(),
         colours: pictures
             .iter()
             .map(|picture| Colour([picture[corner], picture[corner + 1], picture[corner + 2]]))
             .collect(),
-    }
+    };
+    (decoded, complaints(&output))
 }
 
 fn ffmpeg(bytes: &[u8], arguments: &[&str]) -> Output {

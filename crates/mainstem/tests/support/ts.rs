@@ -88,6 +88,25 @@ impl Report {
     }
 }
 
+/// What came, without the picture and the sound at its end that a viewer who leaves has only a part of.
+pub(crate) fn whole_units(bytes: &[u8]) -> Vec<u8> {
+    let (packets, _) = bytes.as_chunks::<PACKET>();
+    let pid = |packet: &[u8; PACKET]| u16::from(packet[1] & 0x1F) << 8 | u16::from(packet[2]);
+    let mut last_start = BTreeMap::new();
+    for (number, packet) in packets.iter().enumerate() {
+        if packet[1] & 0x40 != 0 {
+            last_start.insert(pid(packet), number);
+        }
+    }
+    let streams = Report::of(bytes).streams;
+    let is_whole = |(number, packet): &(usize, &[u8; PACKET])| {
+        let pid = pid(packet);
+        !streams.contains_key(&pid) || last_start.get(&pid).is_some_and(|last| number < last)
+    };
+    let whole = packets.iter().enumerate().filter(is_whole);
+    whole.flat_map(|(_, packet)| *packet).collect()
+}
+
 /// Media time seen, read on from where the last look ended.
 #[derive(Debug, Default)]
 pub(crate) struct MediaMeter {
@@ -131,7 +150,7 @@ impl Reader {
     fn packet(&mut self, number: usize, packet: &[u8; PACKET]) {
         self.report.packets += 1;
         if packet[0] != 0x47 {
-            self.problem(number, "no sync byte".to_owned());
+            self.problem(number, "no sync byte");
             return;
         }
         let pid = u16::from(packet[1] & 0x1F) << 8 | u16::from(packet[2]);
@@ -220,7 +239,7 @@ impl Reader {
 
     fn pmt(&mut self, number: usize, payload: &[u8]) {
         let Some(section) = section(payload) else {
-            self.problem(number, "a PMT longer than a packet".to_owned());
+            self.problem(number, "a PMT longer than a packet");
             return;
         };
         // Clause 2.4.4.8.
@@ -293,7 +312,7 @@ impl Reader {
         }
     }
 
-    fn problem(&mut self, number: usize, text: String) {
+    fn problem(&mut self, number: usize, text: impl std::fmt::Display) {
         self.report.problems.push(format!("packet {number}: {text}"));
     }
 
