@@ -334,8 +334,8 @@ async fn start_bare(folder: &Path, environment: &[(&str, &Path)]) -> (tokio::pro
         }
     };
     let base = tokio::time::timeout(SOON, looking).await.expect("it listens");
-    // Nobody reads on; its log is short.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    // Whoever keeps the child keeps the pipe open; its log is shorter than the pipe.
+    child.stderr = Some(lines.into_inner().into_inner());
     (child, base)
 }
 
