@@ -14,14 +14,16 @@ mod step;
 mod test;
 mod tools;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
-cargo xtask test [--full]    every test; --full runs the long forms
-cargo xtask bench            figures beside nginx, of long lists, of idling
-cargo xtask bench --build    how long the release build takes from clean";
+cargo xtask test [--full]         every test; --full runs the long forms
+cargo xtask bench                 figures beside nginx, of long lists, of idling
+cargo xtask bench --program FILE  the same of a program built earlier
+cargo xtask bench --build         how long the release build takes from clean";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,7 +41,8 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["test"] => test::run(test::Form::Short),
         ["test", "--full"] => test::run(test::Form::Full),
-        ["bench"] => bench::run(),
+        ["bench"] => bench::run(None),
+        ["bench", "--program", program] => bench::run(Some(Path::new(program))),
         ["bench", "--build"] => bench::run_build(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -24,10 +24,10 @@ struct Done {
 pub(crate) enum Summary {
     /// It writes none.
     None,
-    /// Lines of its standard error that contain this.
-    Errors(&'static str),
-    /// Lines of its standard output that contain this.
-    Output(&'static str),
+    /// Lines of its standard error for which this holds.
+    Errors(fn(&str) -> bool),
+    /// Lines of its standard output for which this holds.
+    Output(fn(&str) -> bool),
 }
 
 impl Steps {
@@ -88,20 +88,20 @@ fn watch(command: &mut Command, summary: Summary) -> Result<(std::process::ExitS
     };
     match summary {
         Summary::None => {}
-        Summary::Errors(mark) => {
+        Summary::Errors(counts) => {
             let stderr = child.stderr.take().context("no standard error")?;
             for line in BufReader::new(stderr).split(b'\n') {
                 let line = String::from_utf8_lossy(&line?).into_owned();
                 eprintln!("{line}");
-                said.extend(Some(line).filter(|line| line.contains(mark)));
+                said.extend(Some(line).filter(|line| counts(line)));
             }
         }
-        Summary::Output(mark) => {
+        Summary::Output(counts) => {
             let stdout = child.stdout.take().context("no standard output")?;
             for line in BufReader::new(stdout).split(b'\n') {
                 let line = String::from_utf8_lossy(&line?).into_owned();
                 println!("{line}");
-                said.extend(Some(line).filter(|line| line.contains(mark)));
+                said.extend(Some(line).filter(|line| counts(line)));
             }
         }
     }

@@ -90,8 +90,15 @@ pub(crate) fn provide_nextest(steps: &mut Steps) -> Result<()> {
         return Ok(());
     }
     let mut install = cargo();
-    // Without its self-update, which is a third of it.
-    install.args(["install", "--locked", "--version", NEXTEST, "cargo-nextest"]);
+    // Unoptimised, and without its self-update: it is built for longer than it ever runs.
+    install.args([
+        "install",
+        "--locked",
+        "--debug",
+        "--version",
+        NEXTEST,
+        "cargo-nextest",
+    ]);
     install.args(["--no-default-features", "--features", "default-no-update"]);
     steps.run("cargo-nextest", &mut install, Summary::None)
 }

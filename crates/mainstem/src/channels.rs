@@ -111,12 +111,26 @@ impl Channels {
             .collect()
     }
 
-    /// Connections a source's logins allow: what the operator says, else the account, else the default.
+    /// Connections a source's own login allows, and who says so: `config`, `account` or `default`.
     #[must_use]
-    pub fn limit(&self, source: &RunningSource) -> usize {
-        let configured = source.config.max_connections;
-        let limit = configured.or_else(|| source.handle.report.borrow().account_connections);
-        limit.map_or(self.connections_default, |limit| limit as usize)
+    pub fn limit(&self, source: &RunningSource) -> (usize, &'static str) {
+        self.login_limit(&source.handle.login, source)
+    }
+
+    /// Connections a login allows: what the operator says, else the account, else the default. Where several sources
+    /// lead to one login, the lowest limit any of them knows holds for all: the provider counts them together.
+    fn login_limit(&self, login: &Login, source: &RunningSource) -> (usize, &'static str) {
+        let known = |source: &RunningSource| {
+            let configured = source.config.max_connections.map(|max| (max, "config"));
+            let account = || source.handle.report.borrow().account_connections;
+            configured.or_else(|| account().map(|max| (max, "account")))
+        };
+        let sources = self.sources();
+        let same = sources.values().filter(|other| other.handle.login == *login);
+        let lowest = same.filter_map(known).chain(known(source)).min();
+        lowest.map_or((self.connections_default, "default"), |(max, from)| {
+            (max as usize, from)
+        })
     }
 
     /// What is needed to ask for a stream; `None` when its source is gone.
@@ -133,10 +147,11 @@ impl Channels {
                 .iter()
                 .map(|header| (&*header.name, header.value.expose())),
         ));
+        let login = Login::of_entry(source.config.account.as_deref(), name, url.expose());
         Some(Target {
             source: name.clone(),
-            login: Login::of_entry(source.config.account.as_deref(), name, url.expose()),
-            limit: self.limit(source),
+            limit: self.login_limit(&login, source).0,
+            login,
             url: url.clone(),
             headers: all,
             insecure_tls: source.config.insecure_tls,

@@ -99,8 +99,10 @@ impl LibraryTask {
                         "further issues in the lists"
                     );
                 }
-                info!(channels = catalog.channels().len(), "channels ready");
+                let channels = catalog.channels().len();
                 self.catalog.send_replace(Arc::new(catalog));
+                // Only now: whoever reads the line finds them.
+                info!(channels, "channels ready");
             }
             Err(error) => {
                 error!(%error, "a fault in mainstem: the channels could not be built; the old ones stay");

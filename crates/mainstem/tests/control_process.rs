@@ -1,5 +1,14 @@
 //! The program from outside: signals, exit codes and their messages, the first run, the health check.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test panics where it fails"
+)]
+
 #[path = "support/control.rs"]
 mod control;
 mod support;
@@ -325,8 +334,8 @@ async fn start_bare(folder: &Path, environment: &[(&str, &Path)]) -> (tokio::pro
         }
     };
     let base = tokio::time::timeout(SOON, looking).await.expect("it listens");
-    // Nobody reads on; its log is short.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    // Whoever keeps the child keeps the pipe open; its log is shorter than the pipe.
+    child.stderr = Some(lines.into_inner().into_inner());
     (child, base)
 }
 

@@ -1,5 +1,14 @@
 //! Lists that fail, break off, hang or come back: what was known stays, `/status` says why, a restart loses nothing.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test panics where it fails"
+)]
+
 #[path = "support/control.rs"]
 mod control;
 mod support;

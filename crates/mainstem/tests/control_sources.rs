@@ -1,5 +1,14 @@
 //! What sources bring and what their providers see: Xtream accounts, M3U lists of every make, request headers.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test panics where it fails"
+)]
+
 #[path = "support/control.rs"]
 mod control;
 mod support;
@@ -426,4 +435,36 @@ async fn a_wrong_login_is_said_in_words() {
     let sentence = found["last_error"]["detail"].as_str().unwrap();
     assert!(sentence.contains("name or password is wrong"), "{sentence}");
     mainstem.wait_log("name or password is wrong").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_login_configured_twice_has_one_limit() {
+    let plan = Plan::new()
+        .account(Account::new("u", "p").max_connections(1))
+        .channel(Channel::new(1, "One", Clip::H264Closed))
+        .channel(Channel::new(2, "Two", Clip::H264Closed));
+    let provider = Provider::start(plan).unwrap();
+    // The account is known to the first source only, and only the second has films and so on left to open.
+    let config = format!(
+        "{QUICK}filters: {{include_stream_patterns: [\"/1.ts\", \"/2.ts.list=2\"]}}\nsources:\n  - {{name: s, type: xtream, url: \"{}\", username: u, password: p}}\n  - {{name: m, type: m3u, url: list.m3u}}\n",
+        provider.base_url()
+    );
+    let list = format!("#EXTM3U\n#EXTINF:-1,Two\n{}?list=2\n", provider.live_url("u", 2));
+    let mainstem = Launch::new(&config).file("list.m3u", &list).ready().await;
+    until_names(&mainstem, &["One", "Two"]).await;
+    until_details(&mainstem, "s", "has the account's limit", |found| {
+        found["limit_from"] == "account"
+    })
+    .await;
+    let first = Viewer::open(&mainstem.stream_url("One").await).await;
+    first.more(188 * 50).await;
+    let second = Viewer::open(&mainstem.stream_url("Two").await).await;
+    first.more_media(Duration::from_secs(2), SOON).await;
+    let account = provider.account("u");
+    assert_eq!(
+        (account.peak(), account.over_limit()),
+        (1, 0),
+        "the provider counts both sources together"
+    );
+    drop((first, second));
 }

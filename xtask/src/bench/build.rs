@@ -20,7 +20,7 @@ pub(super) fn crates() -> Result<Row> {
     }
     let text = String::from_utf8(output.stdout)?;
     let crates: BTreeSet<&str> = text.lines().collect();
-    let ours = crates.iter().filter(|line| line.contains('(')).count();
+    let ours = crates.iter().filter(|line| line.contains("(/")).count();
     Ok(Row::new(
         "crates in the program",
         crates.len().to_string(),

@@ -36,17 +36,17 @@ impl Row {
     }
 }
 
-/// Measures, and prints a table in Markdown.
+/// Measures `program`, or what is built here, and prints a table in Markdown.
 ///
 /// # Errors
 /// Something does not build, start or answer.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(program: Option<&Path>) -> Result<()> {
     let mut steps = Steps::default();
     provide(&mut steps)?;
-    let mut build = cargo();
-    build.args(["build", "--release", "--locked", "--package", "mainstem"]);
-    steps.run("release build", &mut build, Summary::None)?;
-    let program = PathBuf::from("target/release/mainstem").canonicalize()?;
+    let program = match program {
+        Some(program) => program.canonicalize()?,
+        None => build(&mut steps)?,
+    };
     let folder = Path::new("target/bench");
     std::fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
@@ -55,6 +55,13 @@ pub(crate) fn run() -> Result<()> {
     rows.push(build::crates()?);
     print(&rows);
     Ok(())
+}
+
+fn build(steps: &mut Steps) -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--release", "--locked", "--package", "mainstem"]);
+    steps.run("release build", &mut build, Summary::None)?;
+    Ok(Path::new("target/release/mainstem").canonicalize()?)
 }
 
 /// Builds anew what a newcomer builds, and prints how long it took.

@@ -45,11 +45,10 @@ pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError>
     for configured in &config.sources {
         let name = configured.name.as_str();
         let running = sources.get(&catalog::SourceName::new(name));
-        let limit = match running {
-            Some(running) => app.channels.limit(running),
-            None => configured
-                .max_connections
-                .unwrap_or(config.limits.account_connections) as usize,
+        let (limit, limit_from) = match (running, configured.max_connections) {
+            (Some(running), _) => app.channels.limit(running),
+            (None, Some(max)) => (max as usize, "config"),
+            (None, None) => (config.limits.account_connections as usize, "default"),
         };
         let current = usage.by_source.get(name).copied().unwrap_or(0);
         let left = limit.saturating_sub(current);
@@ -66,7 +65,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError>
                 json!({
                     "enabled": configured.enabled,
                     "connections": { "current": current, "max": limit, "available": left },
-                    "limit_from": limit_from(configured.max_connections, running),
+                    "limit_from": limit_from,
                     "in_channels": kept,
                 }),
                 report(running),
@@ -90,15 +89,6 @@ pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError>
         },
         "source_details": details,
     })))
-}
-
-fn limit_from(configured: Option<u32>, running: Option<&RunningSource>) -> &'static str {
-    let account = running.and_then(|running| running.handle.report.borrow().account_connections);
-    match (configured, account) {
-        (Some(_), _) => "config",
-        (None, Some(_)) => "account",
-        (None, None) => "default",
-    }
 }
 
 fn report(running: Option<&RunningSource>) -> Value {
@@ -149,13 +139,13 @@ pub(super) async fn active_streams(State(app): State<App>) -> Result<Response, A
     let limit = |name: &str| {
         sources
             .get(&catalog::SourceName::new(name))
-            .map(|source| app.channels.limit(source))
+            .map(|source| app.channels.limit(source).0)
     };
     let availability: BTreeMap<&str, usize> = sources
         .iter()
         .map(|(name, source)| {
             let used = usage.by_source.get(name.as_str()).copied().unwrap_or(0);
-            (name.as_str(), app.channels.limit(source).saturating_sub(used))
+            (name.as_str(), app.channels.limit(source).0.saturating_sub(used))
         })
         .collect();
     let active: Vec<Value> = usage

@@ -90,6 +90,8 @@ pub enum Command {
 /// The way to a running source.
 #[derive(Debug, Clone)]
 pub struct SourceHandle {
+    /// The login its lists are asked for with.
+    pub login: Login,
     /// What it reports.
     pub report: watch::Receiver<SourceReport>,
     /// Its series and their known episodes; nobody has to wait for a busy source to see them.
@@ -158,7 +160,7 @@ impl SourceTask {
         let request = list_request(&name, &config, around.connections_default);
         let (report, reports) = watch::channel(SourceReport::default());
         let (sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
-        let shelf = Arc::new(SeriesShelf::default());
+        let (shelf, login) = (Arc::new(SeriesShelf::default()), request.login.clone());
         let (shelves, shelf_seen) = watch::channel(Arc::clone(&shelf));
         let task = Self {
             name,
@@ -177,6 +179,7 @@ impl SourceTask {
         (
             task,
             SourceHandle {
+                login,
                 report: reports,
                 shelf: shelf_seen,
                 commands: sender,

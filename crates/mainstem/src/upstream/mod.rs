@@ -1,7 +1,7 @@
 //! Open connections to streams at the providers: an address and a slot in, bytes out.
 //!
 //! Lives here: the HTTP requests of streams and lists ([`http`]), what kind of answer came ([`sniff`]), and one
-//! reader for each kind: [`progressive`] transport streams, [`hls`], the built-in [`card`], and [`file`]s.
+//! reader for each kind: [`progressive`] transport streams, [`hls`], the built-in [`card`], and [files](mod@file).
 //! Does not live here: which stream is opened, who watches, what is inside a transport stream.
 
 pub mod answer;

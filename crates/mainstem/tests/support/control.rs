@@ -2,8 +2,9 @@
 
 #![allow(
     clippy::allow_attributes,
+    clippy::unwrap_used,
     dead_code,
-    reason = "each test file uses a part of it"
+    reason = "each test file uses a part of it; a test may panic"
 )]
 
 use std::collections::HashMap;
