@@ -51,7 +51,8 @@ async fn mainstem(channels: &[(&str, Vec<String>)]) -> Mainstem {
 
 async fn plays(viewer: &Viewer, media: u64, what: &str) -> Vec<u8> {
     assert_eq!(viewer.status, 200, "{what}");
-    viewer.media(Duration::from_secs(media), SOON * 2).await;
+    let media = Duration::from_secs(media);
+    viewer.media(media, SOON + media * 2).await;
     let bytes = viewer.bytes();
     Report::of(&bytes).assert_clean(what);
     bytes

@@ -240,7 +240,7 @@ async fn after_random_lives_nothing_is_left_in_use() {
     for number in 1..=6 {
         urls.push(mainstem.stream_url(&format!("Channel {number}")).await);
     }
-    let rounds = if support::full() { 50 } else { 6 };
+    let rounds = if support::full() { 30 } else { 6 };
     let mut dice = Dice(0x5EED_CAFE);
     for round in 0..rounds {
         for number in 1..=6 {
