@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use catalog::SourceName;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
@@ -116,6 +116,8 @@ struct State {
 pub struct Pools {
     /// Short critical sections only; never held across an await, and nothing is sent to a waiter inside.
     state: Arc<Mutex<State>>,
+    /// Rings when the times change at which waiters must look again.
+    changed: Arc<Notify>,
 }
 
 impl Pools {
@@ -127,6 +129,7 @@ impl Pools {
                 total_max,
                 ..State::default()
             })),
+            changed: Arc::default(),
         }
     }
 
@@ -139,6 +142,7 @@ impl Pools {
     /// Leaves `login` alone for a while: its provider said that its limit is reached, or did not accept it.
     pub fn cool(&self, login: &Login, rest: Duration) {
         self.state().cooling.insert(login.clone(), Instant::now() + rest);
+        self.changed.notify_waiters();
     }
 
     /// Waits up to `wait` for a permitted connection.
@@ -174,10 +178,14 @@ impl Pools {
         }
     }
 
-    /// Waits for a grant. A connection that no longer lingers is nobody's event but the clock's.
+    /// Waits for a grant. That a connection no longer lingers, or a login no longer rests, is nobody's event but the
+    /// clock's.
     async fn granted(&self, mut granted: oneshot::Receiver<Slot>) -> Option<Slot> {
         loop {
-            let next = self.state().lingering.iter().map(|(_, until)| *until).min();
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // From here on no change is missed, though the times are read before it is awaited.
+            changed.as_mut().enable();
+            let next = self.state().next_time();
             let next = async {
                 match next {
                     Some(until) => sleep_until(until).await,
@@ -188,6 +196,7 @@ impl Pools {
                 biased;
                 slot = &mut granted => return slot.ok(),
                 () = next => self.grant_waiting(),
+                () = changed => {}
             }
         }
     }
@@ -236,6 +245,7 @@ impl Pools {
             debug!(source = %held.source, login = %held.login, purpose = held.purpose.as_str(), "slot released");
         }
         self.grant_waiting();
+        self.changed.notify_waiters();
     }
 
     /// Gives free connections to whoever waits longest for them. The grant itself happens outside the lock: a waiter
@@ -274,6 +284,16 @@ impl State {
         Some(held)
     }
 
+    /// The next moment at which a connection stops lingering or a login stops resting.
+    fn next_time(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let lingering = self.lingering.iter().map(|(_, until)| *until);
+        lingering
+            .chain(self.cooling.values().copied())
+            .filter(|until| *until > now)
+            .min()
+    }
+
     fn rests(&mut self, login: &Login) -> Option<Duration> {
         let now = Instant::now();
         self.cooling.retain(|_, until| *until > now);
@@ -283,20 +303,22 @@ impl State {
     fn next_grant(&mut self, pools: &Pools) -> Option<(Waiter, Slot)> {
         let now = Instant::now();
         self.lingering.retain(|(_, until)| *until > now);
+        self.cooling.retain(|_, until| *until > now);
         if self.held.len() >= self.total_max {
             return None;
         }
-        let index = self
-            .waiting
-            .iter()
-            .position(|waiter| self.in_use(&waiter.wish.login) < waiter.wish.limit)?;
+        let index = self.waiting.iter().position(|waiter| {
+            let login = &waiter.wish.login;
+            !self.cooling.contains_key(login) && self.in_use(login) < waiter.wish.limit
+        })?;
         let waiter = self.waiting.remove(index)?;
         let (revoke, revoked) = watch::channel(false);
         let held = Held {
             login: waiter.wish.login.clone(),
             source: waiter.wish.source.clone(),
             purpose: waiter.wish.purpose,
-            watched: true,
+            // A viewer's need goes before a test's.
+            watched: waiter.wish.purpose != Purpose::Test,
             release_delay: waiter.wish.release_delay,
             revoke,
         };
@@ -327,12 +349,13 @@ impl State {
     }
 
     fn refusal(&self, wish: &Wish) -> Refused {
-        if self.in_use(&wish.login) >= wish.limit {
-            Refused::LoginFull { limit: wish.limit }
-        } else {
+        // Looked at after the wait: what stood in the way may be gone by now, but the total is seldom it.
+        if self.held.len() >= self.total_max && self.in_use(&wish.login) < wish.limit {
             Refused::AllFull {
                 limit: self.total_max,
             }
+        } else {
+            Refused::LoginFull { limit: wish.limit }
         }
     }
 }
@@ -393,6 +416,36 @@ impl Slot {
 
     /// Says whether anybody watches what flows through it. One nobody watches goes to whoever waits.
     pub fn set_watched(&mut self, watched: bool) {
+        self.watch().set_watched(watched);
+    }
+
+    /// A way to say whether anybody watches, apart from the slot itself.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch {
+            pools: self.pools.clone(),
+            id: self.id,
+        }
+    }
+
+    /// The provider goes on counting this connection for so long after it is closed, or longer.
+    pub fn count_on_for(&mut self, at_least: Duration) {
+        if let Some(held) = self.pools.state().held.get_mut(&self.id) {
+            held.release_delay = held.release_delay.max(at_least);
+        }
+    }
+}
+
+/// Says of a slot whether anybody watches what flows through it. It holds no connection.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    pools: Pools,
+    id: u64,
+}
+
+impl Watch {
+    /// Says whether anybody watches. A connection nobody watches goes to whoever waits.
+    pub fn set_watched(&self, watched: bool) {
         let mut state = self.pools.state();
         let Some(held) = state.held.get_mut(&self.id) else {
             return;

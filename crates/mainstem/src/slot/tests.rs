@@ -172,3 +172,52 @@ async fn a_test_takes_nothing_from_anybody() {
     assert!(pools.acquire(test, Duration::ZERO).await.is_err());
     assert!(timeout(WAIT, held.revoked()).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_came_before_the_close_is_woken_when_it_no_longer_counts() {
+    let pools = Pools::new(100);
+    let slow = || Wish {
+        release_delay: Duration::from_secs(1),
+        ..wish("u", 1)
+    };
+    let held = pools.acquire(slow(), WAIT).await.unwrap();
+    let asked = Instant::now();
+    let release = async {
+        tokio::task::yield_now().await;
+        drop(held);
+    };
+    let (slot, ()) = tokio::join!(pools.acquire(slow(), WAIT), release);
+    slot.unwrap();
+    assert!(asked.elapsed() < WAIT, "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_already_does_not_ask_a_login_that_rests() {
+    let pools = Pools::new(100);
+    let held = pools.acquire(wish("u", 1), WAIT).await.unwrap();
+    let refuse = async {
+        tokio::task::yield_now().await;
+        pools.cool(&wish("u", 1).login, WAIT / 2);
+        drop(held);
+    };
+    let asked = Instant::now();
+    let (slot, ()) = tokio::join!(pools.acquire(wish("u", 1), WAIT), refuse);
+    slot.unwrap();
+    assert!(asked.elapsed() >= WAIT / 2, "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_takes_the_connection_of_a_test() {
+    let pools = Pools::new(100);
+    let test = Wish {
+        purpose: Purpose::Test,
+        ..wish("u", 1)
+    };
+    let held = pools.acquire(test, Duration::ZERO).await.unwrap();
+    let give_back = async {
+        held.revoked().await;
+        drop(held);
+    };
+    let (slot, ()) = tokio::join!(pools.acquire(wish("u", 1), WAIT), give_back);
+    slot.unwrap();
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hls::follow::{Config, Follower, SegmentRequest, State};
-use hls::playlist::Playlist;
+use hls::playlist::{PLAYLIST_BYTES_MAX, Playlist};
 use relay::{Failure, FailureClass, Input};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
@@ -19,10 +19,11 @@ use super::answer::failure_of_status;
 use super::http::{Body, Client, Request, Response};
 use super::progressive::taken_back;
 use super::sniff::{Content, sniff};
-use crate::slot::Slot;
+use crate::slot::{Slot, Watch};
 
-/// Bytes of one playlist: a day of 2 s segments is 4 MB.
-const PLAYLIST_BYTES_MAX: usize = 8 << 20;
+/// How long a provider goes on counting an HLS session after its last request, where the source does not say: there
+/// is no close that it could see, and panels are seen to wait 10 s and more.
+const SESSION_COUNTED_FOR: Duration = Duration::from_secs(10);
 
 /// Segments in a row that cannot be fetched before the stream counts as broken.
 const SEGMENTS_LOST_MAX: u32 = 3;
@@ -35,7 +36,7 @@ pub struct HlsUpstream {
     /// Moves into the read under way and back, so that a read that is dropped half-way goes on at the next call.
     session: Option<Box<Session>>,
     reading: Option<Reading>,
-    watched: bool,
+    watch: Watch,
 }
 
 type Reading = Pin<Box<dyn Future<Output = (Box<Session>, Result<Input, Failure>)> + Send>>;
@@ -51,9 +52,16 @@ impl HlsUpstream {
         url: Url,
         head: Bytes,
         body: Body,
+        release_delay: Duration,
     ) -> Result<Self, Failure> {
         let (text, slot) = read_rest(head, body).await?;
-        let slot = slot.ok_or_else(|| Failure::new(FailureClass::Transient, "the session lost its slot"))?;
+        let mut slot =
+            slot.ok_or_else(|| Failure::new(FailureClass::Transient, "the session lost its slot"))?;
+        slot.count_on_for(if release_delay.is_zero() {
+            SESSION_COUNTED_FOR
+        } else {
+            release_delay
+        });
         let mut session = Session {
             client,
             playlist_url: request.url.clone(),
@@ -68,9 +76,9 @@ impl HlsUpstream {
         };
         session.enter_playlist(&text).await?;
         Ok(Self {
+            watch: session.slot.watch(),
             session: Some(Box::new(session)),
             reading: None,
-            watched: true,
         })
     }
 
@@ -83,7 +91,6 @@ impl HlsUpstream {
             let Some(mut session) = self.session.take() else {
                 return Err(Failure::new(FailureClass::Transient, "the session has ended"));
             };
-            session.set_watched(self.watched);
             self.reading = Some(Box::pin(async move {
                 let input = session.next_or_revoked().await;
                 (session, input)
@@ -98,12 +105,9 @@ impl HlsUpstream {
         input
     }
 
-    /// Says whether anybody watches; it takes effect with the next read.
-    pub fn set_watched(&mut self, watched: bool) {
-        self.watched = watched;
-        if let Some(session) = &mut self.session {
-            session.set_watched(watched);
-        }
+    /// Says whether anybody watches.
+    pub fn set_watched(&self, watched: bool) {
+        self.watch.set_watched(watched);
     }
 }
 
@@ -124,10 +128,6 @@ struct Session {
 }
 
 impl Session {
-    fn set_watched(&mut self, watched: bool) {
-        self.slot.set_watched(watched);
-    }
-
     /// Goes from the first playlist to a media playlist, through at most one multivariant playlist.
     async fn enter_playlist(&mut self, text: &[u8]) -> Result<(), Failure> {
         let requested = self.started.elapsed();
@@ -238,12 +238,13 @@ impl Session {
         };
         match answer {
             Ok(mut answer) => {
-                let first = answer
-                    .body
-                    .read()
-                    .await
-                    .map_err(Failure::from)?
-                    .unwrap_or_default();
+                let first = match answer.body.read().await {
+                    Ok(Some(first)) => first,
+                    Ok(None) => {
+                        return self.lose_segment(&Failure::new(FailureClass::Transient, "an empty segment"));
+                    }
+                    Err(error) => return self.lose_segment(&error.into()),
+                };
                 segment_content(&first)?;
                 self.lost = 0;
                 if segment.discontinuity {
@@ -325,7 +326,7 @@ async fn read_rest(head: Bytes, mut body: Body) -> Result<(Bytes, Option<Slot>),
     let mut text = BytesMut::from(head.as_ref());
     while let Some(bytes) = body.read().await? {
         if text.len() + bytes.len() > PLAYLIST_BYTES_MAX {
-            return Err(unusable("an HLS playlist over 8 MiB"));
+            return Err(unusable("an HLS playlist that is far too long"));
         }
         text.extend_from_slice(&bytes);
     }

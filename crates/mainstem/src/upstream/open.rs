@@ -97,7 +97,15 @@ impl Opening {
             ))),
             Content::HlsPlaylist => {
                 let Response { url, body, .. } = answer;
-                let session = HlsUpstream::start(self.client.clone(), request, url, head, body).await?;
+                let session = HlsUpstream::start(
+                    self.client.clone(),
+                    request,
+                    url,
+                    head,
+                    body,
+                    target.release_delay,
+                )
+                .await?;
                 Ok(Upstream::Hls(Box::new(session)))
             }
             Content::Mp4 | Content::Matroska | Content::Flv => Err(Failure::new(
