@@ -8,6 +8,8 @@ use quick_m3u8::config::ParsingOptionsBuilder;
 use quick_m3u8::tag::{TagValue, UnknownTag};
 use quick_m3u8::{HlsLine, Reader};
 
+use std::sync::Arc;
+
 use crate::attributes::{Attributes, text};
 use crate::playlist::{
     AudioRendition, ByteRange, Error, Key, Map, MediaPlaylist, MultivariantPlaylist, PLAYLIST_BYTES_MAX,
@@ -57,8 +59,9 @@ struct Builder {
     /// EXTINF was there and its URI was not.
     segment_begun: bool,
     segment: Segment,
-    key: Option<Key>,
-    map: Option<Map>,
+    /// Shared by all segments they hold for: a long address must not be copied for each.
+    key: Option<Arc<Key>>,
+    map: Option<Arc<Map>>,
     variant: Option<Variant>,
     target_duration: Option<u64>,
     saw_header: bool,
@@ -113,8 +116,8 @@ impl Builder {
                 segment.program_date_time =
                     Some(text(value).trim().to_owned()).filter(|time| !time.is_empty());
             }
-            "-X-KEY" => self.key = key(&Attributes::parse(value)),
-            "-X-MAP" => self.map = map(&Attributes::parse(value)),
+            "-X-KEY" => self.key = key(&Attributes::parse(value)).map(Arc::new),
+            "-X-MAP" => self.map = map(&Attributes::parse(value)).map(Arc::new),
             _ => {}
         }
     }
@@ -196,8 +199,15 @@ fn audio(attributes: &Attributes<'_>) -> Option<AudioRendition> {
     })
 }
 
+/// Characters of a METHOD that are kept: the longest in use has 17, and it is printed for the operator.
+const METHOD_CHARS_MAX: usize = 32;
+
 fn key(attributes: &Attributes<'_>) -> Option<Key> {
-    let method = attributes.owned("METHOD")?;
+    let method: String = attributes
+        .owned("METHOD")?
+        .chars()
+        .take(METHOD_CHARS_MAX)
+        .collect();
     let clear = method.eq_ignore_ascii_case("NONE");
     (!clear).then(|| Key {
         method,

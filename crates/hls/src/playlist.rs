@@ -1,5 +1,7 @@
 //! Playlists as values. How they are read is in `parse`.
 
+use std::sync::Arc;
+
 /// The longest playlist that is read, in bytes.
 pub const PLAYLIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -111,9 +113,9 @@ pub struct Segment {
     /// EXT-X-BYTERANGE.
     pub byte_range: Option<ByteRange>,
     /// EXT-X-KEY in force; `None` for clear segments (METHOD=NONE included).
-    pub key: Option<Key>,
+    pub key: Option<Arc<Key>>,
     /// EXT-X-MAP in force.
-    pub map: Option<Map>,
+    pub map: Option<Arc<Map>>,
     /// EXT-X-PROGRAM-DATE-TIME as written.
     pub program_date_time: Option<String>,
 }

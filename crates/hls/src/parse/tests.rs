@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 
 fn media(text: &str) -> MediaPlaylist {
@@ -26,13 +28,13 @@ fn live() -> MediaPlaylist {
         duration,
         ..Segment::default()
     };
-    let map = Some(Map {
+    let map = Some(Arc::new(Map {
         uri: "i".to_owned(),
         byte_range: Some(ByteRange {
             length: 5,
             offset: Some(0),
         }),
-    });
+    }));
     let key = Key {
         method: "AES-128".to_owned(),
         uri: Some("k?a=1,2".to_owned()),
@@ -56,7 +58,7 @@ fn live() -> MediaPlaylist {
             },
             Segment {
                 gap: true,
-                key: Some(key),
+                key: Some(Arc::new(key)),
                 map: map.clone(),
                 ..segment("http://other/102", 5.0)
             },
