@@ -60,13 +60,17 @@ impl Content {
 #[must_use]
 pub fn sniff(head: &[u8], over: bool) -> Option<Content> {
     let enough = over || head.len() >= SNIFF_BYTES;
-    if is_transport_stream(head) {
-        return Some(Content::TransportStream);
-    }
     let text = head
         .strip_prefix(b"\xEF\xBB\xBF")
         .unwrap_or(head)
         .trim_ascii_start();
+    // Names first: a long playlist or film has three bytes 0x47 a packet apart by chance.
+    if let Some(named) = named(head, text) {
+        return Some(named);
+    }
+    if is_transport_stream(head) {
+        return Some(Content::TransportStream);
+    }
     if text.is_empty() {
         return enough.then_some(if head.is_empty() {
             Content::Empty
@@ -74,28 +78,35 @@ pub fn sniff(head: &[u8], over: bool) -> Option<Content> {
             Content::Unknown
         });
     }
-    let signs: [(&[u8], Content); 5] = [
-        (b"#EXTM3U", Content::HlsPlaylist),
-        (b"<", Content::Html),
-        (b"{", Content::Json),
-        (b"\x1A\x45\xDF\xA3", Content::Matroska),
-        (b"FLV\x01", Content::Flv),
-    ];
-    for (sign, content) in signs {
+    for (sign, content) in [(b"<", Content::Html), (b"{", Content::Json)] {
         if text.starts_with(sign) {
             return Some(content);
         }
-        if sign.starts_with(text) && !over {
-            return None;
-        }
     }
-    if head.get(4..8) == Some(b"ftyp") {
-        return Some(Content::Mp4);
+    if NAMES.iter().any(|(name, _)| name.starts_with(text)) && !over {
+        return None;
     }
     if head.starts_with(b"ID3") || is_audio_frame(head) {
         return Some(Content::Audio);
     }
     enough.then_some(Content::Unknown)
+}
+
+/// What formats with a name of their own begin with.
+const NAMES: [(&[u8], Content); 3] = [
+    (b"#EXTM3U", Content::HlsPlaylist),
+    (b"\x1A\x45\xDF\xA3", Content::Matroska),
+    (b"FLV\x01", Content::Flv),
+];
+
+fn named(head: &[u8], text: &[u8]) -> Option<Content> {
+    if head.get(4..8) == Some(b"ftyp") {
+        return Some(Content::Mp4);
+    }
+    NAMES
+        .iter()
+        .find(|(name, _)| text.starts_with(name))
+        .map(|(_, content)| *content)
 }
 
 /// Three sync bytes a packet apart, at any place: 188 bytes (2.4.3.2), 192 (with a time stamp before each packet) or
@@ -154,6 +165,16 @@ mod tests {
                 "{stride} + {lead}"
             );
         }
+    }
+
+    #[test]
+    fn a_playlist_full_of_sync_bytes_is_a_playlist() {
+        let mut playlist = b"#EXTM3U\n".to_vec();
+        playlist.extend_from_slice(&packets(188, 0));
+        assert_eq!(sniff(&playlist, false), Some(Content::HlsPlaylist));
+        let mut film = b"\0\0\0\x18ftypisom".to_vec();
+        film.extend_from_slice(&packets(188, 0));
+        assert_eq!(sniff(&film, false), Some(Content::Mp4));
     }
 
     #[test]
