@@ -7,3 +7,13 @@ pub mod playlist;
 mod ts;
 
 pub(crate) use ts::stream;
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use bytes::Bytes;
+
+/// The body of an answer to HEAD: it says nothing of a length, where an empty body would say zero.
+fn no_body() -> Body {
+    Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>())
+}

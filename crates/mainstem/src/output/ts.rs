@@ -41,14 +41,17 @@ pub(crate) async fn stream(
     let Some(channel) = catalog.get(channel) else {
         return Err(ApiError::unknown_channel(&id));
     };
+    let counted = match method {
+        Method::HEAD => None,
+        _ => Some(app.viewers.try_enter().ok_or_else(ApiError::too_many_viewers)?),
+    };
     if channel.kind() != Kind::Live {
-        return file::file(&app, &catalog, channel, &method, &headers).await;
+        return file::file(&app, &catalog, channel, counted, &headers).await;
     }
     if method == Method::HEAD {
-        return Ok(streaming(Body::empty()));
+        return Ok(streaming(super::no_body()));
     }
     let claim = claim(&app, peer, &headers);
-    let _one_more = app.viewers.try_enter().ok_or_else(ApiError::too_many_viewers)?;
     let mut viewer = app
         .hub
         .join(
@@ -63,11 +66,11 @@ pub(crate) async fn stream(
     match timeout(wait, viewer.ready()).await {
         Ok(Ready::TransportStream) => {
             info!(channel = channel.name(), client = %app.links().client(&headers, peer.0), "viewer");
-            Ok(streaming(body(viewer, _one_more)))
+            Ok(streaming(body(viewer, counted)))
         }
         Ok(Ready::File) => {
             drop(viewer);
-            file::file(&app, &catalog, channel, &method, &headers).await
+            file::file(&app, &catalog, channel, counted, &headers).await
         }
         Ok(Ready::Unavailable(failure)) => Err(ApiError::unavailable(channel.name(), &failure)),
         Err(_) => {

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE,
+    LAST_MODIFIED, RANGE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use relay::{Failure, FailureClass};
 
 use super::answer::failure_of_status;
@@ -17,8 +18,9 @@ use crate::slot::Purpose;
 const ASKED: [HeaderName; 2] = [RANGE, IF_RANGE];
 
 /// Headers of a provider that a viewer sees; everything else stays between us.
-const TOLD: [HeaderName; 6] = [
+const TOLD: [HeaderName; 7] = [
     ACCEPT_RANGES,
+    CONTENT_ENCODING,
     CONTENT_LENGTH,
     CONTENT_RANGE,
     CONTENT_TYPE,
@@ -63,7 +65,11 @@ pub async fn open_file(
         opening.rest_login(target, &failure);
         return Err(failure);
     }
-    let headers = told(&answer.headers);
+    let mut headers = told(&answer.headers);
+    if out_of_range {
+        headers.remove(CONTENT_TYPE);
+        headers.remove(CONTENT_LENGTH);
+    }
     // A part of a file may begin with anything; pages and errors come whole.
     let head = if answer.status == StatusCode::OK {
         film(opening.first_bytes(&mut answer.body).await?)?
@@ -100,8 +106,5 @@ fn told(from: &HeaderMap) -> HeaderMap {
             headers.insert(name, value.clone());
         }
     }
-    headers
-        .entry(ACCEPT_RANGES)
-        .or_insert(HeaderValue::from_static("bytes"));
     headers
 }
