@@ -8,9 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures_util::future::poll_fn;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderName, HeaderValue, LOCATION};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName,
+    HeaderValue, LOCATION, PROXY_AUTHORIZATION, RANGE, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::Empty;
@@ -121,6 +126,8 @@ impl Client {
             tcp.enforce_http(false);
             tcp.set_connect_timeout(Some(connect_within));
             tcp.set_nodelay(true);
+            // One address after the other: a race would open two sockets under one slot.
+            tcp.set_happy_eyeballs_timeout(None);
             let tls = super::tls::client_config(insecure)?;
             let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
             Ok::<_, rustls::Error>(builder.https_or_http().enable_http1().wrap_connector(tcp))
@@ -172,6 +179,11 @@ impl Client {
                 Some(target) => {
                     // The hop's socket closes here, before the next one opens.
                     drop(hop);
+                    if !same_server(&request.url, &target) {
+                        for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+                            request.headers.remove(name);
+                        }
+                    }
                     request.url = target;
                 }
             }
@@ -234,10 +246,39 @@ fn outgoing(request: &Request, uri: &Uri) -> Result<http::Request<Empty<Bytes>>,
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     // A provider that counts connections sees this one end with the answer.
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if let Some(value) = basic_authorization(&request.url) {
+        headers.insert(AUTHORIZATION, value);
+    }
     for (name, value) in &request.headers {
         headers.insert(name, value.clone());
     }
     Ok(outgoing)
+}
+
+/// What `http://user:password@host` asks for (RFC 7617).
+fn basic_authorization(url: &Url) -> Option<HeaderValue> {
+    if url.username().is_empty() {
+        return None;
+    }
+    let decoded = |text: &str| {
+        percent_encoding::percent_decode_str(text)
+            .decode_utf8_lossy()
+            .into_owned()
+    };
+    let pair = format!(
+        "{}:{}",
+        decoded(url.username()),
+        decoded(url.password().unwrap_or_default())
+    );
+    let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Whether credentials for one address may be shown to the other.
+fn same_server(one: &Url, other: &Url) -> bool {
+    (one.scheme(), one.host_str(), one.port_or_known_default())
+        == (other.scheme(), other.host_str(), other.port_or_known_default())
 }
 
 fn host_header(url: &Url) -> Result<HeaderValue, HttpError> {
@@ -365,11 +406,26 @@ impl Body {
     }
 }
 
+/// Headers that belong to the exchange itself; a list that sets them would break it.
+const NOT_FOR_LISTS: [HeaderName; 8] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    TE,
+    UPGRADE,
+    EXPECT,
+    ACCEPT_ENCODING,
+    RANGE,
+];
+
 /// Headers from configuration and list entries; a name or value HTTP does not allow is left out.
 #[must_use]
 pub fn headers<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> HeaderMap {
     let valid = pairs.into_iter().filter_map(|(name, value)| {
         let name = HeaderName::try_from(name.trim()).ok()?;
+        if NOT_FOR_LISTS.contains(&name) {
+            return None;
+        }
         let mut value = HeaderValue::from_str(value.trim()).ok()?;
         value.set_sensitive(true);
         Some((name, value))
