@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use catalog::SourceRules;
 use relay::HubTask;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -90,6 +91,7 @@ pub fn run(options: &Options, outcome: Outcome) -> Result<(), StartError> {
     {
         warn!("{warning}");
     }
+    raise_file_limit(loaded.config.limits.viewers);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -103,6 +105,21 @@ pub fn run(options: &Options, outcome: Outcome) -> Result<(), StartError> {
     // A thread that a dead file system holds must not keep the program from ending.
     runtime.shutdown_timeout(THREADS_WITHIN);
     ended
+}
+
+/// Every viewer and every upstream is a file to the system, which allows a process 1,024 unless it asks for more.
+fn raise_file_limit(viewers_max: u32) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "the limit of open files could not be raised");
+    }
+    let allowed = getrlimit(Resource::Nofile).current;
+    if let Some(allowed) = allowed.filter(|allowed| *allowed < u64::from(viewers_max)) {
+        warn!(
+            "the system allows this process {allowed} open files, fewer than limits.viewers ({viewers_max}) needs"
+        );
+    }
 }
 
 fn system(error: impl std::fmt::Display) -> StartError {
@@ -367,8 +384,15 @@ fn open_timing(config: &Config) -> OpenTiming {
 
 fn relay_timing(config: &Config) -> relay::Timing {
     let (timing, limits) = (&config.timing, &config.limits);
+    // Waiting for a slot that still counts at the provider is no fault of the stream's.
+    let slot_wait = config
+        .sources
+        .iter()
+        .map(|source| source.release_delay)
+        .max()
+        .unwrap_or_default();
     relay::Timing {
-        open_within: timing.first_bytes,
+        open_within: timing.first_bytes + slot_wait,
         stall_behind: timing.stall,
         ahead_max: limits.ring_time,
         slate_after: timing.slate_after.min(timing.head_within),

@@ -102,15 +102,6 @@ impl Channels {
         &self.opening.pools
     }
 
-    /// A channel's streams in the order in which they would be tried now, with what is needed to ask for each.
-    #[must_use]
-    pub fn targets(&self, catalog: &Catalog, channel: &Channel) -> Vec<(StreamId, Target)> {
-        self.in_order(catalog, channel)
-            .into_iter()
-            .map(|(stream, target, _)| (stream, target))
-            .collect()
-    }
-
     /// Connections a source's own login allows, and who says so: `config`, `account` or `default`.
     #[must_use]
     pub fn limit(&self, source: &RunningSource) -> (usize, &'static str) {
@@ -251,6 +242,12 @@ impl relay::Opener for Channels {
 
     fn delivers(&self, stream: StreamId) {
         self.health().delivers(stream, now());
+    }
+
+    fn name(&self, key: &Key) -> String {
+        let catalog = self.catalog();
+        let name = catalog.get(key.channel).map(Channel::name).unwrap_or_default();
+        format!("{name} ({key})")
     }
 
     fn slate(&self, _key: &Key) -> Option<Bytes> {

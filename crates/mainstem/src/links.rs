@@ -61,7 +61,11 @@ impl Links {
         }
         // From the right: the first address that is not a proxy of ours is the client; what lies left of it, anybody
         // may have written.
-        let list = text(headers, "x-forwarded-for").unwrap_or_default();
+        let lines = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|line| line.to_str().ok());
+        let list = lines.collect::<Vec<_>>().join(",");
         let addresses = list
             .rsplit(',')
             .map_while(|part| part.trim().parse::<IpAddr>().ok());

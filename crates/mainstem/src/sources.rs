@@ -8,7 +8,7 @@ use catalog::{Filters, SourceName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
-use tracing::{Instrument as _, error, info, info_span};
+use tracing::{Instrument as _, error, error_span, info};
 
 use crate::channels::{RunningSource, SourceTable};
 use crate::config::{Config, SourceConfig};
@@ -99,7 +99,7 @@ impl Sources {
             connections_default,
         };
         let (task, handle) = SourceTask::new(config.clone(), around);
-        let span = info_span!("refresh", source = %config.name);
+        let span = error_span!("refresh", source = %config.name);
         let abort = self.tasks.spawn(task.run().instrument(span));
         self.running
             .insert(config.name.clone(), (abort, RunningSource { config, handle }));

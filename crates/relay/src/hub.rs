@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
-use tracing::{Instrument, debug, debug_span, error};
+use tracing::{Instrument, debug, error, error_span};
 
 use crate::driver::{Command, Driver};
 use crate::{BroadcastStatus, Claim, Opener, Timing, Viewer};
@@ -169,7 +169,7 @@ impl<O: Opener> HubTask<O> {
             (commands.downgrade(), receiver),
             status_sender,
         );
-        let span = debug_span!("broadcast", channel = %key);
+        let span = error_span!("broadcast", channel = self.opener.name(key));
         let task = self.tasks.spawn(driver.run().instrument(span)).id();
         Broadcasting {
             commands,

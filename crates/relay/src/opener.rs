@@ -63,6 +63,11 @@ pub trait Opener: Send + Sync + 'static {
     /// Tells that a stream delivers media.
     fn delivers(&self, stream: Self::StreamId);
 
+    /// What people call `key`: for the log.
+    fn name(&self, key: &Self::Key) -> String {
+        key.to_string()
+    }
+
     /// The clip shown while no stream delivers: whole transport packets, shown over and over.
     fn slate(&self, key: &Self::Key) -> Option<Bytes>;
 }

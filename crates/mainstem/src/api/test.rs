@@ -14,12 +14,14 @@ use http::{HeaderMap, HeaderName};
 use relay::{Failure, FailureClass};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::App;
 use super::error::{ApiError, ok};
 use super::path::{Path, Query};
 use crate::slot::Purpose;
 use crate::upstream::open::{CARD_URL, Opening, Target};
+use crate::upstream::progressive::taken_back;
 use crate::upstream::sniff::Content;
 
 /// Channels tested where the query does not say how many.
@@ -28,8 +30,8 @@ const LIMIT_DEFAULT: usize = 10;
 /// Channels tested in one request at most.
 const LIMIT_MAX: usize = 100;
 
-/// Channels tested side by side; the slots of their logins still bound what is opened.
-const AT_ONCE: usize = 4;
+/// Channels tested side by side: one, as streams of one login would only report each other as busy.
+const AT_ONCE: usize = 1;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Page {
@@ -146,11 +148,20 @@ async fn probe(opening: &Opening, target: &Target) -> Finding {
         finding.content = Some(Content::TransportStream);
         return finding;
     }
-    if let Err(failure) = open(opening, target, &mut finding).await {
-        finding.failure = Some(failure);
-    }
+    let tested = timeout(TEST_WITHIN, open(opening, target, &mut finding)).await;
+    finding.failure = match tested {
+        Ok(Ok(())) => None,
+        Ok(Err(failure)) => Some(failure),
+        Err(_) => Some(Failure::new(
+            FailureClass::Transient,
+            "nothing that can be understood came in time",
+        )),
+    };
     finding
 }
+
+/// Longest test of one stream.
+const TEST_WITHIN: Duration = Duration::from_secs(5);
 
 async fn open(opening: &Opening, target: &Target, finding: &mut Finding) -> Result<(), Failure> {
     // A test waits for nobody and takes nothing from anybody.
@@ -160,11 +171,17 @@ async fn open(opening: &Opening, target: &Target, finding: &mut Finding) -> Resu
         .await;
     let slot = slot.map_err(|refused| Failure::new(FailureClass::NoSlot, refused.to_string()))?;
     let request = opening.request(target)?;
-    let mut answer = opening.client.send(request, Some(slot)).await?;
+    // A viewer who needs the connection gets it.
+    let revoked = slot.revoked();
+    let mut answer = tokio::select! {
+        answer = opening.client.send(request, Some(slot)) => answer?,
+        () = revoked => return Err(taken_back()),
+    };
     finding.status = Some(answer.status.as_u16());
     finding.content_type = text(&answer.headers, &CONTENT_TYPE);
     finding.content_length = text(&answer.headers, &CONTENT_LENGTH);
     if let Some(failure) = crate::upstream::answer::failure_of_status(answer.status, &answer.headers) {
+        opening.rest_login(target, &failure);
         return Err(failure);
     }
     let (_, content) = opening.first_bytes(&mut answer.body).await?;
