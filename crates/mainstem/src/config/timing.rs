@@ -7,9 +7,9 @@ use super::{defaults, section::section};
 section! {
     /// How long things may take. A plain number is seconds; `500ms`, `30s`, `5m`, `4h` and `1d` say their unit.
     pub struct Timing {
-        /// Longest wait for a TCP (and TLS) connection to a provider.
+        /// Longest wait for a TCP connection to a provider.
         connect: Duration = defaults::CONNECT, 0.1 ..= 60.0;
-        /// Longest wait, from the request on, for bytes that can be understood as a stream.
+        /// Longest wait for the head of a provider's answer, and again for bytes that can be understood as a stream.
         first_bytes: Duration = defaults::FIRST_BYTES, 0.5 ..= 120.0;
         /// A stream this far behind the wall clock has stalled, and the next source takes over.
         stall: Duration = defaults::STALL, 0.5 ..= 60.0;
@@ -27,7 +27,8 @@ section! {
         viewer_stall: Duration = defaults::VIEWER_STALL, 1.0 ..= 600.0;
         /// An upstream nobody watches stays open this long; it closes at once where its connection is wanted.
         linger: Duration = defaults::LINGER, 0.0 ..= 3600.0;
-        /// A viewer who switches channels keeps his connection at the account at least this long.
+        /// Longest wait for a connection at an account whose connections are all in use, so that a viewer who switches
+        /// channels gets the one he just left.
         zap_hold: Duration = defaults::ZAP_HOLD, 0.0 ..= 60.0;
         /// Silence after which a viewer is sent null packets, which keep his connection alive.
         keep_alive_after: Duration = defaults::KEEP_ALIVE_AFTER, 0.1 ..= 60.0;
