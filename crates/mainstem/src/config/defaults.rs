@@ -21,9 +21,9 @@ pub const XTREAM_PASSWORD: &str = "admin";
 /// User-Agent of requests to providers; some refuse unknown ones, none refuses a player's.
 pub const USER_AGENT: &str = "VLC/3.0.20 LibVLC/3.0.20";
 
-/// Longest wait for a TCP (and TLS) connection to a provider.
+/// Longest wait for a TCP connection to a provider.
 pub const CONNECT: Duration = Duration::from_secs(5);
-/// Longest wait, from the request on, for bytes that can be understood as a stream.
+/// Longest wait for the head of an answer, and again for bytes that can be understood as a stream.
 pub const FIRST_BYTES: Duration = Duration::from_secs(8);
 /// A stream this far behind the wall clock has stalled.
 pub const STALL: Duration = Duration::from_millis(2_500);
@@ -41,7 +41,7 @@ pub const JOIN_BACK: Duration = Duration::from_secs(4);
 pub const VIEWER_STALL: Duration = Duration::from_secs(20);
 /// An upstream nobody watches stays open this long.
 pub const LINGER: Duration = Duration::from_secs(10);
-/// A viewer who switches channels keeps his connection at the account at least this long.
+/// Longest wait for a connection at an account whose connections are all in use.
 pub const ZAP_HOLD: Duration = Duration::from_secs(2);
 /// Silence after which a viewer is sent null packets.
 pub const KEEP_ALIVE_AFTER: Duration = Duration::from_millis(500);

@@ -51,7 +51,7 @@ pub struct Config {
 }
 
 section! {
-    /// The Xtream endpoints served to players.
+    /// Credentials of the Xtream endpoints. They are read and checked; the endpoints come with a later version.
     pub struct XtreamAuth {
         /// Whether they ask for these credentials.
         enabled: bool = false;
@@ -89,7 +89,7 @@ section! {
         /// Whether `/direct/{id}` redirects clients to the provider. The redirect shows them the account's name and
         /// password: switch it off where not every client may know them.
         direct: bool = true;
-        /// The Xtream endpoints served to players.
+        /// Credentials of the Xtream endpoints. They are read and checked; the endpoints come with a later version.
         xtream_auth: Placed<XtreamAuth> = Placed::implied(XtreamAuth::default());
         /// How long things may take.
         timing: Placed<Timing> = Placed::implied(Timing::default());

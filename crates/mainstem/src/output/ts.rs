@@ -10,8 +10,8 @@ use catalog::Kind;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use relay::{Claim, FailureClass, Ready, Viewer};
-use tokio::time::timeout;
-use tracing::info;
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument as _, Span, debug, error_span, info};
 
 use super::file;
 use crate::api::App;
@@ -52,6 +52,7 @@ pub(crate) async fn stream(
         return Ok(streaming(super::no_body()));
     }
     let claim = claim(&app, peer, &headers);
+    let span = error_span!("viewer", client = claim.client);
     let mut viewer = app
         .hub
         .join(
@@ -63,10 +64,10 @@ pub(crate) async fn stream(
         .await
         .map_err(|_| ApiError::shutting_down())?;
     let wait = app.config().timing.head_within + HEAD_MARGIN;
-    match timeout(wait, viewer.ready()).await {
+    match timeout(wait, viewer.ready()).instrument(span.clone()).await {
         Ok(Ready::TransportStream) => {
-            info!(channel = channel.name(), client = %app.links().client(&headers, peer.0), "viewer");
-            Ok(streaming(body(viewer, counted)))
+            span.in_scope(|| info!(channel = channel.name(), "watches"));
+            Ok(streaming(body(viewer, (counted, Watching::new(span)))))
         }
         Ok(Ready::File) => {
             drop(viewer);
@@ -77,6 +78,28 @@ pub(crate) async fn stream(
             let late = relay::Failure::new(FailureClass::Transient, "no source answered in time");
             Err(ApiError::unavailable(channel.name(), &late))
         }
+    }
+}
+
+/// Tells the log when a response ends, however it ends.
+struct Watching {
+    span: Span,
+    since: Instant,
+}
+
+impl Watching {
+    fn new(span: Span) -> Self {
+        Self {
+            span,
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let seconds = self.since.elapsed().as_secs();
+        self.span.in_scope(|| debug!(seconds, "watches no longer"));
     }
 }
 
