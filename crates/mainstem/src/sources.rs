@@ -12,6 +12,7 @@ use tracing::{Instrument as _, error, error_span, info};
 
 use crate::channels::{RunningSource, SourceTable};
 use crate::config::{Config, SourceConfig};
+use crate::slot::Login;
 use crate::source::{Command, Fetcher, SourceTask, Surroundings, Update};
 use crate::store::Store;
 
@@ -68,6 +69,15 @@ impl Sources {
         );
         self.fallen.clear();
         let wanted: Vec<_> = config.sources.iter().filter(|source| source.enabled).collect();
+        // What an account said of its limit holds for its login, whatever else changed.
+        let said: HashMap<Login, u32> = self
+            .running
+            .values()
+            .filter_map(|(_, running)| {
+                let connections = running.handle.report.borrow().account_connections?;
+                Some((running.handle.login.clone(), connections))
+            })
+            .collect();
         let before = self.running.len();
         self.running.retain(|_, (task, running)| {
             let stays = wanted.iter().any(|source| **source == running.config);
@@ -80,7 +90,7 @@ impl Sources {
         let mut started = 0;
         for source in wanted {
             if !self.running.contains_key(&source.name) {
-                self.start(source.clone());
+                self.start(source.clone(), &said);
                 started += 1;
             }
         }
@@ -88,7 +98,7 @@ impl Sources {
         self.publish();
     }
 
-    fn start(&mut self, config: SourceConfig) {
+    fn start(&mut self, config: SourceConfig, said: &HashMap<Login, u32>) {
         let (entries_max, connections_default) = self.limits;
         let around = Surroundings {
             fetcher: self.fetcher.clone(),
@@ -99,6 +109,9 @@ impl Sources {
             connections_default,
         };
         let (task, handle) = SourceTask::new(config.clone(), around);
+        if let Some(connections) = said.get(&handle.login) {
+            task.assume_limit(*connections);
+        }
         let span = error_span!("refresh", source = %config.name);
         let abort = self.tasks.spawn(task.run().instrument(span));
         self.running
@@ -130,7 +143,7 @@ impl Sources {
             },
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 if let Some((_, config)) = self.fallen.pop_front() {
-                    self.start(config);
+                    self.start(config, &HashMap::new());
                     self.publish();
                 }
             }

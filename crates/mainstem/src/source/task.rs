@@ -187,6 +187,12 @@ impl SourceTask {
         )
     }
 
+    /// Takes over what an earlier task of the same login knew of its limit, until the account says otherwise.
+    pub fn assume_limit(&self, connections: u32) {
+        self.report
+            .send_modify(|report| report.account_connections = Some(connections));
+    }
+
     /// Runs until it is dropped: what is on disk first, then refresh after refresh.
     pub async fn run(mut self) {
         self.load().await;
