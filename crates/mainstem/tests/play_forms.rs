@@ -334,9 +334,10 @@ async fn hls_that_cannot_be_followed_gives_way_and_says_why() {
 /// Both providers are one host, and a login of one name there counts once; a name of its own per source does not.
 async fn mainstem_two_logins(channels: &[(&str, Vec<String>)]) -> Mainstem {
     let mut config = format!("{QUICK}log_level: DEBUG\nsources:\n");
-    for source in 0..2 {
+    // The first has the most free connections throughout, though its HLS sessions count on after they end.
+    for (source, connections) in [40, 5].into_iter().enumerate() {
         config.push_str(&format!(
-            "  - {{name: s{source}, type: m3u, url: s{source}.m3u, account: a{source}}}\n"
+            "  - {{name: s{source}, type: m3u, url: s{source}.m3u, account: a{source}, max_connections: {connections}}}\n"
         ));
     }
     let list = |source: usize| -> String {
