@@ -227,7 +227,7 @@ impl Running {
                 }
             }
         }
-        self.end().await;
+        self.end(signals).await;
     }
 
     fn reload(&mut self, options: &Options, level: &Level) {
@@ -262,12 +262,16 @@ impl Running {
     }
 
     /// Stops accepting, ends live responses at a packet boundary, gives everything else its time to finish.
-    async fn end(mut self) {
+    async fn end(mut self, mut signals: Signals) {
         info!("ending: no new connections; upstreams are released");
         self.stop.cancel();
         // An endless response cannot drain. Its end frees the provider's connection at once.
         self.app.hub.close().await;
-        while self.server.join_next().await.is_some() {}
+        tokio::select! {
+            () = async { while self.server.join_next().await.is_some() {} } => {}
+            () = signals.ended_again() => warn!("told again: not waiting for those who are still connected"),
+        }
+        self.server.shutdown().await;
         self.rooms.shutdown().await;
         info!("ended");
     }
@@ -291,6 +295,11 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Somebody who was told that it ends does not want to wait.
+    async fn ended_again(&mut self) {
+        while let Told::Reload = self.next().await {}
     }
 
     async fn next(&mut self) -> Told {

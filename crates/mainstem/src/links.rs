@@ -61,16 +61,21 @@ impl Links {
         }
         // From the right: the first address that is not a proxy of ours is the client; what lies left of it, anybody
         // may have written.
-        let lines = headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .filter_map(|line| line.to_str().ok());
-        let list = lines.collect::<Vec<_>>().join(",");
-        let addresses = list
-            .rsplit(',')
-            .map_while(|part| part.trim().parse::<IpAddr>().ok());
+        let all = |name: &str| {
+            let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+            lines.collect::<Vec<_>>().join(",")
+        };
+        let standard = all(FORWARDED.as_str());
+        let named: Vec<Option<IpAddr>> = if standard.is_empty() {
+            all("x-forwarded-for")
+                .split(',')
+                .map(|part| part.trim().parse().ok())
+                .collect()
+        } else {
+            standard.split(',').map(forwarded_for).collect()
+        };
         let mut client = peer;
-        for address in addresses {
+        for address in named.into_iter().rev().map_while(|address| address) {
             client = address;
             if !self.trusts(address) {
                 break;
@@ -119,6 +124,18 @@ impl Forwarded {
             prefix: first("x-forwarded-prefix").and_then(|prefix| path_prefix(&prefix)),
         }
     }
+}
+
+/// The address in the `for` parameter of one element of `Forwarded` (RFC 7239 clause 6), with or without a port.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let node = element.split(';').find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("for")
+            .then(|| value.trim().trim_matches('"'))
+    })?;
+    let socket = node.parse::<std::net::SocketAddr>().map(|socket| socket.ip());
+    socket.ok().or_else(|| node.trim_matches(['[', ']']).parse().ok())
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -245,6 +262,21 @@ mod tests {
                 links(None).client(&headers, proxy).to_string(),
                 expected,
                 "{list}"
+            );
+        }
+        for (value, expected) in [
+            ("for=203.0.113.9;proto=https", "203.0.113.9"),
+            (
+                "for=6.6.6.6, For=\"[2001:db8::7]:4711\", for=10.0.0.7",
+                "2001:db8::7",
+            ),
+            ("for=_hidden", "10.1.2.3"),
+        ] {
+            let headers = map(&[("forwarded", value), ("x-forwarded-for", "6.6.6.6")]);
+            assert_eq!(
+                links(None).client(&headers, proxy).to_string(),
+                expected,
+                "{value}"
             );
         }
         let stranger: IpAddr = "198.51.100.1".parse().unwrap();

@@ -23,7 +23,7 @@ impl Login {
         }
     }
 
-    /// The login `username` at `host` (with its port where the URL has one).
+    /// The login `username` at `host`; a panel's ports are one provider.
     #[must_use]
     pub fn at(host: &str, username: &str) -> Self {
         Self(format!("{username}@{}", host.to_ascii_lowercase()).into())
