@@ -6,8 +6,8 @@
 # Frame counts are chosen so that video and audio end at the same instant (say 200 frames of 40 ms = 375 AAC frames of
 # 1024/48000 s): only then does a lap join the next without a gap or an overlap. `src/clip.rs` states the lap of each.
 #
-# HE-AAC is missing: ffmpeg's own AAC encoder writes AAC-LC only and libfdk_aac is not free enough for Debian. Clip C
-# has 24 kHz AAC-LC instead, the core rate an HE-AAC stream with implicit signalling announces.
+# The sound of C is HE-AAC, which ffmpeg's own encoder does not write: `c.adts` is kept beside this script. It is 150
+# frames of a 660 Hz tone, 48 kHz stereo at 32 kbit/s with a core of 24 kHz, from the encoder of the crate fdk-aac.
 set -eu
 cd "$(dirname "$0")"
 font=$(fc-match -f '%{file}' 'DejaVu Sans:bold')
@@ -35,10 +35,10 @@ ff -f lavfi -i "$(picture B darkgreen 320x180 200)" -f lavfi -i "$(tone 550 4800
     $x264 -profile:v main -g 50 -bf 3 -x264-params open-gop=1:scenecut=0:b-adapt=0 -b:v 80k \
     -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0x202 7 0x0400 0x0401) \
     -output_ts_offset 95438.5 -metadata service_name=B -f mpegts b.ts
-# C: H.264 baseline, GOP of 1.6 s, AAC-LC 24 kHz mono
-ff -f lavfi -i "$(picture C darkblue 256x144 160)" -f lavfi -i "$(tone 660 24000 $((149 * 1024)))" \
+# C: H.264 baseline, GOP of 1.6 s, HE-AAC with implicit signalling: its headers say 24 kHz, its sound is 48 kHz
+ff -f lavfi -i "$(picture C darkblue 256x144 160)" -i c.adts \
     $x264 -profile:v baseline -g 40 -x264-params scenecut=0 -b:v 80k \
-    -c:a aac -ar 24000 -b:a 24k -ac 1 $bitexact $(ids 0x303 3 0x0020 0x0021) \
+    -c:a copy $bitexact $(ids 0x303 3 0x0020 0x0021) \
     -output_ts_offset 1234 -metadata service_name=C -f mpegts c.ts
 # D: H.264 + AAC; `src/reel.rs` moves its PCR to a PID of its own
 ff -f lavfi -i "$(picture D purple 320x180 200)" -f lavfi -i "$(tone 770 48000 $((374 * 1024)))" \

@@ -10,7 +10,7 @@ pub enum Clip {
     H264Closed,
     /// B: H.264 main, open GOP of 2 s with B pictures, whose clock wraps in the middle of lap 0; AAC-LC.
     H264OpenWrap,
-    /// C: H.264 baseline, GOP of 1.6 s; AAC-LC 24 kHz mono (stands in for HE-AAC).
+    /// C: H.264 baseline, GOP of 1.6 s; HE-AAC with implicit signalling, 24 kHz core, 48 kHz sound.
     H264Aac24k,
     /// D: H.264, AAC-LC, PCR on a PID of its own.
     PcrOwnPid,
@@ -102,7 +102,7 @@ static FACTS: [Facts; 10] = [
     ),
     facts(
         "C",
-        "H.264 baseline, AAC 24 kHz",
+        "H.264 baseline, HE-AAC",
         6400,
         include_bytes!("../clips/c.ts"),
     ),
