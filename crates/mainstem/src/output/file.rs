@@ -119,3 +119,22 @@ fn head(channel: &Channel) -> Response {
         .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_part_from_the_middle_is_a_seek() {
+        for (range, seek) in [
+            ("bytes=0-", false),
+            ("bytes=0-499", false),
+            ("bytes=500-", true),
+            ("bytes=-5", true),
+        ] {
+            let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static(range))]);
+            assert_eq!(is_seek(&headers), seek, "{range}");
+        }
+        assert!(!is_seek(&HeaderMap::new()));
+    }
+}

@@ -24,8 +24,8 @@ impl Login {
     }
 
     /// The login `username` at `host`; a panel's ports are one provider.
-    #[must_use]
-    pub fn at(host: &str, username: &str) -> Self {
+    #[cfg(test)]
+    pub(super) fn at(host: &str, username: &str) -> Self {
         Self(format!("{username}@{}", host.to_ascii_lowercase()).into())
     }
 }

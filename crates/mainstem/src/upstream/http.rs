@@ -451,3 +451,56 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn credentials_in_an_address_become_a_header() {
+        for (address, expected) in [
+            ("http://user:pass@h.example/1.ts", Some("Basic dXNlcjpwYXNz")),
+            ("http://us%40er:p%3Ass@h.example/", Some("Basic dXNAZXI6cDpzcw==")),
+            ("http://h.example/live/u/p/1.ts", None),
+        ] {
+            let value = basic_authorization(&url(address));
+            assert_eq!(
+                value.as_ref().map(|value| value.to_str().unwrap()),
+                expected,
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn credentials_stay_with_their_server() {
+        let one = url("http://h.example/a");
+        for (other, same) in [
+            ("http://h.example:80/b", true),
+            ("http://h.example:8080/b", false),
+            ("https://h.example/b", false),
+            ("http://other.example/b", false),
+        ] {
+            assert_eq!(same_server(&one, &url(other)), same, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_list_sets_no_header_of_the_exchange_itself() {
+        let pairs = [
+            ("Content-Length", "5"),
+            ("Range", "bytes=1-"),
+            ("Referer", "http://r.example"),
+            ("a b", "c"),
+        ];
+        let kept = headers(pairs);
+        assert_eq!(
+            kept.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            ["referer"]
+        );
+    }
+}
