@@ -334,6 +334,11 @@ async fn every_id_ever_given_out_still_works() {
     for (id, expected) in ids {
         let head = request("HEAD", &mainstem.url(&format!("/stream/{id}")), &[]).await;
         assert_eq!(
+            head.header("content-length"),
+            "",
+            "an endless stream has no length, and not zero"
+        );
+        assert_eq!(
             (head.status, head.header("content-type")),
             (200, "video/mp2t"),
             "{id}"

@@ -80,6 +80,11 @@ async fn a_film_comes_byte_for_byte_and_in_parts() {
     let before = first.account("first").requests().len();
     let head = request("HEAD", &url, &[]).await;
     assert_eq!(
+        head.header("content-length"),
+        "",
+        "nobody was asked how long it is"
+    );
+    assert_eq!(
         (head.status, head.header("content-type"), head.body.len()),
         (200, "video/mp4", 0)
     );
