@@ -2,9 +2,11 @@
 //! Nothing is decoded; only what the splice has to know is read.
 
 mod audio;
+mod format;
 mod video;
 
 pub use audio::{AudioFrame, audio_frame};
+pub use format::{PictureSize, SoundFormat};
 pub use video::{Access, ParameterSets, inspect};
 
 use crate::psi;

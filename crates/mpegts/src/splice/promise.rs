@@ -32,8 +32,6 @@ const KEPT_DESCRIPTORS: [u8; 12] = [
 #[derive(Debug, Default)]
 pub(super) struct Promise {
     signature: Option<Signature>,
-    /// As long as the signature's streams.
-    descriptors: Vec<Vec<u8>>,
     pids_given: u16,
 }
 
@@ -138,11 +136,6 @@ impl Promise {
             },
         );
         if fit == Fit::Other {
-            let mut kept = signature
-                .streams
-                .iter()
-                .map(|stream| map.contains(&Some(stream.pid)));
-            self.descriptors.retain(|_| kept.next().unwrap_or(false));
             signature.streams.retain(|stream| map.contains(&Some(stream.pid)));
         }
         for (stream, slot) in incoming.iter().zip(&mut map) {
@@ -154,20 +147,16 @@ impl Promise {
                     stream_type: stream.stream_type,
                     codec: stream.codec,
                     language: stream.language,
+                    descriptors: kept_descriptors(&stream.descriptors),
+                    sound: None,
+                    picture: None,
                 });
-                self.descriptors.push(kept_descriptors(&stream.descriptors));
             }
         }
         if fit == Fit::Other {
             // Some players take the first stream of a kind: the order is the source's.
             let place = |pid: Pid| map.iter().position(|mapped| *mapped == Some(pid));
-            let mut both: Vec<_> = signature
-                .streams
-                .drain(..)
-                .zip(core::mem::take(&mut self.descriptors))
-                .collect();
-            both.sort_by_key(|(stream, _)| place(stream.pid));
-            (signature.streams, self.descriptors) = both.into_iter().unzip();
+            signature.streams.sort_by_key(|stream| place(stream.pid));
         }
         let promised = |pid: Pid| signature.streams.iter().any(|stream| stream.pid == pid);
         if !promised(signature.pcr_pid) || fit == Fit::Other {
@@ -207,15 +196,11 @@ impl Promise {
             version: 0,
             programs: vec![(PROGRAM_NUMBER, PMT_PID)],
         };
-        let streams = signature
-            .streams
-            .iter()
-            .zip(&self.descriptors)
-            .map(|(stream, descriptors)| PmtStream {
-                stream_type: stream.stream_type,
-                pid: stream.pid,
-                descriptors: descriptors.clone(),
-            });
+        let streams = signature.streams.iter().map(|stream| PmtStream {
+            stream_type: stream.stream_type,
+            pid: stream.pid,
+            descriptors: stream.descriptors.clone(),
+        });
         let pmt = Pmt {
             program_number: PROGRAM_NUMBER,
             version: signature.pmt_version,

@@ -1,6 +1,6 @@
 //! What is said about a splice: the promise to viewers and the account of the present source.
 
-use crate::es::Codec;
+use crate::es::{Codec, PictureSize, SoundFormat};
 use crate::packet::Pid;
 
 /// One elementary stream promised to viewers.
@@ -14,6 +14,12 @@ pub struct SignatureStream {
     pub codec: Codec,
     /// ISO 639-2 code, three lower-case letters in ASCII, when the source told it.
     pub language: Option<[u8; 3]>,
+    /// The descriptors of its PMT entry that say how to decode or present it, whole ones one after the other.
+    pub descriptors: Vec<u8>,
+    /// How its sound is coded, once a frame of it was seen; `None` for anything but sound.
+    pub sound: Option<SoundFormat>,
+    /// How large its pictures are, once parameters were seen; `None` for anything but pictures.
+    pub picture: Option<PictureSize>,
 }
 
 /// The streams promised to viewers: what the outgoing PMT lists.
