@@ -3,11 +3,14 @@
 //! A slot is acquired before a request and owned by the object that owns the socket, after the socket in drop order,
 //! so that the slot comes back when the socket is closed and not before. No count is edited anywhere else.
 //!
-//! Does not live here: what flows through a slot, which stream to prefer, what providers answer.
+//! Lives here: the rules ([`ledger`], pure) and their one owner ([`Pools`]), which has the lock, the timers and the
+//! waiters. Does not live here: what flows through a slot, which stream to prefer, what providers answer.
 
+pub mod ledger;
 mod login;
+mod usage;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +20,11 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 
+pub use ledger::{Identity, LimitAnswer, Rest, Subject};
 pub use login::Login;
+pub use usage::{HeldUsage, PoolUsage, Usage};
+
+use ledger::{Effect, LeaseId, Ledger};
 
 /// What a connection is for. Shown to the operator; a viewer's need goes before any other's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +33,12 @@ pub enum Purpose {
     Live,
     /// A film or another file, for one viewer.
     File,
-    /// A test the operator asked for.
-    Test,
     /// A list, where the source says that lists count.
     Refresh,
+    /// A second stream beside one that is in doubt. It gives way to any viewer's need.
+    Hedge,
+    /// A test the operator asked for.
+    Test,
 }
 
 impl Purpose {
@@ -39,25 +48,70 @@ impl Purpose {
         match self {
             Self::Live => "live",
             Self::File => "file",
-            Self::Test => "test",
             Self::Refresh => "refresh",
+            Self::Hedge => "hedge",
+            Self::Test => "test",
         }
     }
+
+    /// Who goes first: the lower rank. A viewer's need is of rank 0.
+    fn rank(self) -> u8 {
+        match self {
+            Self::Live | Self::File => 0,
+            Self::Refresh => 1,
+            Self::Hedge => 2,
+            Self::Test => 3,
+        }
+    }
+
+    /// Whether anything is taken back for it.
+    fn may_take(self) -> bool {
+        !matches!(self, Self::Hedge | Self::Test)
+    }
+}
+
+/// A login at which a wish can be fulfilled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The login the connection counts against.
+    pub login: Login,
+    /// How many connections the login allows.
+    pub limit: usize,
+    /// How long the provider goes on counting the connection after it is closed, as far as the operator says.
+    pub release_delay: Duration,
 }
 
 /// A connection somebody wants.
 #[derive(Debug, Clone)]
 pub struct Wish {
-    /// The login it counts against.
-    pub login: Login,
-    /// The source that names the limit, for the operator.
+    /// Where it may be, best first: it is granted at the first that has room.
+    pub places: Vec<Place>,
+    /// The source, for the operator.
     pub source: SourceName,
-    /// How many connections the login allows.
-    pub limit: usize,
     /// What it is for.
     pub purpose: Purpose,
-    /// How long the provider goes on counting the connection after it is closed.
-    pub release_delay: Duration,
+    /// Which channel or film it is for, in the word [`Pools::watch`] is told.
+    pub subject: Option<Subject>,
+    /// Where it stands in the line: `None` at its end, or where an earlier wish stood, as [`Slot::line`] says.
+    pub line: Option<u64>,
+}
+
+impl Wish {
+    /// A wish for one place.
+    #[must_use]
+    pub fn at(place: Place, source: SourceName, purpose: Purpose) -> Self {
+        Self {
+            places: vec![place],
+            source,
+            purpose,
+            subject: None,
+            line: None,
+        }
+    }
+
+    fn is_at(&self, login: &Login) -> bool {
+        self.places.iter().any(|place| place.login == *login)
+    }
 }
 
 /// No connection was free in time.
@@ -81,34 +135,18 @@ pub enum Refused {
         /// How long yet.
         seconds: Duration,
     },
+    /// Too many wait already.
+    #[error("too many wait for a connection already")]
+    Crowded,
 }
 
 #[derive(Debug)]
-struct Held {
-    login: Login,
-    source: SourceName,
-    purpose: Purpose,
-    watched: bool,
-    release_delay: Duration,
-    revoke: watch::Sender<bool>,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    id: u64,
-    wish: Wish,
-    grant: oneshot::Sender<Slot>,
-}
-
-#[derive(Debug, Default)]
 struct State {
-    total_max: usize,
-    held: BTreeMap<u64, Held>,
-    waiting: VecDeque<Waiter>,
-    cooling: HashMap<Login, Instant>,
-    /// Connections that are closed but still count at their provider, until then.
-    lingering: Vec<(Login, Instant)>,
-    last_id: u64,
+    ledger: Ledger,
+    /// Where the slots of those who wait go.
+    waiting: HashMap<LeaseId, oneshot::Sender<Slot>>,
+    /// How the owners of slots are told that one is taken back.
+    revoke: HashMap<LeaseId, watch::Sender<bool>>,
 }
 
 /// All pools of permitted connections; clones are cheap and mean the same pools.
@@ -126,8 +164,9 @@ impl Pools {
     pub fn new(total_max: usize) -> Self {
         Self {
             state: Arc::new(Mutex::new(State {
-                total_max,
-                ..State::default()
+                ledger: Ledger::new(total_max),
+                waiting: HashMap::new(),
+                revoke: HashMap::new(),
             })),
             changed: Arc::default(),
         }
@@ -135,19 +174,18 @@ impl Pools {
 
     /// Changes the limit of all connections together. Connections above a lowered limit are left to end by themselves.
     pub fn set_total_max(&self, total_max: usize) {
-        self.state().total_max = total_max;
-        self.grant_waiting();
+        self.apply(|ledger, now| ledger.set_total_max(total_max, now));
     }
 
-    /// Leaves `login` alone for a while: its provider said that its limit is reached, or did not accept it.
-    pub fn cool(&self, login: &Login, rest: Duration) {
-        self.state().cooling.insert(login.clone(), Instant::now() + rest);
+    /// Leaves `login` alone for a while: its provider said no to it.
+    pub fn cool(&self, login: &Login, rest: Duration, why: Rest) {
+        self.state().ledger.cool(login, now() + rest, why);
         self.changed.notify_waiters();
     }
 
     /// Waits up to `wait` for a permitted connection.
     ///
-    /// A connection nobody watches is taken back for it. Dropping the future withdraws the wish.
+    /// What gives way to it is taken back for it. Dropping the future withdraws the wish.
     ///
     /// # Errors
     /// [`Refused`] says which limit is used up.
@@ -155,27 +193,28 @@ impl Pools {
         let (grant, granted) = oneshot::channel();
         let id = {
             let mut state = self.state();
-            if let Some(rest) = state.rests(&wish.login) {
-                return Err(Refused::Cooling { seconds: rest });
-            }
-            state.last_id += 1;
-            let id = state.last_id;
-            state.revoke_for(&wish);
-            state.waiting.push_back(Waiter {
-                id,
-                wish: wish.clone(),
-                grant,
-            });
+            let (id, effects) = state.ledger.ask(wish.clone(), now())?;
+            state.waiting.insert(id, grant);
+            self.carry_out(state, effects);
             id
         };
         let withdraw = Withdraw { pools: self, id };
-        self.grant_waiting();
         let slot = timeout(wait, self.granted(granted)).await;
         drop(withdraw);
         match slot {
             Ok(Some(slot)) => Ok(slot),
-            _ => Err(self.state().refusal(&wish)),
+            _ => Err(self.state().ledger.refusal(&wish)),
         }
+    }
+
+    /// A connection that is free now and that nobody waits for, or none. Nothing is taken from anybody for it.
+    ///
+    /// # Errors
+    /// [`Refused`] says what stands in the way.
+    pub fn try_acquire(&self, wish: &Wish) -> Result<Slot, Refused> {
+        let mut state = self.state();
+        let (id, number) = state.ledger.try_ask(wish, now())?;
+        Ok(state.slot(self, id, number))
     }
 
     /// Waits for a grant. That a connection no longer lingers, or a login no longer rests, is nobody's event but the
@@ -185,177 +224,119 @@ impl Pools {
             let mut changed = std::pin::pin!(self.changed.notified());
             // From here on no change is missed, though the times are read before it is awaited.
             changed.as_mut().enable();
-            let next = self.state().next_time();
+            let next = self.state().ledger.next_time(now());
             let next = async {
                 match next {
-                    Some(until) => sleep_until(until).await,
+                    Some(until) => sleep_until(until.into()).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
                 slot = &mut granted => return slot.ok(),
-                () = next => self.grant_waiting(),
+                () = next => self.apply(Ledger::tick),
                 () = changed => {}
             }
         }
     }
 
-    /// How many more connections `wish`'s login and the total allow now.
+    /// How many more connections `login` and the total allow now.
     #[must_use]
     pub fn free(&self, login: &Login, limit: usize) -> usize {
-        let state = self.state();
-        let left_in_all = state.total_max.saturating_sub(state.held.len());
-        limit.saturating_sub(state.in_use(login)).min(left_in_all)
+        self.state().ledger.free(login, limit, now())
     }
 
-    /// Whether the login rests after a limit answer.
+    /// Whether the login is left alone after an answer that was about it.
     #[must_use]
     pub fn is_cooling(&self, login: &Login) -> bool {
-        self.state().rests(login).is_some()
+        self.state().ledger.cools(login, now()).is_some()
+    }
+
+    /// How long the login's provider is known to go on counting a closed connection.
+    #[must_use]
+    pub fn learned_delay(&self, login: &Login) -> Duration {
+        self.state().ledger.learned_delay(login)
+    }
+
+    /// Says that `who` watches `subject` until the result is dropped. What they watch gives way to what they ask for
+    /// next: to no one else's need.
+    #[must_use]
+    pub fn watching(&self, subject: &Subject, who: Option<Identity>) -> Watching {
+        let mut arrival = 0;
+        self.apply(|ledger, now| {
+            let (at, effects) = ledger.watch(subject, who, now);
+            arrival = at;
+            effects
+        });
+        Watching {
+            pools: self.clone(),
+            subject: Arc::clone(subject),
+            arrival,
+        }
     }
 
     /// What is in use, for the operator.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let state = self.state();
-        let mut usage = Usage {
-            total: state.held.len(),
-            total_max: state.total_max,
-            ..Usage::default()
-        };
-        for held in state.held.values() {
-            *usage
-                .by_source
-                .entry(held.source.as_str().to_owned())
-                .or_default() += 1;
-            usage.held.push((held.source.clone(), held.purpose, held.watched));
-        }
-        usage.waiting = state.waiting.len();
-        usage
+        self.state().ledger.usage(now())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn release(&self, id: u64) {
-        let held = self.state().give_back(id);
-        if let Some(held) = held {
-            debug!(source = %held.source, login = %held.login, purpose = held.purpose.as_str(), "slot released");
-        }
-        self.grant_waiting();
+    fn apply(&self, event: impl FnOnce(&mut Ledger, std::time::Instant) -> Vec<Effect>) {
+        let mut state = self.state();
+        let effects = event(&mut state.ledger, now());
+        self.carry_out(state, effects);
+    }
+
+    fn release(&self, id: LeaseId) {
+        let mut state = self.state();
+        state.revoke.remove(&id);
+        let effects = state.ledger.release(id, now());
+        debug!(slot = %id, "slot released");
+        self.carry_out(state, effects);
         self.changed.notify_waiters();
     }
 
-    /// Gives free connections to whoever waits longest for them. The grant itself happens outside the lock: a waiter
-    /// that has gone gives its slot back at once, which takes the lock again.
-    fn grant_waiting(&self) {
-        loop {
-            let Some((waiter, slot)) = self.state().next_grant(self) else {
-                return;
-            };
-            debug!(source = %waiter.wish.source, login = %waiter.wish.login, purpose = waiter.wish.purpose.as_str(), "slot granted");
-            drop(waiter.grant.send(slot));
+    /// Does what the ledger says. What is granted is handed out when the lock is free again: a waiter that has gone gives
+    /// its slot back at once, which takes the lock.
+    fn carry_out(&self, mut state: MutexGuard<'_, State>, effects: Vec<Effect>) {
+        let mut granted = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Revoke(id) => {
+                    debug!(slot = %id, "a connection is taken back for somebody who waits");
+                    if let Some(revoke) = state.revoke.get(&id) {
+                        revoke.send_replace(true);
+                    }
+                }
+                Effect::Grant(id, number) => {
+                    debug!(slot = %id, "slot granted");
+                    granted.push((state.waiting.remove(&id), state.slot(self, id, number)));
+                }
+            }
+        }
+        drop(state);
+        for (waiter, slot) in granted {
+            match waiter {
+                Some(waiter) => drop(waiter.send(slot)),
+                None => drop(slot),
+            }
         }
     }
 }
 
 impl State {
-    /// Connections that count at the provider: those held, and those that linger.
-    fn in_use(&self, login: &Login) -> usize {
-        let now = Instant::now();
-        let held = self.held.values().filter(|held| held.login == *login).count();
-        held + self
-            .lingering
-            .iter()
-            .filter(|(lingering, until)| lingering == login && *until > now)
-            .count()
-    }
-
-    fn give_back(&mut self, id: u64) -> Option<Held> {
-        let held = self.held.remove(&id)?;
-        let now = Instant::now();
-        self.lingering.retain(|(_, until)| *until > now);
-        if !held.release_delay.is_zero() {
-            self.lingering
-                .push((held.login.clone(), now + held.release_delay));
-        }
-        Some(held)
-    }
-
-    /// The next moment at which a connection stops lingering or a login stops resting.
-    fn next_time(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let lingering = self.lingering.iter().map(|(_, until)| *until);
-        lingering
-            .chain(self.cooling.values().copied())
-            .filter(|until| *until > now)
-            .min()
-    }
-
-    fn rests(&mut self, login: &Login) -> Option<Duration> {
-        let now = Instant::now();
-        self.cooling.retain(|_, until| *until > now);
-        self.cooling.get(login).map(|until| *until - now)
-    }
-
-    fn next_grant(&mut self, pools: &Pools) -> Option<(Waiter, Slot)> {
-        let now = Instant::now();
-        self.lingering.retain(|(_, until)| *until > now);
-        self.cooling.retain(|_, until| *until > now);
-        if self.held.len() >= self.total_max {
-            return None;
-        }
-        let index = self.waiting.iter().position(|waiter| {
-            let login = &waiter.wish.login;
-            !self.cooling.contains_key(login) && self.in_use(login) < waiter.wish.limit
-        })?;
-        let waiter = self.waiting.remove(index)?;
+    fn slot(&mut self, pools: &Pools, id: LeaseId, place: usize) -> Slot {
         let (revoke, revoked) = watch::channel(false);
-        let held = Held {
-            login: waiter.wish.login.clone(),
-            source: waiter.wish.source.clone(),
-            purpose: waiter.wish.purpose,
-            // A viewer's need goes before a test's.
-            watched: waiter.wish.purpose != Purpose::Test,
-            release_delay: waiter.wish.release_delay,
-            revoke,
-        };
-        self.held.insert(waiter.id, held);
-        let slot = Slot {
+        self.revoke.insert(id, revoke);
+        Slot {
             pools: pools.clone(),
-            id: waiter.id,
+            id,
+            place,
             revoked,
-        };
-        Some((waiter, slot))
-    }
-
-    /// Takes back a connection nobody watches, if that is what stands between the wish and a slot.
-    fn revoke_for(&mut self, wish: &Wish) {
-        let login_full = self.in_use(&wish.login) >= wish.limit;
-        let all_full = self.held.len() >= self.total_max;
-        // A test takes nothing from anybody.
-        if wish.purpose == Purpose::Test || (!login_full && !all_full) {
-            return;
-        }
-        let idle = self.held.values().find(|held| {
-            !held.watched && !*held.revoke.borrow() && (!login_full || held.login == wish.login)
-        });
-        if let Some(held) = idle {
-            debug!(login = %held.login, "an unwatched connection is taken back for somebody who waits");
-            held.revoke.send_replace(true);
-        }
-    }
-
-    fn refusal(&self, wish: &Wish) -> Refused {
-        // Looked at after the wait: what stood in the way may be gone by now, but the total is seldom it.
-        if self.held.len() >= self.total_max && self.in_use(&wish.login) < wish.limit {
-            Refused::AllFull {
-                limit: self.total_max,
-            }
-        } else {
-            Refused::LoginFull { limit: wish.limit }
         }
     }
 }
@@ -363,34 +344,23 @@ impl State {
 /// Withdraws a wish when its future ends, granted or not.
 struct Withdraw<'a> {
     pools: &'a Pools,
-    id: u64,
+    id: LeaseId,
 }
 
 impl Drop for Withdraw<'_> {
     fn drop(&mut self) {
-        self.pools.state().waiting.retain(|waiter| waiter.id != self.id);
+        let mut state = self.pools.state();
+        state.waiting.remove(&self.id);
+        let effects = state.ledger.withdraw(self.id, now());
+        self.pools.carry_out(state, effects);
     }
-}
-
-/// What is in use now.
-#[derive(Debug, Default, Clone)]
-pub struct Usage {
-    /// Connections in use.
-    pub total: usize,
-    /// Connections allowed in all.
-    pub total_max: usize,
-    /// In use by source.
-    pub by_source: BTreeMap<String, usize>,
-    /// Each one: source, purpose, whether watched.
-    pub held: Vec<(SourceName, Purpose, bool)>,
-    /// Wishes that wait.
-    pub waiting: usize,
 }
 
 /// One permitted connection. Its drop gives it back.
 pub struct Slot {
     pools: Pools,
-    id: u64,
+    id: LeaseId,
+    place: usize,
     revoked: watch::Receiver<bool>,
 }
 
@@ -414,12 +384,29 @@ impl Slot {
         }
     }
 
+    /// Which of the wish's places it is at.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        self.place
+    }
+
+    /// Where its wish stood in the line, for a wish that asks again.
+    #[must_use]
+    pub fn line(&self) -> Option<u64> {
+        self.pools.state().ledger.line(self.id)
+    }
+
     /// Says whether anybody watches what flows through it. One nobody watches goes to whoever waits.
     pub fn set_watched(&mut self, watched: bool) {
         self.watch().set_watched(watched);
     }
 
-    /// A way to say whether anybody watches, apart from the slot itself.
+    /// Makes it a slot for another purpose: a hedge that won carries viewers.
+    pub fn promote(&mut self, purpose: Purpose) {
+        self.watch().promote(purpose);
+    }
+
+    /// A way to say who needs it, apart from the slot itself.
     #[must_use]
     pub fn watch(&self) -> Watch {
         Watch {
@@ -430,39 +417,65 @@ impl Slot {
 
     /// The provider goes on counting this connection for so long after it is closed, or longer.
     pub fn count_on_for(&mut self, at_least: Duration) {
-        if let Some(held) = self.pools.state().held.get_mut(&self.id) {
-            held.release_delay = held.release_delay.max(at_least);
-        }
+        self.pools.state().ledger.count_on_for(self.id, at_least);
+    }
+
+    /// The provider said no to the request made with it: what is closed now was never counted there.
+    pub fn refused(&self) {
+        self.pools.state().ledger.refused(self.id);
+    }
+
+    /// The provider answered the request made with it that the login's connections are used up. The slot comes back
+    /// with its drop, as ever.
+    pub fn limit_answer(&self) -> LimitAnswer {
+        let mut state = self.pools.state();
+        let (answer, effects) = state.ledger.limit_answer(self.id, now());
+        self.pools.carry_out(state, effects);
+        self.pools.changed.notify_waiters();
+        answer
+    }
+
+    /// Whether the provider evidently accepts the login, whatever it answered now: another connection of it is open, or
+    /// was a moment ago.
+    #[must_use]
+    pub fn is_login_accepted(&self) -> bool {
+        self.pools.state().ledger.is_accepted(self.id, now())
     }
 }
 
-/// Says of a slot whether anybody watches what flows through it. It holds no connection.
+/// Says of a slot who needs what flows through it. It holds no connection.
 #[derive(Debug, Clone)]
 pub struct Watch {
     pools: Pools,
-    id: u64,
+    id: LeaseId,
 }
 
 impl Watch {
     /// Says whether anybody watches. A connection nobody watches goes to whoever waits.
     pub fn set_watched(&self, watched: bool) {
-        let mut state = self.pools.state();
-        let Some(held) = state.held.get_mut(&self.id) else {
-            return;
-        };
-        held.watched = watched;
-        if watched {
-            return;
-        }
-        let login = held.login.clone();
-        let total_full = state.held.len() >= state.total_max;
-        let wanted = state
-            .waiting
-            .iter()
-            .any(|waiter| total_full || waiter.wish.login == login);
-        if let Some(held) = state.held.get(&self.id).filter(|_| wanted) {
-            held.revoke.send_replace(true);
-        }
+        self.pools
+            .apply(|ledger, now| ledger.set_watched(self.id, watched, now));
+    }
+
+    /// Makes the slot one for another purpose: a hedge that won carries viewers.
+    pub fn promote(&self, purpose: Purpose) {
+        self.pools
+            .apply(|ledger, now| ledger.promote(self.id, purpose, now));
+    }
+}
+
+/// Somebody watches something, until this is dropped.
+#[derive(Debug)]
+pub struct Watching {
+    pools: Pools,
+    subject: Subject,
+    arrival: u64,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.pools
+            .apply(|ledger, now| ledger.unwatch(&self.subject, self.arrival, now));
     }
 }
 
@@ -470,6 +483,11 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.pools.release(self.id);
     }
+}
+
+/// The runtime's clock, which tests can stop.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 #[cfg(test)]

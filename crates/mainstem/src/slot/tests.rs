@@ -4,13 +4,18 @@ const WAIT: Duration = Duration::from_secs(2);
 
 fn wish(login: &str, limit: usize) -> Wish {
     let source = SourceName::new("s");
-    Wish {
+    let place = Place {
         login: Login::at("provider.example", login),
-        source,
         limit,
-        purpose: Purpose::Live,
         release_delay: Duration::ZERO,
-    }
+    };
+    Wish::at(place, source, Purpose::Live)
+}
+
+fn slow(release_delay: Duration) -> Wish {
+    let mut wish = wish("u", 1);
+    wish.places[0].release_delay = release_delay;
+    wish
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,7 +107,11 @@ async fn becoming_unwatched_while_somebody_waits_gives_the_connection_up() {
 #[tokio::test(start_paused = true)]
 async fn a_login_that_rests_is_not_asked() {
     let pools = Pools::new(100);
-    pools.cool(&wish("u", 1).login, Duration::from_secs(15));
+    pools.cool(
+        &wish("u", 1).places[0].login,
+        Duration::from_secs(15),
+        Rest::Limit,
+    );
     assert!(matches!(
         pools.acquire(wish("u", 1), WAIT).await,
         Err(Refused::Cooling { .. })
@@ -142,10 +151,7 @@ async fn many_at_once_never_exceed_the_limit() {
 #[tokio::test(start_paused = true)]
 async fn a_closed_connection_that_still_counts_at_the_provider_is_waited_for() {
     let pools = Pools::new(100);
-    let slow = || Wish {
-        release_delay: Duration::from_secs(3),
-        ..wish("u", 1)
-    };
+    let slow = || slow(Duration::from_secs(3));
     drop(pools.acquire(slow(), WAIT).await.unwrap());
     assert_eq!(
         pools.acquire(slow(), WAIT).await.unwrap_err(),
@@ -176,10 +182,7 @@ async fn a_test_takes_nothing_from_anybody() {
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_came_before_the_close_is_woken_when_it_no_longer_counts() {
     let pools = Pools::new(100);
-    let slow = || Wish {
-        release_delay: Duration::from_secs(1),
-        ..wish("u", 1)
-    };
+    let slow = || slow(Duration::from_secs(1));
     let held = pools.acquire(slow(), WAIT).await.unwrap();
     let asked = Instant::now();
     let release = async {
@@ -197,7 +200,7 @@ async fn who_waits_already_does_not_ask_a_login_that_rests() {
     let held = pools.acquire(wish("u", 1), WAIT).await.unwrap();
     let refuse = async {
         tokio::task::yield_now().await;
-        pools.cool(&wish("u", 1).login, WAIT / 2);
+        pools.cool(&wish("u", 1).places[0].login, WAIT / 2, Rest::Limit);
         drop(held);
     };
     let asked = Instant::now();
@@ -220,4 +223,39 @@ async fn a_viewer_takes_the_connection_of_a_test() {
     };
     let (slot, ()) = tokio::join!(pools.acquire(wish("u", 1), WAIT), give_back);
     slot.unwrap();
+}
+
+fn hedge() -> Wish {
+    Wish {
+        purpose: Purpose::Hedge,
+        ..wish("u", 1)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_takes_what_is_free_and_nobody_wants_and_gives_it_to_any_viewer() {
+    let pools = Pools::new(100);
+    let hedge_slot = pools.try_acquire(&hedge()).unwrap();
+    assert_eq!(
+        pools.try_acquire(&hedge()).unwrap_err(),
+        Refused::LoginFull { limit: 1 }
+    );
+    let give_back = async {
+        hedge_slot.revoked().await;
+        drop(hedge_slot);
+    };
+    let (slot, ()) = tokio::join!(pools.acquire(wish("u", 1), WAIT), give_back);
+    let mut slot = slot.unwrap();
+    slot.set_watched(false);
+    assert!(pools.try_acquire(&hedge()).is_err(), "it takes nothing");
+    assert!(timeout(WAIT, slot.revoked()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_won_is_kept_like_any_live_stream() {
+    let pools = Pools::new(100);
+    let mut slot = pools.try_acquire(&hedge()).unwrap();
+    slot.promote(Purpose::Live);
+    assert!(pools.acquire(wish("u", 1), WAIT).await.is_err());
+    assert!(timeout(WAIT, slot.revoked()).await.is_err());
 }

@@ -20,7 +20,7 @@ use super::xtream::{Brought, Known, XtreamAccount};
 use super::{m3u, testcard};
 use crate::config::Series as SeriesMode;
 use crate::config::{Origin, SourceConfig};
-use crate::slot::{Login, Purpose, Wish};
+use crate::slot::{Login, Place, Purpose, Wish};
 use crate::store::Store;
 
 /// First wait after a failed refresh; it doubles up to the source's own interval.
@@ -241,7 +241,9 @@ impl SourceTask {
         let account = self.report.borrow().account_connections;
         let limit = self.config.max_connections.or(account);
         if let (Some(wish), Some(limit)) = (&mut self.request.wish, limit) {
-            wish.limit = limit as usize;
+            for place in &mut wish.places {
+                place.limit = limit as usize;
+            }
         }
     }
 
@@ -555,14 +557,15 @@ fn xtream_account(name: &SourceName, config: &SourceConfig, entries_max: usize) 
 
 fn list_request(name: &SourceName, config: &SourceConfig, connections_default: usize) -> ListRequest {
     let login = list_login(name, config);
-    let wish = config.refresh_counts.then(|| Wish {
-        login: login.clone(),
-        source: name.clone(),
-        limit: config
-            .max_connections
-            .map_or(connections_default, |max| max as usize),
-        purpose: Purpose::Refresh,
-        release_delay: config.release_delay,
+    let wish = config.refresh_counts.then(|| {
+        let place = Place {
+            login: login.clone(),
+            limit: config
+                .max_connections
+                .map_or(connections_default, |max| max as usize),
+            release_delay: config.release_delay,
+        };
+        Wish::at(place, name.clone(), Purpose::Refresh)
     });
     ListRequest {
         login,

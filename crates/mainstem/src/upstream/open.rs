@@ -13,7 +13,7 @@ use super::http::{Body, Client, Request, Response};
 use super::progressive::Progressive;
 use super::sniff::{Content, sniff};
 use super::{Upstream, card};
-use crate::slot::{Login, Pools, Purpose, Refused, Slot, Wish};
+use crate::slot::{Login, Place, Pools, Purpose, Refused, Rest, Slot, Wish};
 
 /// Everything needed to ask a provider for one stream.
 #[derive(Debug, Clone)]
@@ -38,13 +38,12 @@ impl Target {
     /// The connection it takes.
     #[must_use]
     pub fn wish(&self, purpose: Purpose) -> Wish {
-        Wish {
+        let place = Place {
             login: self.login.clone(),
-            source: self.source.clone(),
             limit: self.limit,
-            purpose,
             release_delay: self.release_delay,
-        }
+        };
+        Wish::at(place, self.source.clone(), purpose)
     }
 }
 
@@ -174,7 +173,12 @@ impl Opening {
     pub fn rest_login(&self, target: &Target, failure: &Failure) {
         if matches!(failure.class, FailureClass::Limit | FailureClass::Auth) {
             let rest = failure.retry_after.unwrap_or(self.timing.limit_rest);
-            self.pools.cool(&target.login, rest);
+            let why = if failure.class == FailureClass::Auth {
+                Rest::Auth
+            } else {
+                Rest::Limit
+            };
+            self.pools.cool(&target.login, rest, why);
         }
     }
 

@@ -1,0 +1,568 @@
+//! A model of the pools beside the pools: any sequence of events keeps what always holds.
+//!
+//! The model keeps its own books of who holds, waits, lingers and rests, from the effects alone, and checks every
+//! effect against them. Chance is seeded and the seed is printed, so that a failure can be played again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+const RUNS: u64 = 400;
+const MOVES: usize = 400;
+
+/// xorshift64*.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let mixed = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
+        usize::try_from(mixed).unwrap() % bound
+    }
+
+    fn one_in(&mut self, bound: usize) -> bool {
+        self.below(bound) == 0
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        (!from.is_empty()).then(|| &from[self.below(from.len())])
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Mine {
+    wish: Wish,
+    /// Where it stands in the line.
+    line: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Has {
+    mine: Mine,
+    login: Login,
+    purpose: Purpose,
+    watched: bool,
+    revoked: bool,
+    refused: bool,
+    delay: Duration,
+}
+
+/// The books of the model.
+struct Model {
+    ledger: Ledger,
+    chance: Chance,
+    now: Instant,
+    total_max: usize,
+    limits: BTreeMap<Login, usize>,
+    waiting: BTreeMap<LeaseId, Mine>,
+    held: BTreeMap<LeaseId, Has>,
+    lingering: Vec<(Login, Instant)>,
+    cooling: BTreeMap<Login, Instant>,
+    lowered: BTreeMap<Login, (usize, Instant)>,
+    learned: BTreeMap<Login, Duration>,
+    closed: BTreeMap<Login, Instant>,
+    watchers: Vec<(Subject, u64, Option<Identity>)>,
+    /// How often each kind of thing happened: a move that never comes tests nothing.
+    seen: BTreeSet<&'static str>,
+}
+
+fn login(number: usize) -> Login {
+    Login::at("provider.example", &format!("user{number}"))
+}
+
+impl Model {
+    fn new(seed: u64) -> Self {
+        let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let total_max = 1 + chance.below(8);
+        let limits = (0..3)
+            .map(|number| (login(number), 1 + chance.below(3)))
+            .collect();
+        Self {
+            ledger: Ledger::new(total_max),
+            chance,
+            now: Instant::now(),
+            total_max,
+            limits,
+            waiting: BTreeMap::new(),
+            held: BTreeMap::new(),
+            lingering: Vec::new(),
+            cooling: BTreeMap::new(),
+            lowered: BTreeMap::new(),
+            learned: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            watchers: Vec::new(),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    fn wish(&mut self) -> Wish {
+        let purposes = [
+            Purpose::Live,
+            Purpose::Live,
+            Purpose::Live,
+            Purpose::File,
+            Purpose::Refresh,
+            Purpose::Hedge,
+            Purpose::Test,
+        ];
+        let mut numbers = vec![self.chance.below(3)];
+        let other = self.chance.below(3);
+        if self.chance.one_in(4) && other != numbers[0] {
+            numbers.push(other);
+        }
+        let places = numbers.into_iter().map(|number| Place {
+            login: login(number),
+            limit: self.limits[&login(number)],
+            release_delay: if self.chance.one_in(4) {
+                Duration::from_millis(1_500)
+            } else {
+                Duration::ZERO
+            },
+        });
+        let places = places.collect();
+        let subject = (!self.chance.one_in(4)).then(|| self.subject());
+        Wish {
+            places,
+            source: SourceName::new("s"),
+            purpose: purposes[self.chance.below(purposes.len())],
+            subject,
+            line: None,
+        }
+    }
+
+    fn subject(&mut self) -> Subject {
+        format!("subject {}", self.chance.below(4)).into()
+    }
+
+    fn held_id(&mut self) -> Option<LeaseId> {
+        let ids: Vec<_> = self.held.keys().copied().collect();
+        self.chance.pick(&ids).copied()
+    }
+
+    fn step(&mut self) {
+        match self.chance.below(16) {
+            0..=3 => self.ask(),
+            4 => self.try_ask(),
+            5 | 6 => self.release(),
+            7 => self.withdraw(),
+            8 => self.set_watched(),
+            9 => self.promote(),
+            10 => self.limit_answer(),
+            11 => self.refuse_and_cool(),
+            12 => self.watch(),
+            13 => self.change_limits(),
+            14 => self.obey(),
+            _ => self.pass_time(),
+        }
+        self.check();
+    }
+
+    fn ask(&mut self) {
+        let wish = self.wish();
+        let cool = wish.places.iter().all(|place| self.is_cool(&place.login));
+        match self.ledger.ask(wish.clone(), self.now) {
+            Ok((id, effects)) => {
+                assert!(!cool, "a login that rests was asked");
+                self.waiting.insert(id, Mine { line: id.0, wish });
+                self.take(&effects);
+            }
+            Err(refused) => {
+                assert!(cool && matches!(refused, Refused::Cooling { .. }), "{refused:?}");
+                self.seen.insert("refused while it rests");
+            }
+        }
+    }
+
+    fn try_ask(&mut self) {
+        let wish = self.wish();
+        let free = wish.places.iter().any(|place| {
+            self.has_room(place)
+                && self.held.len() < self.total_max
+                && !self.waiting.values().any(|mine| mine.wish.is_at(&place.login))
+        });
+        match self.ledger.try_ask(&wish, self.now) {
+            Ok((id, number)) => {
+                assert!(free, "nothing was free, or somebody waits for it");
+                let mine = Mine { line: id.0, wish };
+                self.grant(id, number, mine);
+                self.seen.insert("had at once");
+            }
+            Err(refused) => {
+                assert!(!free, "it was free: {refused:?}");
+                self.seen.insert("refused at once");
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        let Some(id) = self.held_id() else { return };
+        self.release_of(id);
+    }
+
+    fn release_of(&mut self, id: LeaseId) {
+        let had = self.held.remove(&id).unwrap();
+        if !had.refused {
+            self.closed.insert(had.login.clone(), self.now);
+            let delay = had
+                .delay
+                .max(self.learned.get(&had.login).copied().unwrap_or_default());
+            if !delay.is_zero() {
+                self.lingering.push((had.login, self.now + delay));
+            }
+        }
+        let effects = self.ledger.release(id, self.now);
+        self.take(&effects);
+    }
+
+    fn withdraw(&mut self) {
+        let ids: Vec<_> = self.waiting.keys().copied().collect();
+        let Some(id) = self.chance.pick(&ids).copied() else {
+            return;
+        };
+        self.waiting.remove(&id);
+        let effects = self.ledger.withdraw(id, self.now);
+        self.take(&effects);
+        self.seen.insert("withdrawn");
+    }
+
+    fn set_watched(&mut self) {
+        let (Some(id), watched) = (self.held_id(), self.chance.one_in(2)) else {
+            return;
+        };
+        self.held.get_mut(&id).unwrap().watched = watched;
+        let effects = self.ledger.set_watched(id, watched, self.now);
+        self.take(&effects);
+    }
+
+    fn promote(&mut self) {
+        let Some(id) = self.held_id() else { return };
+        let has = self.held.get_mut(&id).unwrap();
+        if has.purpose != Purpose::Hedge {
+            return;
+        }
+        (has.purpose, has.watched) = (Purpose::Live, true);
+        let effects = self.ledger.promote(id, Purpose::Live, self.now);
+        self.take(&effects);
+        self.seen.insert("promoted");
+    }
+
+    fn limit_answer(&mut self) {
+        let Some(id) = self.held_id() else { return };
+        let has = self.held.get_mut(&id).unwrap();
+        has.refused = true;
+        let login = has.login.clone();
+        let since = self.closed.get(&login).map(|at| self.now - *at);
+        let open = self
+            .held
+            .values()
+            .filter(|has| has.login == login && !has.refused)
+            .count();
+        let (answer, effects) = self.ledger.limit_answer(id, self.now);
+        match (answer, since.filter(|since| *since < LINGERING_WITHIN)) {
+            (LimitAnswer::Lingering { again_after }, Some(since)) => {
+                self.lingering.push((login.clone(), self.now + again_after));
+                let learned = self.learned.entry(login.clone()).or_default();
+                *learned = (*learned).max((since + again_after).min(LEARNED_MAX));
+                assert_eq!(self.ledger.learned_delay(&login), *learned);
+                assert!(self.ledger.cools(&login, self.now).is_none() || self.is_cool(&login));
+                self.seen.insert("lingering");
+            }
+            (LimitAnswer::Reached { limit }, None) => {
+                assert_eq!(limit, open.max(1), "what was open");
+                self.lowered.insert(login, (limit, self.now + LOWERED_FOR));
+                self.seen.insert("lowered");
+            }
+            (answer, since) => panic!("{answer:?}, {since:?} after the last close"),
+        }
+        self.take(&effects);
+        // Whoever was refused gives its slot back, and may ask again from where it stood.
+        let mine = self.held[&id].mine.clone();
+        self.release_of(id);
+        if self.chance.one_in(2) {
+            let wish = Wish {
+                line: Some(mine.line),
+                ..mine.wish
+            };
+            if let Ok((again, effects)) = self.ledger.ask(wish.clone(), self.now) {
+                self.waiting.insert(
+                    again,
+                    Mine {
+                        line: mine.line,
+                        wish,
+                    },
+                );
+                self.take(&effects);
+                self.seen.insert("asked again from the same place in the line");
+            }
+        }
+    }
+
+    fn refuse_and_cool(&mut self) {
+        let Some(id) = self.held_id() else { return };
+        let has = self.held.get_mut(&id).unwrap();
+        has.refused = true;
+        let login = has.login.clone();
+        self.ledger.refused(id);
+        if self.chance.one_in(2) {
+            let until = self.now + Duration::from_secs(15);
+            self.ledger.cool(&login, until, Rest::Auth);
+            self.cooling.insert(login, until);
+        }
+        self.release_of(id);
+    }
+
+    fn watch(&mut self) {
+        if self.chance.one_in(2) {
+            let subject = self.subject();
+            let who =
+                (!self.chance.one_in(3)).then(|| Identity::from(format!("device {}", self.chance.below(3))));
+            let (arrival, effects) = self.ledger.watch(&subject, who.clone(), self.now);
+            self.watchers.push((subject, arrival, who));
+            self.take(&effects);
+        } else if !self.watchers.is_empty() {
+            let index = self.chance.below(self.watchers.len());
+            let (subject, arrival, _) = self.watchers.swap_remove(index);
+            let effects = self.ledger.unwatch(&subject, arrival, self.now);
+            self.take(&effects);
+        }
+    }
+
+    fn change_limits(&mut self) {
+        if self.chance.one_in(4) {
+            self.total_max = 1 + self.chance.below(8);
+            let effects = self.ledger.set_total_max(self.total_max, self.now);
+            self.take(&effects);
+        }
+    }
+
+    /// Whoever is told to closes.
+    fn obey(&mut self) {
+        let told: Vec<_> = self
+            .held
+            .iter()
+            .filter(|(_, has)| has.revoked)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in told {
+            self.release_of(id);
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let spans = [1, 100, 400, 2_000, 16_000, 310_000];
+        self.now += Duration::from_millis(spans[self.chance.below(spans.len())]);
+        self.forget();
+        let effects = self.ledger.tick(self.now);
+        self.take(&effects);
+    }
+
+    fn forget(&mut self) {
+        let now = self.now;
+        self.lingering.retain(|(_, until)| *until > now);
+        self.cooling.retain(|_, until| *until > now);
+        self.lowered.retain(|_, (_, until)| *until > now);
+    }
+
+    fn take(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::Grant(id, number) => self.granted(*id, *number),
+                Effect::Revoke(id) => self.revoked(*id),
+            }
+        }
+    }
+
+    /// A grant is for whoever is first in the line among those who could have it.
+    fn granted(&mut self, id: LeaseId, number: usize) {
+        let mine = self.waiting.remove(&id).expect("it waited");
+        let at = (mine.wish.purpose.rank(), mine.line, id);
+        let place = &mine.wish.places[number];
+        for (other, before) in &self.waiting {
+            let goes_first = (before.wish.purpose.rank(), before.line, *other) < at;
+            assert!(
+                !(goes_first && before.wish.is_at(&place.login)),
+                "{other} was passed over for {id}"
+            );
+        }
+        assert!(self.has_room(place), "above the limit of {:?}", place.login);
+        assert!(self.held.len() < self.total_max);
+        self.seen.insert("granted");
+        self.grant(id, number, mine);
+    }
+
+    fn grant(&mut self, id: LeaseId, number: usize, mine: Mine) {
+        let place = &mine.wish.places[number];
+        let has = Has {
+            login: place.login.clone(),
+            purpose: mine.wish.purpose,
+            watched: mine.wish.purpose != Purpose::Test,
+            revoked: false,
+            refused: false,
+            delay: place.release_delay,
+            mine,
+        };
+        self.held.insert(id, has);
+    }
+
+    /// Only what must give way is taken back, and only for somebody who waits and could not be served otherwise.
+    fn revoked(&mut self, id: LeaseId) {
+        let has = &self.held[&id];
+        assert!(!has.revoked, "taken back twice");
+        let takers = self.waiting.values().filter(|mine| {
+            let total_full = self.held.len() >= self.total_max;
+            total_full || mine.wish.is_at(&has.login)
+        });
+        let mut why = takers.filter_map(|mine| self.must_give_way(has, &mine.wish));
+        let why = why
+            .next()
+            .unwrap_or_else(|| panic!("nobody who waits may take {has:?}"));
+        self.seen.insert(why);
+        self.held.get_mut(&id).unwrap().revoked = true;
+    }
+
+    fn must_give_way(&self, has: &Has, wish: &Wish) -> Option<&'static str> {
+        let is_viewers = matches!(wish.purpose, Purpose::Live | Purpose::File);
+        let is_idle = matches!(has.purpose, Purpose::Live | Purpose::File) && !has.watched;
+        match (wish.purpose, has.purpose) {
+            (Purpose::Hedge | Purpose::Test, _) | (_, Purpose::Refresh) => None,
+            _ if is_idle => Some("idle gave way"),
+            (_, Purpose::Hedge) if is_viewers => Some("hedge gave way"),
+            (_, Purpose::Test) if is_viewers => Some("test gave way"),
+            (_, Purpose::Live | Purpose::File) if is_viewers && self.is_zap(has, wish) => Some("zap"),
+            _ => None,
+        }
+    }
+
+    fn is_zap(&self, has: &Has, wish: &Wish) -> bool {
+        let (Some(old), Some(new)) = (&has.mine.wish.subject, &wish.subject) else {
+            return false;
+        };
+        let of = |subject: &Subject| {
+            self.watchers
+                .iter()
+                .filter(move |(of, ..)| *of == *subject)
+                .collect::<Vec<_>>()
+        };
+        let (before, after) = (of(old), of(new));
+        old != new
+            && !before.is_empty()
+            && after.iter().any(|(_, arrival, who)| {
+                who.is_some()
+                    && before
+                        .iter()
+                        .all(|(_, earlier, other)| other == who && earlier < arrival)
+            })
+    }
+
+    fn is_cool(&self, login: &Login) -> bool {
+        self.cooling.get(login).is_some_and(|until| *until > self.now)
+    }
+
+    fn in_use(&self, login: &Login) -> usize {
+        let held = self.held.values().filter(|has| has.login == *login).count();
+        held + self.lingering.iter().filter(|(at, _)| at == login).count()
+    }
+
+    fn allowed(&self, login: &Login) -> usize {
+        let limit = self.limits[login];
+        self.lowered
+            .get(login)
+            .map_or(limit, |(lowered, _)| limit.min(*lowered))
+    }
+
+    fn has_room(&self, place: &Place) -> bool {
+        !self.is_cool(&place.login) && self.in_use(&place.login) < self.allowed(&place.login)
+    }
+
+    fn check(&self) {
+        for login in self.limits.keys() {
+            let (in_use, allowed) = (self.in_use(login), self.allowed(login));
+            let free = allowed
+                .saturating_sub(in_use)
+                .min(self.total_max.saturating_sub(self.held.len()));
+            assert_eq!(self.ledger.free(login, self.limits[login], self.now), free);
+        }
+        for (id, mine) in &self.waiting {
+            let free = mine.wish.places.iter().any(|place| self.has_room(place));
+            assert!(
+                !free || self.held.len() >= self.total_max,
+                "{id} waits for what is free"
+            );
+        }
+        let usage = self.ledger.usage(self.now);
+        assert_eq!(
+            (usage.total, usage.waiting),
+            (self.held.len(), self.waiting.len())
+        );
+        // Time alone frees what lingers and rests: the owner must be told when.
+        let next = self.lingering.iter().map(|(_, until)| *until).min();
+        if let Some(next) = next {
+            assert!(self.ledger.next_time(self.now).is_some_and(|at| at <= next));
+        }
+        let is_idle = |has: &&Has| matches!(has.purpose, Purpose::Live | Purpose::File) && !has.watched;
+        for has in self.held.values().filter(|has| !has.revoked).filter(is_idle) {
+            let waits = |mine: &&Mine| {
+                mine.wish.purpose.rank() == 0 && mine.wish.places.iter().all(|place| place.login == has.login)
+            };
+            let waiters = self.waiting.values().filter(waits).count();
+            let coming = self.held.values().filter(|other| other.revoked).count() + self.lingering.len();
+            assert!(
+                waiters <= coming || self.is_cool(&has.login),
+                "{waiters} wait though {has:?} should give way"
+            );
+        }
+    }
+}
+
+/// A run ends as life does: everybody leaves, and nothing is left in use.
+fn run(seed: u64, seen: &mut BTreeSet<&'static str>) {
+    let mut model = Model::new(seed);
+    for _ in 0..MOVES {
+        model.step();
+    }
+    let waiting: Vec<_> = model.waiting.keys().copied().collect();
+    for id in waiting {
+        model.waiting.remove(&id);
+        let effects = model.ledger.withdraw(id, model.now);
+        model.take(&effects);
+    }
+    while let Some(id) = model.held.keys().next().copied() {
+        model.release_of(id);
+    }
+    model.now += LOWERED_FOR + LEARNED_MAX;
+    model.forget();
+    assert_eq!(model.ledger.tick(model.now), []);
+    for (login, limit) in &model.limits {
+        let free = model.ledger.free(login, *limit, model.now);
+        assert_eq!(free, (*limit).min(model.total_max));
+    }
+    assert!(model.ledger.held.is_empty() && model.ledger.waiting.is_empty());
+    seen.append(&mut model.seen);
+}
+
+#[test]
+fn whatever_happens_the_limits_hold_and_nobody_waits_in_vain() {
+    let mut seen = BTreeSet::new();
+    for seed in 1..=RUNS {
+        println!("seed {seed}");
+        run(seed, &mut seen);
+    }
+    let every_way = [
+        "asked again from the same place in the line",
+        "granted",
+        "had at once",
+        "hedge gave way",
+        "idle gave way",
+        "lingering",
+        "lowered",
+        "promoted",
+        "refused at once",
+        "refused while it rests",
+        "test gave way",
+        "withdrawn",
+        "zap",
+    ];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), every_way);
+}
