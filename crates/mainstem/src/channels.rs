@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use catalog::channel::StreamEntry;
@@ -147,6 +147,8 @@ impl Channels {
             headers: all,
             insecure_tls: source.config.insecure_tls,
             release_delay: source.config.release_delay,
+            subject: None,
+            expired: source.handle.report.borrow().expired(SystemTime::now()),
         })
     }
 

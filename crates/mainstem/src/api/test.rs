@@ -10,7 +10,7 @@ use catalog::{Catalog, Channel, ChannelId};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 use relay::{Failure, FailureClass};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -21,7 +21,6 @@ use super::error::{ApiError, ok};
 use super::path::{Path, Query};
 use crate::slot::Purpose;
 use crate::upstream::open::{CARD_URL, Opening, Target};
-use crate::upstream::progressive::taken_back;
 use crate::upstream::sniff::Content;
 
 /// Channels tested where the query does not say how many.
@@ -164,26 +163,17 @@ async fn probe(opening: &Opening, target: &Target) -> Finding {
 const TEST_WITHIN: Duration = Duration::from_secs(5);
 
 async fn open(opening: &Opening, target: &Target, finding: &mut Finding) -> Result<(), Failure> {
-    // A test waits for nobody and takes nothing from anybody.
-    let slot = opening
-        .pools
-        .acquire(target.wish(Purpose::Test), Duration::ZERO)
-        .await;
-    let slot = slot.map_err(|refused| Failure::new(FailureClass::NoSlot, refused.to_string()))?;
-    let request = opening.request(target)?;
-    // A viewer who needs the connection gets it.
-    let revoked = slot.revoked();
-    let mut answer = tokio::select! {
-        answer = opening.client.send(request, Some(slot)) => answer?,
-        () = revoked => return Err(taken_back()),
+    // A test waits for nobody and takes nothing from anybody; a viewer who needs the connection gets it.
+    let mut answer = match opening.ask(target, Purpose::Test, &HeaderMap::new()).await {
+        Ok(answer) => answer,
+        Err(no) => {
+            if let Some((status, headers)) = &no.head {
+                finding.answered(*status, headers);
+            }
+            return Err(no.failure);
+        }
     };
-    finding.status = Some(answer.status.as_u16());
-    finding.content_type = text(&answer.headers, &CONTENT_TYPE);
-    finding.content_length = text(&answer.headers, &CONTENT_LENGTH);
-    if let Some(failure) = crate::upstream::answer::failure_of_status(answer.status, &answer.headers) {
-        opening.rest_login(target, &failure);
-        return Err(failure);
-    }
+    finding.answered(answer.status, &answer.headers);
     let (_, content) = opening.first_bytes(&mut answer.body).await?;
     finding.content = Some(content);
     Ok(())
@@ -194,6 +184,12 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 impl Finding {
+    fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.status = Some(status.as_u16());
+        self.content_type = text(headers, &CONTENT_TYPE);
+        self.content_length = text(headers, &CONTENT_LENGTH);
+    }
+
     fn tell(&self, into: &mut Value) {
         let playable = matches!(self.content, Some(content) if content.is_file())
             || matches!(

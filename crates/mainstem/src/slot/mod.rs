@@ -64,6 +64,12 @@ impl Purpose {
         }
     }
 
+    /// Whether it may wait for a connection; what may not has one at once or not at all.
+    #[must_use]
+    pub fn may_wait(self) -> bool {
+        !matches!(self, Self::Hedge | Self::Test)
+    }
+
     /// Whether anything is taken back for it.
     fn may_take(self) -> bool {
         !matches!(self, Self::Hedge | Self::Test)

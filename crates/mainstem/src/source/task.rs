@@ -73,6 +73,16 @@ pub struct SourceReport {
     pub series_unexpanded: usize,
 }
 
+impl SourceReport {
+    /// The day the account ended, if it has by `now`.
+    #[must_use]
+    pub fn expired(&self, now: SystemTime) -> Option<String> {
+        let at = jiff::Timestamp::from_second(self.expires_at?).ok()?;
+        let now = jiff::Timestamp::try_from(now).ok()?;
+        (at <= now).then(|| at.strftime("%Y-%m-%d").to_string())
+    }
+}
+
 /// What can be asked of a source's task.
 #[derive(Debug)]
 pub enum Command {

@@ -8,10 +8,45 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use relay::{Failure, FailureClass};
 
-use super::http::HttpError;
+use url::Url;
+
+use super::http::{HttpError, Response};
 
 /// Longest wish of a provider to be left alone that is honoured in full.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+/// Names of the clips that panels redirect to, with a 200, in place of a refusal.
+const CLIPS: [(&str, FailureClass); 8] = [
+    ("black", FailureClass::Limit),
+    ("limit", FailureClass::Limit),
+    ("connection_limit", FailureClass::Limit),
+    ("max_connections", FailureClass::Limit),
+    ("expired", FailureClass::Auth),
+    ("banned", FailureClass::Auth),
+    ("disabled", FailureClass::Auth),
+    ("offline", FailureClass::Gone),
+];
+
+/// The failure an answer stands for; `None` for one that brings a stream.
+#[must_use]
+pub fn failure_of_answer(asked: &Url, answer: &Response) -> Option<Failure> {
+    failure_of_status(answer.status, &answer.headers).or_else(|| failure_of_redirect(asked, &answer.url))
+}
+
+/// A redirect to a clip says in pictures what a status would say in numbers. Only the clip's own name counts, and only
+/// where the address did not ask for it.
+fn failure_of_redirect(asked: &Url, answered: &Url) -> Option<Failure> {
+    let name = |url: &Url| {
+        let last = url.path_segments()?.next_back()?.to_ascii_lowercase();
+        Some(last.strip_suffix(".ts")?.to_owned())
+    };
+    let name = name(answered).filter(|clip| name(asked).as_ref() != Some(clip))?;
+    let (clip, class) = CLIPS.into_iter().find(|(clip, _)| *clip == name)?;
+    Some(Failure::new(
+        class,
+        format!("the provider sent its clip \"{clip}\" ({})", words(class)),
+    ))
+}
 
 /// The failure a status stands for; `None` for the statuses of a stream that comes.
 #[must_use]
@@ -93,6 +128,25 @@ mod tests {
             );
         }
         assert_eq!(failure_of_status(StatusCode::OK, &HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_clip_in_place_of_a_refusal_is_known_by_its_name() {
+        let url = |text| Url::parse(text).unwrap();
+        let asked = url("http://h.example/live/u/p/7.ts");
+        for (answered, expected) in [
+            ("http://h.example/live/u/p/7.ts", None),
+            ("http://edge.example/live/u/p/7.ts?token=black", None),
+            ("http://h.example/video/black.ts", Some(FailureClass::Limit)),
+            ("http://h.example/video/Expired.ts", Some(FailureClass::Auth)),
+            ("http://h.example/video/offline.ts", Some(FailureClass::Gone)),
+            ("http://h.example/video/blackbird.ts", None),
+        ] {
+            let failure = failure_of_redirect(&asked, &url(answered));
+            assert_eq!(failure.map(|failure| failure.class), expected, "{answered}");
+        }
+        let clip = url("http://h.example/channels/limit.ts");
+        assert_eq!(failure_of_redirect(&clip, &clip), None);
     }
 
     #[test]

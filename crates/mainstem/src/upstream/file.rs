@@ -8,7 +8,6 @@ use http::header::{
 use http::{HeaderMap, HeaderName, StatusCode};
 use relay::{Failure, FailureClass};
 
-use super::answer::failure_of_status;
 use super::http::Body;
 use super::open::{Opening, Target};
 use super::sniff::Content;
@@ -50,21 +49,14 @@ pub async fn open_file(
     target: &Target,
     viewer: &HeaderMap,
 ) -> Result<FileAnswer, Failure> {
-    let slot = opening.slot(target, Purpose::File).await?;
-    let mut request = opening.request(target)?;
+    let mut more = HeaderMap::new();
     for name in ASKED {
         if let Some(value) = viewer.get(&name) {
-            request.headers.insert(name, value.clone());
+            more.insert(name, value.clone());
         }
     }
-    let mut answer = opening.client.send(request, Some(slot)).await?;
+    let mut answer = opening.ask(target, Purpose::File, &more).await?;
     let out_of_range = answer.status == StatusCode::RANGE_NOT_SATISFIABLE;
-    if let Some(failure) = failure_of_status(answer.status, &answer.headers)
-        && !out_of_range
-    {
-        opening.rest_login(target, &failure);
-        return Err(failure);
-    }
     let mut headers = told(&answer.headers);
     if out_of_range {
         headers.remove(CONTENT_TYPE);

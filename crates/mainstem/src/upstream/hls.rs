@@ -19,7 +19,7 @@ use super::answer::failure_of_status;
 use super::http::{Body, Client, Request, Response};
 use super::progressive::taken_back;
 use super::sniff::{Content, sniff};
-use crate::slot::{Slot, Watch};
+use crate::slot::{Purpose, Slot, Watch};
 
 /// How long a provider goes on counting an HLS session after its last request, where the source does not say: there
 /// is no close that it could see, and panels are seen to wait 10 s and more.
@@ -103,6 +103,11 @@ impl HlsUpstream {
         self.reading = None;
         self.session = Some(session);
         input
+    }
+
+    /// Makes the connection one that carries viewers.
+    pub fn promote(&self) {
+        self.watch.promote(Purpose::Live);
     }
 
     /// Says whether anybody watches.

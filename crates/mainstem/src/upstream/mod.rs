@@ -26,6 +26,17 @@ pub enum Upstream {
     Card(card::Card),
 }
 
+impl Upstream {
+    /// Makes the connection of a hedge that won one that carries viewers.
+    pub fn promote(&mut self) {
+        match self {
+            Self::Progressive(progressive) => progressive.promote(),
+            Self::Hls(hls) => hls.promote(),
+            Self::Card(_) => {}
+        }
+    }
+}
+
 impl relay::Upstream for Upstream {
     async fn read(&mut self) -> Result<Input, Failure> {
         match self {

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use catalog::{SourceName, StreamUrl};
-use http::HeaderMap;
+use http::header::RANGE;
+use http::{HeaderMap, StatusCode};
 use relay::{Failure, FailureClass};
+use tokio::time::Instant;
+use tracing::{debug, warn};
 
-use super::answer::failure_of_status;
+use super::answer::failure_of_answer;
 use super::hls::HlsUpstream;
 use super::http::{Body, Client, Request, Response};
-use super::progressive::Progressive;
+use super::progressive::{Progressive, taken_back};
 use super::sniff::{Content, sniff};
 use super::{Upstream, card};
-use crate::slot::{Login, Place, Pools, Purpose, Refused, Rest, Slot, Wish};
+use crate::slot::{LimitAnswer, Login, Place, Pools, Purpose, Refused, Rest, Slot, Subject, Wish};
 
 /// Everything needed to ask a provider for one stream.
 #[derive(Debug, Clone)]
@@ -30,8 +33,12 @@ pub struct Target {
     pub headers: HeaderMap,
     /// Whether any certificate is taken.
     pub insecure_tls: bool,
-    /// How long the provider goes on counting a connection after it is closed.
+    /// How long the provider goes on counting a connection after it is closed, as far as the operator says.
     pub release_delay: Duration,
+    /// Which channel or film it is for, in the word [`Pools::watching`] is told.
+    pub subject: Option<Subject>,
+    /// The day the account ended, where it has: a refusal then needs no other explanation.
+    pub expired: Option<String>,
 }
 
 impl Target {
@@ -43,12 +50,19 @@ impl Target {
             limit: self.limit,
             release_delay: self.release_delay,
         };
-        Wish::at(place, self.source.clone(), purpose)
+        Wish {
+            subject: self.subject.clone(),
+            ..Wish::at(place, self.source.clone(), purpose)
+        }
     }
 }
 
 /// How much longer than a provider's own delay a slot is waited for.
 const RELEASE_MARGIN: Duration = Duration::from_secs(1);
+
+/// Longest delay that is waited for because it was learned and not because the operator says so: a broadcast gives an
+/// attempt a few seconds, and asks again.
+const LEARNED_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The address that stands for the built-in test card: it needs no connection and no slot.
 pub const CARD_URL: &str = "mainstem:testcard";
@@ -86,15 +100,28 @@ impl Opening {
         if target.url.expose() == CARD_URL {
             return Ok(Upstream::Card(card::Card::default()));
         }
-        let slot = self.slot(&target, Purpose::Live).await?;
-        let request = self.request(&target)?;
-        let mut answer = self.send(&target, request.clone(), slot).await?;
+        let answer = self.ask(&target, Purpose::Live, &HeaderMap::new()).await?;
+        self.understand(target, answer).await
+    }
+
+    /// Opens a second stream beside one that is in doubt: at once or not at all, and only with a connection that nobody
+    /// needs. Any viewer's need takes it back until it is [promoted](Upstream::promote).
+    ///
+    /// # Errors
+    /// A [`Failure`] that says whose fault it is; [`FailureClass::NoSlot`] where no connection is idle.
+    pub async fn hedge(&self, target: Target) -> Result<Upstream, Failure> {
+        let answer = self.ask(&target, Purpose::Hedge, &HeaderMap::new()).await?;
+        self.understand(target, answer).await
+    }
+
+    async fn understand(&self, target: Target, mut answer: Response) -> Result<Upstream, Failure> {
         let (head, content) = self.first_bytes(&mut answer.body).await?;
         match content {
             Content::TransportStream | Content::Unknown => Ok(Upstream::Progressive(Box::new(
                 Progressive::new(head, answer.body),
             ))),
             Content::HlsPlaylist => {
+                let request = self.request(&target)?;
                 let Response { url, body, .. } = answer;
                 let session = HlsUpstream::start(
                     self.client.clone(),
@@ -126,19 +153,134 @@ impl Opening {
         }
     }
 
-    /// A permitted connection at the target's login.
+    /// Asks a provider for a stream, once there is a connection for it. `more` goes with the target's own headers.
+    ///
+    /// A provider that still counts a connection which was closed a moment ago is asked again when it may have
+    /// forgotten it, as long as a newcomer waits at all.
     ///
     /// # Errors
-    /// [`FailureClass::NoSlot`] when none came free in time.
-    pub async fn slot(&self, target: &Target, purpose: Purpose) -> Result<Slot, Failure> {
-        let delay = target.release_delay;
-        let wait = if delay.is_zero() {
+    /// Anything but a 200, a 206 or, for a range, a 416; [`FailureClass::NoSlot`] when no connection came free in time.
+    pub async fn ask(
+        &self,
+        target: &Target,
+        purpose: Purpose,
+        more: &HeaderMap,
+    ) -> Result<Response, NoStream> {
+        let asked = Instant::now();
+        let mut wish = target.wish(purpose);
+        loop {
+            let slot = self.slot(target, &wish, asked).await?;
+            wish.line = slot.line();
+            let mut request = self.request(target)?;
+            request.headers.extend(more.clone());
+            let ranged = request.headers.contains_key(RANGE);
+            let asked_url = request.url.clone();
+            let revoked = slot.revoked();
+            // Whoever needs the connection more gets it, answer or not.
+            let answer = tokio::select! {
+                biased;
+                () = revoked => return Err(taken_back().into()),
+                answer = self.client.send(request, Some(slot)) => answer.map_err(Failure::from)?,
+            };
+            if ranged && answer.status == StatusCode::RANGE_NOT_SATISFIABLE {
+                return Ok(answer);
+            }
+            let Some(failure) = failure_of_answer(&asked_url, &answer) else {
+                return Ok(answer);
+            };
+            let head = Some((answer.status, answer.headers.clone()));
+            match self.blame(target, answer, failure) {
+                Blame::Lingering if purpose.may_wait() => {}
+                Blame::Lingering => {
+                    return Err(NoStream {
+                        head,
+                        failure: still_counted(),
+                    });
+                }
+                Blame::Failed(failure) => return Err(NoStream { head, failure }),
+            }
+        }
+    }
+
+    /// A permitted connection for a wish that came at `asked`.
+    async fn slot(&self, target: &Target, wish: &Wish, asked: Instant) -> Result<Slot, Failure> {
+        let slot = if wish.purpose.may_wait() {
+            let wait = self.patience(target).saturating_sub(asked.elapsed());
+            self.pools.acquire(wish.clone(), wait).await
+        } else {
+            self.pools.try_acquire(wish)
+        };
+        slot.map_err(|refused: Refused| Failure::new(FailureClass::NoSlot, refused.to_string()))
+    }
+
+    /// How long a newcomer waits for a connection: longer where the provider is known to count on for longer.
+    fn patience(&self, target: &Target) -> Duration {
+        let learned = self.pools.learned_delay(&target.login).min(LEARNED_WAIT_MAX);
+        let delay = target.release_delay.max(learned);
+        if delay.is_zero() {
             self.timing.slot_within
         } else {
             self.timing.slot_within.max(delay + RELEASE_MARGIN)
+        }
+    }
+
+    /// Finds out what an answer that brings no stream is about, and leaves alone what it is about: the login after
+    /// "used up", "not accepted" and "too often"; everything else is the stream's. The slot of the answer comes back.
+    ///
+    /// Asking the same login again at once can cut a stream that works there.
+    fn blame(&self, target: &Target, answer: Response, failure: Failure) -> Blame {
+        let status = answer.status;
+        let Some(slot) = answer.body.into_slot() else {
+            return Blame::Failed(failure);
         };
-        let slot = self.pools.acquire(target.wish(purpose), wait).await;
-        slot.map_err(|refused: Refused| Failure::new(FailureClass::NoSlot, refused.to_string()))
+        let rest = failure.retry_after.unwrap_or(self.timing.limit_rest);
+        let about_login = matches!(
+            failure.class,
+            FailureClass::Auth | FailureClass::Blocked | FailureClass::Limit
+        );
+        if let Some(day) = target.expired.as_ref().filter(|_| about_login) {
+            slot.refused();
+            self.pools.cool(&target.login, rest, Rest::Auth);
+            let text = format!("the account expired on {day}");
+            return Blame::Failed(Failure {
+                text,
+                class: FailureClass::Auth,
+                ..failure
+            });
+        }
+        match failure.class {
+            FailureClass::Limit if status == StatusCode::TOO_MANY_REQUESTS => {
+                slot.refused();
+                self.pools.cool(&target.login, rest, Rest::Requests);
+            }
+            // Some panels say 401 where they mean that the connections of a good login are used up.
+            FailureClass::Auth if !slot.is_login_accepted() => {
+                slot.refused();
+                self.pools.cool(&target.login, rest, Rest::Auth);
+            }
+            FailureClass::Limit | FailureClass::Auth => match slot.limit_answer() {
+                LimitAnswer::Lingering { again_after } => {
+                    debug!(
+                        source = %target.source, login = %target.login, ?again_after,
+                        "the provider still counts a closed connection"
+                    );
+                    return Blame::Lingering;
+                }
+                LimitAnswer::Reached { limit } => {
+                    warn!(
+                        source = %target.source, login = %target.login,
+                        "the provider says that the login's connections are used up; it counts as one of {limit} for a while"
+                    );
+                    self.pools.cool(&target.login, rest, Rest::Limit);
+                    return Blame::Failed(Failure {
+                        class: FailureClass::Limit,
+                        ..failure
+                    });
+                }
+            },
+            _ => slot.refused(),
+        }
+        Blame::Failed(failure)
     }
 
     /// The request for a target's stream.
@@ -154,34 +296,6 @@ impl Opening {
         Ok(request)
     }
 
-    /// Sends a stream's request; an answer that is about the login rests the login.
-    ///
-    /// # Errors
-    /// Anything but a 200 or 206.
-    pub async fn send(&self, target: &Target, request: Request, slot: Slot) -> Result<Response, Failure> {
-        let answer = self.client.send(request, Some(slot)).await?;
-        match failure_of_status(answer.status, &answer.headers) {
-            None => Ok(answer),
-            Some(failure) => {
-                self.rest_login(target, &failure);
-                Err(failure)
-            }
-        }
-    }
-
-    /// Leaves a login alone after an answer that is about it: asking again at once can cut a stream that works.
-    pub fn rest_login(&self, target: &Target, failure: &Failure) {
-        if matches!(failure.class, FailureClass::Limit | FailureClass::Auth) {
-            let rest = failure.retry_after.unwrap_or(self.timing.limit_rest);
-            let why = if failure.class == FailureClass::Auth {
-                Rest::Auth
-            } else {
-                Rest::Limit
-            };
-            self.pools.cool(&target.login, rest, why);
-        }
-    }
-
     /// Reads until it is known what the answer is.
     ///
     /// # Errors
@@ -195,7 +309,7 @@ impl Opening {
                     return Ok(content);
                 }
                 match body.read_unless_revoked().await {
-                    None => return Err(super::progressive::taken_back()),
+                    None => return Err(taken_back()),
                     Some(Ok(Some(bytes))) => head.extend_from_slice(&bytes),
                     Some(Ok(None)) => return Ok(sniff(&head, true).unwrap_or(Content::Unknown)),
                     Some(Err(error)) => return Err(error.into()),
@@ -214,6 +328,41 @@ impl Opening {
             }
         }
     }
+}
+
+/// Why a request brought no stream.
+#[derive(Debug)]
+pub struct NoStream {
+    /// What the provider answered, if it did.
+    pub head: Option<(StatusCode, HeaderMap)>,
+    /// Whose fault it is.
+    pub failure: Failure,
+}
+
+impl From<Failure> for NoStream {
+    fn from(failure: Failure) -> Self {
+        Self { head: None, failure }
+    }
+}
+
+impl From<NoStream> for Failure {
+    fn from(no: NoStream) -> Self {
+        no.failure
+    }
+}
+
+/// What an answer without a stream comes to.
+enum Blame {
+    /// The provider still counts a connection that was closed: it is asked again in a moment.
+    Lingering,
+    Failed(Failure),
+}
+
+fn still_counted() -> Failure {
+    Failure::new(
+        FailureClass::NoSlot,
+        "the provider still counts a connection that was closed a moment ago",
+    )
 }
 
 /// Says which kind of address is not supported, where it is one that lists do contain.

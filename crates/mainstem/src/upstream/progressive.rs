@@ -4,6 +4,7 @@ use bytes::Bytes;
 use relay::{Failure, FailureClass, Input};
 
 use super::http::Body;
+use crate::slot::Purpose;
 
 /// A transport stream over HTTP, with the bytes that were read to know it as one.
 #[derive(Debug)]
@@ -41,6 +42,13 @@ impl Progressive {
         }
     }
 
+    /// Makes the connection one that carries viewers.
+    pub fn promote(&mut self) {
+        if let Some(slot) = self.body.slot_mut() {
+            slot.promote(Purpose::Live);
+        }
+    }
+
     /// Says whether anybody watches.
     pub fn set_watched(&mut self, watched: bool) {
         if let Some(slot) = self.body.slot_mut() {
@@ -52,8 +60,5 @@ impl Progressive {
 /// The failure of a connection that somebody else needs more.
 #[must_use]
 pub fn taken_back() -> Failure {
-    Failure::new(
-        FailureClass::Revoked,
-        "nobody watched, and the connection was needed elsewhere",
-    )
+    Failure::new(FailureClass::Revoked, "the connection was needed more elsewhere")
 }
