@@ -403,6 +403,12 @@ impl Join {
         } else {
             self.timeline.unit()
         };
+        if let (true, Some(picture)) = (keyframe, self.sets.picture()) {
+            out.mux.set_picture(pid, picture);
+        }
+        if let Some(sound) = unit.sound() {
+            out.mux.set_sound(pid, sound);
+        }
         if keyframe && access.random_access && !access.parameter_sets && !self.sets.bytes().is_empty() {
             unit.insert_parameter_sets(self.sets.bytes());
         }

@@ -62,6 +62,9 @@ impl Join {
         if sound {
             let end = begins + unit.duration();
             out.mux.set_end(pid, end);
+            if let Some(sound) = unit.sound() {
+                out.mux.set_sound(pid, sound);
+            }
         }
         let stamps = Stamps {
             pts: begins,
