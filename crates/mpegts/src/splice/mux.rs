@@ -37,7 +37,12 @@ pub(super) enum Role {
     /// The stream the timeline is measured by.
     Reference { keyframe: bool },
     /// Any other.
-    Other,
+    Other { random_access: bool },
+}
+
+impl Role {
+    /// Sound and data: no place to start from is marked.
+    pub(super) const OTHER: Self = Self::Other { random_access: false };
 }
 
 /// One promised stream, going out.
@@ -176,10 +181,14 @@ impl Mux {
             let wrap = |ticks| MediaTime::from_90k(ticks).wrapped();
             pes::rewrite_stamps(bytes, wrap(stamps.pts), wrap(stamps.dts));
         }
-        let mut first = FirstField::default();
-        if let Role::Reference { keyframe } = role {
-            first.random_access = keyframe;
+        let (Role::Reference {
+            keyframe: random_access,
         }
+        | Role::Other { random_access }) = role;
+        let mut first = FirstField {
+            random_access,
+            pcr: None,
+        };
         let before = self.now;
         if let (Role::Reference { .. }, Some(stamps)) = (role, stamps) {
             let dts = MediaTime::from_90k(stamps.dts);
@@ -192,7 +201,7 @@ impl Mux {
             first.pcr = Some(due.with);
         }
         let Some(now) = self.now else { return };
-        self.open_piece(first.random_access, now);
+        self.open_piece(role == Role::Reference { keyframe: true }, now);
         self.write(pid, bytes, first);
         if let (Some(stamps), Some(stream)) = (stamps, self.stream_mut(pid)) {
             stream.last = Some(stamps);

@@ -30,7 +30,7 @@ impl Join {
         };
         let Some(stamp) = unit.header.pts else {
             if !feed.joining && self.skip_until.is_none() {
-                out.mux.send(pid, &mut unit.bytes, None, Role::Other);
+                out.mux.send(pid, &mut unit.bytes, None, Role::OTHER);
             }
             return Some(unit.bytes);
         };
@@ -70,7 +70,7 @@ impl Join {
             pts: begins,
             dts: begins,
         };
-        out.mux.send(pid, &mut unit.bytes, Some(stamps), Role::Other);
+        out.mux.send(pid, &mut unit.bytes, Some(stamps), Role::OTHER);
         Some(unit.bytes)
     }
 
