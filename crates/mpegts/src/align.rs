@@ -12,12 +12,10 @@ const STRIDES: [usize; 3] = [PACKET_BYTES, 204, 192];
 /// Bytes that have to be at hand to judge one place: the last of five sync bytes at the widest stride.
 const LOCK_WINDOW_BYTES: usize = (LOCK_PACKETS - 1) * 204 + 1;
 
-/// Bytes taken in at once, so that memory stays bounded whatever the caller hands over.
-const STEP_BYTES: usize = 64 * 1024;
-
 /// Bytes in any division in, whole packets out.
 #[derive(Debug, Default)]
 pub struct Aligner {
+    /// What could not be judged yet; less than two windows.
     carry: Vec<u8>,
     /// The distance between sync bytes, once found.
     stride: Option<usize>,
@@ -61,18 +59,46 @@ impl Aligner {
             self.began = true;
             self.at_start = true;
         }
-        for step in bytes.chunks(STEP_BYTES) {
-            self.carry.extend_from_slice(step);
-            let used = self.consume(&mut packet);
-            self.carry.drain(..used);
+        let mut fresh = bytes;
+        while !self.carry.is_empty() && !fresh.is_empty() {
+            fresh = self.finish_carry(fresh, &mut packet);
         }
+        // The bulk is read where it lies.
+        let used = self.consume(fresh, &mut packet);
+        self.carry
+            .extend_from_slice(fresh.get(used..).unwrap_or_default());
     }
 
-    /// Walks the carry as far as it can be judged; returns how many bytes are done with.
-    fn consume(&mut self, packet: &mut impl FnMut(&[u8; PACKET_BYTES])) -> usize {
+    /// Completes what was carried over with the begin of `fresh`; returns what is still to be read of it.
+    fn finish_carry<'a>(
+        &mut self,
+        fresh: &'a [u8],
+        packet: &mut impl FnMut(&[u8; PACKET_BYTES]),
+    ) -> &'a [u8] {
+        let mut carry = core::mem::take(&mut self.carry);
+        let had = carry.len();
+        let (begin, rest) = fresh.split_at(fresh.len().min(LOCK_WINDOW_BYTES));
+        carry.extend_from_slice(begin);
+        let used = self.consume(&carry, packet);
+        let unread = match used.checked_sub(had) {
+            Some(taken) => {
+                carry.clear();
+                fresh.get(taken..).unwrap_or_default()
+            }
+            None => {
+                carry.drain(..used);
+                rest
+            }
+        };
+        self.carry = carry;
+        unread
+    }
+
+    /// Walks `bytes` as far as they can be judged; returns how many are done with.
+    fn consume(&mut self, bytes: &[u8], packet: &mut impl FnMut(&[u8; PACKET_BYTES])) -> usize {
         let mut at = 0;
         loop {
-            let rest = self.carry.get(at..).unwrap_or_default();
+            let rest = bytes.get(at..).unwrap_or_default();
             let Some(stride) = self.stride else {
                 match find_grid(rest, self.at_start) {
                     Search::Found { offset, stride } => {
@@ -249,7 +275,7 @@ mod tests {
         let mut aligner = Aligner::new();
         for _ in 0..100 {
             aligner.push(&[0x46; 10_000], |_| panic!("there is no packet"));
-            assert!(aligner.carry.len() <= LOCK_WINDOW_BYTES);
+            assert!(aligner.carry.len() < LOCK_WINDOW_BYTES);
         }
         assert!(!aligner.locked());
     }

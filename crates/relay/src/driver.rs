@@ -474,16 +474,14 @@ impl<O: Opener> Driver<O> {
     fn drain(&mut self) -> bool {
         let now = now();
         let mut any = false;
-        while let Some(mut piece) = self.splicer.take() {
+        while let Some(piece) = self.splicer.take() {
             any = true;
-            // The ring counts what it was given, not what was set aside for it to grow.
-            piece.bytes.shrink_to_fit();
             let media_time_90k = u64::try_from(piece.media_time.as_90k()).unwrap_or_default();
             let pace = self.pace.get_or_insert_with(|| Pace::start(now, media_time_90k));
             pace.progress(now, media_time_90k);
             let ahead = pace.ahead(now);
             let chunk = Chunk {
-                bytes: Bytes::from(piece.bytes),
+                bytes: piece.bytes,
                 media_time_90k,
                 epoch: piece.epoch,
                 keyframe: piece.keyframe,

@@ -1,6 +1,6 @@
-//! Sound: how long a frame is, in bytes and in time. Used to cut audio to fit at a splice.
+//! Sound: how long a frame is, in bytes and in time, and how it is coded. Used to cut audio to fit at a splice.
 
-use super::Codec;
+use super::{Codec, SoundFormat};
 
 /// One frame of sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct AudioFrame {
     pub samples: u32,
     /// Samples per second.
     pub rate: u32,
+    /// Channels, as [`SoundFormat::layout`] says.
+    pub layout: u8,
 }
 
 impl AudioFrame {
@@ -18,6 +20,15 @@ impl AudioFrame {
     #[must_use]
     pub fn ticks(self, samples: u64) -> i64 {
         i64::try_from(samples.saturating_mul(90_000) / u64::from(self.rate.max(1))).unwrap_or(i64::MAX)
+    }
+
+    /// What a decoder is set up for.
+    #[must_use]
+    pub const fn format(self) -> SoundFormat {
+        SoundFormat {
+            rate: self.rate,
+            layout: self.layout,
+        }
     }
 }
 
@@ -51,6 +62,7 @@ fn adts(es: &[u8]) -> Option<AudioFrame> {
         bytes,
         samples: 1024 * blocks,
         rate,
+        layout: (third & 1) << 2 | fourth >> 6,
     })
 }
 
@@ -63,7 +75,7 @@ fn mpeg(es: &[u8]) -> Option<AudioFrame> {
     const LAYER_3: [usize; 15] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
     const LOW_1: [usize; 15] = [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256];
     const LOW_23: [usize; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
-    let &[0xFF, second, third, ..] = es else {
+    let &[0xFF, second, third, fourth, ..] = es else {
         return None;
     };
     if second & 0xE0 != 0xE0 {
@@ -98,7 +110,12 @@ fn mpeg(es: &[u8]) -> Option<AudioFrame> {
         (1, true) => (576, 72 * bits_per_second / hertz + padding),
         _ => (1152, 144 * bits_per_second / hertz + padding),
     };
-    (bytes >= 4).then_some(AudioFrame { bytes, samples, rate })
+    (bytes >= 4).then_some(AudioFrame {
+        bytes,
+        samples,
+        rate,
+        layout: fourth >> 6,
+    })
 }
 
 /// ETSI TS 102 366: 4.4.1 and Table 4.13 for AC-3, E.1.3.1 for E-AC-3.
@@ -107,7 +124,7 @@ fn ac3(es: &[u8]) -> Option<AudioFrame> {
     const KILOBITS: [usize; 19] = [
         32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640,
     ];
-    let &[0x0B, 0x77, third, fourth, fifth, sixth, ..] = es else {
+    let &[0x0B, 0x77, third, fourth, fifth, sixth, ref rest @ ..] = es else {
         return None;
     };
     if sixth >> 3 <= 10 {
@@ -122,6 +139,7 @@ fn ac3(es: &[u8]) -> Option<AudioFrame> {
             bytes: words * 2,
             samples: 1536,
             rate,
+            layout: ac3_layout(*rest.first()?, *rest.get(1).unwrap_or(&0)),
         });
     }
     let bytes = ((usize::from(third & 7) << 8 | usize::from(fourth)) + 1) * 2;
@@ -134,7 +152,25 @@ fn ac3(es: &[u8]) -> Option<AudioFrame> {
     };
     // strmtyp 1: a dependent substream sounds together with the frame before it.
     let samples = if third >> 6 == 1 { 0 } else { blocks * 256 };
-    (bytes >= 6).then_some(AudioFrame { bytes, samples, rate })
+    (bytes >= 6).then_some(AudioFrame {
+        bytes,
+        samples,
+        rate,
+        // acmod and lfeon follow the rate and the number of blocks (E.1.2.2).
+        layout: fifth & 0x0F,
+    })
+}
+
+/// acmod and lfeon of AC-3: between them lie two bits for each of the mix levels that acmod calls for (4.3).
+const fn ac3_layout(seventh: u8, eighth: u8) -> u8 {
+    let acmod = seventh >> 5;
+    let centre = if acmod & 1 != 0 && acmod != 1 { 2 } else { 0 };
+    let surround = if acmod & 4 != 0 { 2 } else { 0 };
+    let dolby_surround = if acmod == 2 { 2 } else { 0 };
+    let before = 3 + centre + surround + dolby_surround;
+    let both = u16::from_be_bytes([seventh, eighth]);
+    let lfeon = (both >> (15 - before)) & 1 != 0;
+    acmod << 1 | lfeon as u8
 }
 
 #[cfg(test)]
@@ -144,54 +180,55 @@ mod tests {
 
     #[test]
     fn frames_of_known_headers() {
-        let check = |codec, head: &[u8], expected: Option<(usize, u32, u32)>| {
-            let frame = audio_frame(codec, head).map(|frame| (frame.bytes, frame.samples, frame.rate));
+        let check = |codec, head: &[u8], expected: Option<(usize, u32, u32, u8)>| {
+            let frame =
+                audio_frame(codec, head).map(|frame| (frame.bytes, frame.samples, frame.rate, frame.layout));
             assert_eq!(frame, expected, "{codec:?} {head:x?}");
         };
         // 48 kHz stereo AAC-LC, 371 bytes.
         check(
             Codec::Aac,
             &[0xFF, 0xF1, 0x4C, 0x80, 0x2E, 0x7F, 0xFC],
-            Some((371, 1024, 48_000)),
+            Some((371, 1024, 48_000, 2)),
         );
         check(Codec::Aac, &[0xFF, 0xF1, 0x4C, 0x80, 0x00, 0x3F, 0xFC], None);
         // 192 kbit/s Layer II at 48 kHz is 576 bytes; 128 kbit/s Layer III at 44.1 kHz 417.
         check(
             Codec::MpegAudio,
             &[0xFF, 0xFD, 0xA4, 0x00],
-            Some((576, 1152, 48_000)),
+            Some((576, 1152, 48_000, 0)),
         );
         check(
             Codec::MpegAudio,
-            &[0xFF, 0xFB, 0x90, 0x00],
-            Some((417, 1152, 44_100)),
+            &[0xFF, 0xFB, 0x90, 0x40],
+            Some((417, 1152, 44_100, 1)),
         );
         check(
             Codec::MpegAudio,
-            &[0xFF, 0xF3, 0x90, 0x00],
-            Some((261, 576, 22_050)),
+            &[0xFF, 0xF3, 0x90, 0xC0],
+            Some((261, 576, 22_050, 3)),
         );
         check(Codec::MpegAudio, &[0xFF, 0xFB, 0xF0, 0x00], None);
         // 384 kbit/s AC-3 at 48 kHz is 1536 bytes.
         check(
             Codec::Ac3,
-            &[0x0B, 0x77, 0, 0, 0x1C, 0x40],
-            Some((1536, 1536, 48_000)),
+            &[0x0B, 0x77, 0, 0, 0x1C, 0x40, 0xE1, 0],
+            Some((1536, 1536, 48_000, 15)),
         );
         check(
             Codec::Ac3,
-            &[0x0B, 0x77, 0, 0, 0x5D, 0x40],
-            Some((1672, 1536, 44_100)),
+            &[0x0B, 0x77, 0, 0, 0x5D, 0x40, 0x40, 0],
+            Some((1672, 1536, 44_100, 4)),
         );
         check(
             Codec::Eac3,
             &[0x0B, 0x77, 0x02, 0xFF, 0x34, 0x80],
-            Some((1536, 1536, 48_000)),
+            Some((1536, 1536, 48_000, 4)),
         );
         check(
             Codec::Eac3,
             &[0x0B, 0x77, 0x42, 0xFF, 0x34, 0x80],
-            Some((1536, 0, 48_000)),
+            Some((1536, 0, 48_000, 4)),
         );
         check(Codec::AacLatm, &[0x56, 0xE0], None);
     }

@@ -2,7 +2,9 @@
 //! Nothing is decoded; only what the splice has to know is read.
 
 mod audio;
+mod bits;
 mod format;
+mod size;
 mod video;
 
 pub use audio::{AudioFrame, audio_frame};

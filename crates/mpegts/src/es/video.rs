@@ -1,6 +1,7 @@
 //! Pictures: where decoding may start (H.264 Annex B and clause 7, H.265 clause 7, ISO 13818-2 clause 6).
 
-use super::Codec;
+use super::bits::Bits;
+use super::{Codec, PictureSize, size};
 
 /// Bytes of parameter sets remembered; real ones take a few hundred.
 const PARAMETER_BYTES_MAX: usize = 16 * 1024;
@@ -24,19 +25,40 @@ pub struct Access {
 #[derive(Clone, Debug, Default)]
 pub struct ParameterSets {
     bytes: Vec<u8>,
+    /// Those of the access unit being looked at; swapped with the others, so that neither is allocated anew.
+    fresh: Vec<u8>,
+    picture: Option<PictureSize>,
 }
 
 impl ParameterSets {
     /// None yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: Vec::new() }
+        Self {
+            bytes: Vec::new(),
+            fresh: Vec::new(),
+            picture: None,
+        }
     }
 
     /// Start codes and units; empty before the first were seen.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// How large the pictures are that these sets describe; `None` where they do not tell.
+    #[must_use]
+    pub const fn picture(&self) -> Option<PictureSize> {
+        self.picture
+    }
+
+    fn look(&mut self) -> Seen<'_> {
+        self.fresh.clear();
+        Seen {
+            kinds: 0,
+            cache: self,
+        }
     }
 }
 
@@ -52,21 +74,21 @@ pub fn inspect(codec: Codec, es: &[u8], cache: &mut ParameterSets) -> Access {
 
 fn h264(es: &[u8], cache: &mut ParameterSets) -> Access {
     let mut access = Access::default();
-    let mut sets = Sets::default();
+    let mut seen = cache.look();
     let mut recovery = false;
-    for unit in units(es) {
+    for unit in units(es, |head| matches!(head & 0x1F, 1 | 2 | 5)) {
         let Some((head, body)) = unit.split_first() else {
             continue;
         };
         match head & 0x1F {
             6 => recovery |= recovers_at_once(body),
-            7 => sets.add(1, unit),
-            8 => sets.add(2, unit),
+            7 => seen.add(1, unit),
+            8 => seen.add(2, unit),
             1 | 2 | 5 => {
                 let idr = head & 0x1F == 5;
                 access.intra = idr || first_slice_is_intra(body);
                 access.closed = idr;
-                access.parameter_sets = sets.keep(1 | 2, cache);
+                access.parameter_sets = seen.keep(1 | 2, Codec::H264);
                 let known = access.parameter_sets || !cache.bytes.is_empty();
                 access.random_access =
                     known && (idr || (access.intra && (recovery || access.parameter_sets)));
@@ -75,7 +97,7 @@ fn h264(es: &[u8], cache: &mut ParameterSets) -> Access {
             _ => {}
         }
     }
-    sets.keep(1 | 2, cache);
+    seen.keep(1 | 2, Codec::H264);
     access
 }
 
@@ -111,48 +133,48 @@ fn ff_coded(mut bytes: &[u8]) -> Option<(usize, &[u8])> {
 
 /// slice_type I or SI, alone or for the whole picture (H.264 7.4.3, Table 7-6).
 fn first_slice_is_intra(slice: &[u8]) -> bool {
-    let mut bits = Bits { bytes: slice, at: 0 };
-    let _first_macroblock = bits.exp_golomb();
-    matches!(bits.exp_golomb(), Some(2 | 4 | 7 | 9))
+    let mut bits = Bits::new(slice);
+    let _first_macroblock = bits.unsigned();
+    matches!(bits.unsigned(), Some(2 | 4 | 7 | 9))
 }
 
 fn hevc(es: &[u8], cache: &mut ParameterSets) -> Access {
     let mut access = Access::default();
-    let mut sets = Sets::default();
-    for unit in units(es) {
+    let mut seen = cache.look();
+    for unit in units(es, |head| (head >> 1) & 0x3F < 32) {
         let Some(head) = unit.first() else { continue };
         match (head >> 1) & 0x3F {
-            32 => sets.add(1, unit),
-            33 => sets.add(2, unit),
-            34 => sets.add(4, unit),
+            32 => seen.add(1, unit),
+            33 => seen.add(2, unit),
+            34 => seen.add(4, unit),
             kind @ 0..=31 => {
                 // Table 7-1: 16 to 21 are random-access pictures, 19 and 20 of them IDR; 8 and 9 are RASL.
                 access.intra = (16..=21).contains(&kind);
                 access.closed = matches!(kind, 19 | 20);
                 access.skipped_leading = matches!(kind, 8 | 9);
-                access.parameter_sets = sets.keep(1 | 2 | 4, cache);
+                access.parameter_sets = seen.keep(1 | 2 | 4, Codec::Hevc);
                 access.random_access = access.intra && (access.parameter_sets || !cache.bytes.is_empty());
                 return access;
             }
             _ => {}
         }
     }
-    sets.keep(1 | 2 | 4, cache);
+    seen.keep(1 | 2 | 4, Codec::Hevc);
     access
 }
 
 fn mpeg2(es: &[u8], cache: &mut ParameterSets) -> Access {
     let mut access = Access::default();
-    let mut sets = Sets::default();
+    let mut seen = cache.look();
     let mut after_sequence = false;
-    for unit in units(es) {
+    for unit in units(es, |head| head == 0x00) {
         match unit {
             [0xB3, ..] => {
-                sets.add(1, unit);
+                seen.add(1, unit);
                 after_sequence = true;
             }
             // The extensions that follow a sequence header belong to it.
-            [0xB5, ..] if after_sequence => sets.add(1, unit),
+            [0xB5, ..] if after_sequence => seen.add(1, unit),
             [0xB8, flags @ ..] => {
                 after_sequence = false;
                 // closed_gop follows the 25 bits of the time code (13818-2 6.2.2.6).
@@ -161,7 +183,7 @@ fn mpeg2(es: &[u8], cache: &mut ParameterSets) -> Access {
             [0x00, _, kind, ..] => {
                 // picture_coding_type follows ten bits of temporal_reference; 1 is I (13818-2 6.3.9).
                 access.intra = (kind >> 3) & 7 == 1;
-                access.parameter_sets = sets.keep(1, cache);
+                access.parameter_sets = seen.keep(1, Codec::Mpeg2Video);
                 access.random_access = access.intra && access.parameter_sets;
                 return access;
             }
@@ -171,41 +193,51 @@ fn mpeg2(es: &[u8], cache: &mut ParameterSets) -> Access {
     access
 }
 
-/// The parameter sets of the unit at hand.
-#[derive(Default)]
-struct Sets {
-    seen: u8,
-    bytes: Vec<u8>,
+/// The parameter sets of the access unit at hand.
+struct Seen<'a> {
+    kinds: u8,
+    cache: &'a mut ParameterSets,
 }
 
-impl Sets {
-    fn add(&mut self, bit: u8, unit: &[u8]) {
-        self.seen |= bit;
-        if self.bytes.len() + unit.len() + 4 <= PARAMETER_BYTES_MAX {
-            self.bytes.extend([0, 0, 0, 1]);
-            self.bytes.extend_from_slice(unit);
+impl Seen<'_> {
+    fn add(&mut self, kind: u8, unit: &[u8]) {
+        self.kinds |= kind;
+        let fresh = &mut self.cache.fresh;
+        if fresh.len() + unit.len() + 4 <= PARAMETER_BYTES_MAX {
+            fresh.extend([0, 0, 0, 1]);
+            fresh.extend_from_slice(unit);
         } else {
-            self.seen = 0;
+            self.kinds = 0;
         }
     }
 
     /// Remembers them when all of `needed` are there; says whether they are.
-    fn keep(self, needed: u8, cache: &mut ParameterSets) -> bool {
-        let whole = self.seen & needed == needed;
-        if whole {
-            cache.bytes = self.bytes;
+    fn keep(self, needed: u8, codec: Codec) -> bool {
+        let whole = self.kinds & needed == needed;
+        let ParameterSets {
+            bytes,
+            fresh,
+            picture,
+        } = self.cache;
+        if whole && bytes != fresh {
+            core::mem::swap(bytes, fresh);
+            *picture = units(bytes, |_| false).find_map(|unit| size::picture_size(codec, unit));
         }
         whole
     }
 }
 
 /// The units between start codes (H.264 Annex B; 13818-2 calls them by their start codes), without the codes and
-/// without the zero bytes before the next one.
-fn units(es: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// without the zero bytes before the next one. The first one whose first byte is a `slice`'s is the last: where it ends
+/// nobody asks, and to find out costs a look at every byte.
+fn units(es: &[u8], slice: impl Fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
     let mut rest = after_start_code(es);
     core::iter::from_fn(move || {
         let unit = rest?;
-        // A slice is the last unit anybody asks for: its end is found only when they ask for more.
+        if unit.first().is_some_and(|head| slice(*head)) {
+            rest = None;
+            return Some(unit);
+        }
         let next = start_code(unit);
         rest = next.and_then(|at| unit.get(at + 3..));
         let mut unit = next.and_then(|at| unit.get(..at)).unwrap_or(unit);
@@ -230,36 +262,6 @@ fn start_code(bytes: &[u8]) -> Option<usize> {
             [_, _, third] if *third > 0 => at += 3,
             _ => at += 1,
         }
-    }
-}
-
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn bit(&mut self) -> Option<u32> {
-        let byte = self.bytes.get(self.at / 8)?;
-        let bit = (byte >> (7 - self.at % 8)) & 1;
-        self.at += 1;
-        Some(u32::from(bit))
-    }
-
-    /// ue(v), H.264 9.1.
-    fn exp_golomb(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while self.bit()? == 0 {
-            zeros += 1;
-            if zeros > 20 {
-                return None;
-            }
-        }
-        let mut value = 1;
-        for _ in 0..zeros {
-            value = (value << 1) | self.bit()?;
-        }
-        Some(value - 1)
     }
 }
 

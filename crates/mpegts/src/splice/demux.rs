@@ -75,6 +75,9 @@ pub(super) struct WholePes {
 pub(super) struct Demux {
     pat: SectionReader,
     pmt: SectionReader,
+    /// The sections last read: tables are repeated many times a second and hardly ever change.
+    pat_read: Vec<u8>,
+    pmt_read: Vec<u8>,
     program: Option<(u16, Pid)>,
     /// It is the only one.
     alone: bool,
@@ -90,6 +93,8 @@ impl Demux {
         Self {
             pat: SectionReader::default(),
             pmt: SectionReader::default(),
+            pat_read: Vec::new(),
+            pmt_read: Vec::new(),
             program: None,
             alone: false,
             pcr_pid: None,
@@ -153,7 +158,9 @@ impl Demux {
     fn read_pat(&mut self, packet: &Packet<'_>, report: &mut SourceReport) {
         let mut found = None;
         self.pat.push(packet, |section| {
-            found = Pat::parse(section).ok().or(found.take());
+            if is_news(&mut self.pat_read, section) {
+                found = Pat::parse(section).ok().or(found.take());
+            }
         });
         let Some(pat) = found else { return };
         report.pat_seen = true;
@@ -167,6 +174,7 @@ impl Demux {
             self.program = Some(*first);
             self.alone = pat.programs.len() == 1;
             self.pmt = SectionReader::default();
+            self.pmt_read.clear();
         }
     }
 
@@ -175,10 +183,12 @@ impl Demux {
         // Where there is only one programme, a map with another number than the PAT gave it is still its map.
         let wanted = self.program.map(|(number, _)| number).filter(|_| !self.alone);
         self.pmt.push(packet, |section| {
-            found = Pmt::parse(section)
-                .ok()
-                .filter(|pmt| wanted.is_none_or(|number| number == pmt.program_number))
-                .or(found.take());
+            if is_news(&mut self.pmt_read, section) {
+                found = Pmt::parse(section)
+                    .ok()
+                    .filter(|pmt| wanted.is_none_or(|number| number == pmt.program_number))
+                    .or(found.take());
+            }
         });
         let Some(pmt) = found else { return };
         self.pcr_pid = Some(pmt.pcr_pid);
@@ -279,6 +289,16 @@ impl Demux {
             }));
         }
     }
+}
+
+/// Whether `section` is another than the one read before; remembers it.
+fn is_news(read: &mut Vec<u8>, section: &[u8]) -> bool {
+    let news = read != section;
+    if news {
+        read.clear();
+        read.extend_from_slice(section);
+    }
+    news
 }
 
 fn in_streams(pmt: &Pmt) -> Vec<InStream> {

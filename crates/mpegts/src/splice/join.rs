@@ -1,6 +1,7 @@
 //! Joining a source to the outgoing timeline: where it enters, what is held or cut to fit, and what counts as a jump.
 
 mod beside;
+mod second_video;
 
 use super::demux::{InStream, WholePes};
 use super::mux::{Mux, Role, Stamps};
@@ -47,6 +48,7 @@ pub(super) struct Join {
     reference: Option<usize>,
     reference_pid: Option<Pid>,
     sets: ParameterSets,
+    second_sets: ParameterSets,
     /// How much of the source has gone by without an entry.
     waited_90k: i64,
     video_seen: bool,
@@ -85,6 +87,8 @@ struct Feed {
     joining: bool,
     /// Its last stamp, as the source counts.
     last: Option<i64>,
+    /// Of a second video stream: presentation time of its first picture.
+    leading_until: Option<i64>,
 }
 
 /// A unit of the reference stream with all that was found out about it.
@@ -103,6 +107,32 @@ fn presentation_delay(unit: &Unit, decoded: Pts90k) -> i64 {
         delay
     } else {
         0
+    }
+}
+
+/// What the unit is to somebody who wants to start with it.
+fn inspect(unit: &Unit, sets: &mut ParameterSets) -> Access {
+    let start = Access {
+        random_access: true,
+        intra: true,
+        closed: true,
+        ..Access::default()
+    };
+    match unit.codec {
+        Codec::OtherVideo(_) if unit.random_access => Access {
+            closed: false,
+            ..start
+        },
+        codec if codec.is_video() => es::inspect(codec, unit.es(), sets),
+        _ => start,
+    }
+}
+
+/// Whether a picture behind a random-access point shown at `until` needs what stood before that point.
+fn leads(unit: &Unit, access: Access, pts: i64, until: i64) -> bool {
+    match unit.codec {
+        Codec::Hevc => access.skipped_leading,
+        _ => pts < until,
     }
 }
 
@@ -223,7 +253,8 @@ impl Join {
     }
 
     fn reference_unit(&mut self, unit: Unit, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
-        let access = self.inspect(&unit);
+        let access = inspect(&unit, &mut self.sets);
+        self.video_seen |= unit.codec.is_video();
         let Some(stamp) = unit.header.decoding_time() else {
             // The rest of a picture that began in the packet before.
             let Unit { pid, mut bytes, .. } = unit;
@@ -249,26 +280,6 @@ impl Join {
             self.follow(picture, out)
         } else {
             self.wait(picture, out)
-        }
-    }
-
-    fn inspect(&mut self, unit: &Unit) -> Access {
-        let start = Access {
-            random_access: true,
-            intra: true,
-            closed: true,
-            ..Access::default()
-        };
-        match unit.codec {
-            Codec::OtherVideo(_) if unit.random_access => Access {
-                closed: false,
-                ..start
-            },
-            codec if codec.is_video() => {
-                self.video_seen = true;
-                es::inspect(codec, unit.es(), &mut self.sets)
-            }
-            _ => start,
         }
     }
 
@@ -367,13 +378,9 @@ impl Join {
         }
         out.report.entered = true;
         if let Some(until) = self.leading_until {
-            let undecodable = match picture.unit.codec {
-                Codec::Hevc => picture.access.skipped_leading,
-                _ => picture.pts < until,
-            };
             if picture.dts >= until || picture.access.random_access {
                 self.leading_until = None;
-            } else if undecodable {
+            } else if leads(&picture.unit, picture.access, picture.pts, until) {
                 self.timeline.advance(picture.dts);
                 return Some(picture.unit.bytes);
             }
@@ -403,6 +410,12 @@ impl Join {
         } else {
             self.timeline.unit()
         };
+        if let (true, Some(picture)) = (keyframe, self.sets.picture()) {
+            out.mux.set_picture(pid, picture);
+        }
+        if let Some(sound) = unit.sound() {
+            out.mux.set_sound(pid, sound);
+        }
         if keyframe && access.random_access && !access.parameter_sets && !self.sets.bytes().is_empty() {
             unit.insert_parameter_sets(self.sets.bytes());
         }
@@ -426,18 +439,19 @@ impl Join {
         Some(unit.bytes)
     }
 
-    /// The programme map promised pictures, sound took the lead in their absence, and now they come.
+    /// Pictures that do not lead: of a second stream, or the first ones, when sound took the lead in their absence.
     fn late_video(&mut self, index: usize, unit: Unit, out: &mut Outgoing<'_>) -> Option<Vec<u8>> {
         let led_by_sound = self
             .reference
             .and_then(|at| out.streams.get(at))
             .is_some_and(|stream| stream.codec.is_audio());
-        let access = self.inspect(&unit);
-        let (true, true, Some(stamp)) = (
-            led_by_sound && self.running,
-            access.random_access,
-            unit.header.decoding_time(),
-        ) else {
+        if !led_by_sound {
+            return self.second_video(unit, out);
+        }
+        let access = inspect(&unit, &mut self.sets);
+        self.video_seen = true;
+        let (true, true, Some(stamp)) = (self.running, access.random_access, unit.header.decoding_time())
+        else {
             return Some(unit.bytes);
         };
         let dts = self.timeline.unwrap(stamp);
@@ -471,6 +485,7 @@ impl Join {
                 outgoing,
                 joining: true,
                 last: None,
+                leading_until: None,
             };
             let known = old
                 .iter()

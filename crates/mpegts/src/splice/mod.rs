@@ -6,6 +6,7 @@
 mod demux;
 mod join;
 mod mux;
+mod pieces;
 mod programme_clock;
 mod promise;
 mod report;
@@ -15,16 +16,17 @@ mod unit;
 use crate::align::Aligner;
 use crate::clock::MediaTime;
 use crate::packet::PACKET_BYTES;
+use bytes::Bytes;
 use demux::{Demux, Event};
 use join::Join;
 use mux::Mux;
-pub use report::{Signature, SignatureStream, SourceReport};
+pub use report::{Likeness, Signature, SignatureStream, SourceReport};
 
 /// Whole packets, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Whole transport packets.
-    pub bytes: Vec<u8>,
+    /// Whole transport packets, in a buffer shared with the pieces beside it.
+    pub bytes: Bytes,
     /// The decoding time at which the piece begins; never goes back in the life of a [`Splicer`].
     pub media_time: MediaTime,
     /// Begins with PAT, PMT and the packet of a random-access point: a viewer may start here.
@@ -95,9 +97,8 @@ impl Splicer {
     ///
     /// Not for a live connection that broke off: what it was in the middle of is not complete.
     pub fn end_source(&mut self) {
-        let mut events = core::mem::take(&mut self.events);
-        self.demux.finish(&mut events);
-        self.handle(events);
+        self.demux.finish(&mut self.events);
+        self.handle();
         self.join.end_source();
     }
 
@@ -126,12 +127,14 @@ impl Splicer {
     }
 
     fn packet(&mut self, packet: &[u8; PACKET_BYTES]) {
-        let mut events = core::mem::take(&mut self.events);
-        self.demux.packet(packet, &mut self.report, &mut events);
-        self.handle(events);
+        self.demux.packet(packet, &mut self.report, &mut self.events);
+        if !self.events.is_empty() {
+            self.handle();
+        }
     }
 
-    fn handle(&mut self, mut events: Vec<Event>) {
+    fn handle(&mut self) {
+        let mut events = core::mem::take(&mut self.events);
         for event in events.drain(..) {
             let mut outgoing = join::Outgoing {
                 streams: self.demux.streams(),

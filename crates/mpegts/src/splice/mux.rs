@@ -1,16 +1,15 @@
-//! The outgoing side of the splice: PES packets into transport packets with our own counters, clock and tables, and
-//! those into pieces.
+//! The outgoing side of the splice: PES packets into transport packets with our own counters, clock and tables.
 
 use super::Piece;
 use super::demux::InStream;
+use super::pieces::{Label, Pieces};
 use super::programme_clock::ProgrammeClock;
-use super::promise::{Fit, Promise};
+use super::promise::{Fit, Promise, TABLE_PACKETS_MAX};
 use super::report::Signature;
 use crate::clock::{MediaTime, Pcr27m};
-use crate::es::Codec;
+use crate::es::{Codec, PictureSize, SoundFormat};
 use crate::packet::{HEADER_BYTES, PACKET_BYTES, Pid, SYNC_BYTE};
 use crate::pes;
-use std::collections::VecDeque;
 
 /// PAT and PMT come at least this often: TR 101 290 allows 500 ms, 100 ms let any player in at once.
 const TABLES_PERIOD_90K: i64 = 7_200;
@@ -21,6 +20,9 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 /// A stream without packets for this long no longer holds the programme clock back.
 const SILENT_90K: i64 = 90_000;
+
+/// Bytes of a packet without an adaptation field behind its header.
+const ROOM_BYTES: usize = PACKET_BYTES - HEADER_BYTES;
 
 /// When a PES packet is presented and decoded on the outgoing timeline.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +37,12 @@ pub(super) enum Role {
     /// The stream the timeline is measured by.
     Reference { keyframe: bool },
     /// Any other.
-    Other,
+    Other { random_access: bool },
+}
+
+impl Role {
+    /// Sound and data: no place to start from is marked.
+    pub(super) const OTHER: Self = Self::Other { random_access: false };
 }
 
 /// One promised stream, going out.
@@ -57,16 +64,17 @@ pub(super) struct Mux {
     pat_continuity: u8,
     pmt_continuity: u8,
     tables_at: Option<i64>,
+    /// The epoch of the tables last sent.
+    epoch: u32,
     /// The decoding time of the reference stream; never goes back.
     now: Option<MediaTime>,
-    piece: Option<Piece>,
-    ready: VecDeque<Piece>,
+    pieces: Pieces,
     discontinuity: bool,
 }
 
 impl Mux {
     pub(super) fn take(&mut self) -> Option<Piece> {
-        self.ready.pop_front().or_else(|| self.piece.take())
+        self.pieces.take()
     }
 
     pub(super) const fn signature(&self) -> Option<&Signature> {
@@ -82,6 +90,16 @@ impl Mux {
         &mut self.clock
     }
 
+    /// Notes how the sound on `pid` is coded.
+    pub(super) fn set_sound(&mut self, pid: Pid, sound: SoundFormat) {
+        self.promise.set_sound(pid, sound);
+    }
+
+    /// Notes how large the pictures on `pid` are.
+    pub(super) fn set_picture(&mut self, pid: Pid, picture: PictureSize) {
+        self.promise.set_picture(pid, picture);
+    }
+
     /// The next output is marked as the begin of another stretch.
     pub(super) fn mark_discontinuity(&mut self) {
         self.discontinuity = self.now.is_some();
@@ -91,16 +109,10 @@ impl Mux {
     pub(super) fn tables(&self) -> Option<Vec<u8>> {
         self.now?;
         let mut out = Vec::new();
-        let mut packets = Vec::new();
-        self.promise.write_tables(&mut 0, &mut 0, &mut packets);
-        let pmt_packets = u8::try_from(packets.len() / PACKET_BYTES)
-            .unwrap_or(2)
-            .saturating_sub(1);
-        let (mut pat, mut pmt) = (
-            self.pat_continuity.wrapping_sub(1),
-            self.pmt_continuity.wrapping_sub(pmt_packets),
-        );
-        self.promise.write_tables(&mut pat, &mut pmt, &mut out);
+        let mut pat = self.pat_continuity.wrapping_sub(1);
+        let mut pmt = self.pmt_continuity.wrapping_sub(self.promise.map_packets());
+        self.promise
+            .write_tables(&mut pat, &mut pmt, |packet| out.extend_from_slice(packet));
         Some(out)
     }
 
@@ -115,45 +127,42 @@ impl Mux {
         if !changed {
             return map;
         }
-        let promised = self
-            .promise
-            .signature()
-            .map(|signature| signature.streams.clone())
-            .unwrap_or_default();
-        let mut old = core::mem::take(&mut self.streams);
-        for stream in promised {
-            let kept = old
-                .iter()
-                .position(|known| known.pid == stream.pid)
-                .map(|at| old.swap_remove(at));
-            self.streams.push(kept.unwrap_or(OutStream {
-                pid: stream.pid,
-                codec: stream.codec,
-                continuity: 15,
-                last: None,
-                end: None,
-            }));
+        let Some(promised) = self.promise.signature() else {
+            return map;
+        };
+        self.streams.retain_mut(|known| {
+            let listed = promised.streams.iter().any(|stream| stream.pid == known.pid);
+            if !listed {
+                known.last = None;
+            }
+            // The PID of the clock goes on with its counter, whatever becomes of its stream.
+            listed || known.pid == promised.pcr_pid
+        });
+        for stream in &promised.streams {
+            if self.streams.iter().all(|known| known.pid != stream.pid) {
+                self.streams.push(OutStream {
+                    pid: stream.pid,
+                    codec: stream.codec,
+                    continuity: 15,
+                    last: None,
+                    end: None,
+                });
+            }
         }
         self.tables_at = None;
         // Another epoch never shares a piece with the one before.
-        self.finish_piece();
+        self.pieces.finish();
         map
     }
 
     /// The stamps last sent on `pid`.
     pub(super) fn last(&self, pid: Pid) -> Option<Stamps> {
-        self.streams
-            .iter()
-            .find(|stream| stream.pid == pid)
-            .and_then(|stream| stream.last)
+        self.stream(pid).and_then(|stream| stream.last)
     }
 
     /// Where the last PES packet on `pid` ends.
     pub(super) fn end(&self, pid: Pid) -> Option<i64> {
-        self.streams
-            .iter()
-            .find(|stream| stream.pid == pid)
-            .and_then(|stream| stream.end)
+        self.stream(pid).and_then(|stream| stream.end)
     }
 
     /// Notes where the PES packet last sent on `pid` ends.
@@ -172,26 +181,35 @@ impl Mux {
             let wrap = |ticks| MediaTime::from_90k(ticks).wrapped();
             pes::rewrite_stamps(bytes, wrap(stamps.pts), wrap(stamps.dts));
         }
-        let keyframe = role == Role::Reference { keyframe: true };
-        let reference = matches!(role, Role::Reference { .. });
+        let (Role::Reference {
+            keyframe: random_access,
+        }
+        | Role::Other { random_access }) = role;
+        let mut first = FirstField {
+            random_access,
+            pcr: None,
+        };
         let before = self.now;
-        if let (true, Some(stamps)) = (reference, stamps) {
+        if let (Role::Reference { .. }, Some(stamps)) = (role, stamps) {
             let dts = MediaTime::from_90k(stamps.dts);
-            self.now = Some(self.now.map_or(dts, |now| now.max(dts)));
+            let now = before.map_or(dts, |now| now.max(dts));
+            self.now = Some(now);
+            let due = self.clock.stamps(dts, self.floor(now));
+            for pcr in due.before {
+                self.write_overdue_clock(pcr, before);
+            }
+            first.pcr = Some(due.with);
         }
         let Some(now) = self.now else { return };
-        let mut clock = Vec::new();
-        if let (true, Some(stamps)) = (reference, stamps) {
-            let floor = self.floor(now);
-            clock = self.clock.stamps(MediaTime::from_90k(stamps.dts), floor);
-        }
-        let with = clock.pop();
-        self.write_clocks(&clock, before);
-        self.open_piece(keyframe, now);
-        self.write(pid, bytes, keyframe, with);
+        self.open_piece(role == Role::Reference { keyframe: true }, now);
+        self.write(pid, bytes, first);
         if let (Some(stamps), Some(stream)) = (stamps, self.stream_mut(pid)) {
             stream.last = Some(stamps);
         }
+    }
+
+    fn stream(&self, pid: Pid) -> Option<&OutStream> {
+        self.streams.iter().find(|stream| stream.pid == pid)
     }
 
     fn stream_mut(&mut self, pid: Pid) -> Option<&mut OutStream> {
@@ -211,85 +229,83 @@ impl Mux {
 
     /// Makes sure there is a piece to write to, that tables are not overdue, and that a keyframe begins one.
     fn open_piece(&mut self, keyframe: bool, now: MediaTime) {
-        let full = self.piece.as_ref().is_some_and(|piece| {
-            piece.bytes.len() >= PIECE_BYTES || now.as_90k() - piece.media_time.as_90k() >= PIECE_90K
-        });
+        let full = self
+            .pieces
+            .open()
+            .is_some_and(|(since, bytes)| bytes >= PIECE_BYTES || now.as_90k() - since.as_90k() >= PIECE_90K);
         if keyframe || full || self.discontinuity {
-            self.finish_piece();
+            self.pieces.finish();
         }
-        let epoch = self.signature().map_or(0, |signature| signature.epoch);
         let overdue = self
             .tables_at
             .is_none_or(|at| now.as_90k() - at >= TABLES_PERIOD_90K);
-        let piece = self.piece.get_or_insert_with(|| Piece {
-            bytes: Vec::new(),
+        if keyframe || overdue {
+            self.epoch = self.signature().map_or(0, |signature| signature.epoch);
+        }
+        let label = Label {
             media_time: now,
             keyframe,
-            discontinuity: core::mem::take(&mut self.discontinuity),
-            epoch,
-        });
+            discontinuity: self.discontinuity,
+            epoch: self.epoch,
+        };
+        self.discontinuity = false;
+        // The tables and the begin of the keyframe stay together.
+        self.pieces.begin(label, TABLE_PACKETS_MAX + 1);
         if keyframe || overdue {
-            self.promise.write_tables(
-                &mut self.pat_continuity,
-                &mut self.pmt_continuity,
-                &mut piece.bytes,
-            );
+            let Self { promise, pieces, .. } = self;
+            promise.write_tables(&mut self.pat_continuity, &mut self.pmt_continuity, |packet| {
+                pieces.make_room();
+                pieces.buffer().extend_from_slice(packet);
+            });
             self.tables_at = Some(now.as_90k());
         }
     }
 
-    fn finish_piece(&mut self) {
-        if let Some(piece) = self.piece.take() {
-            self.ready.push_back(piece);
-        }
+    /// A clock stamp that was due before the next packet; it belongs to the time `before` it, and to the tables of then.
+    fn write_overdue_clock(&mut self, pcr: Pcr27m, before: Option<MediaTime>) {
+        let Some(before) = before else { return };
+        self.write_clock(pcr, before);
+        // So much time has passed that the tables are due, too.
+        self.tables_at = self.tables_at.map(|_| i64::MIN / 2);
     }
 
-    /// Clock stamps that were due before the next packet; they belong to the time `before` it.
-    fn write_clocks(&mut self, stamps: &[Pcr27m], before: Option<MediaTime>) {
-        // Under a new map the clock may have moved to a PID that nobody has heard of yet.
-        let (Some(before), Some(_)) = (before, self.tables_at) else {
-            return;
-        };
-        for pcr in stamps {
-            self.write_clock(*pcr, before);
-            // So much time has passed that the tables are due, too.
-            self.tables_at = Some(i64::MIN / 2);
-        }
-    }
-
+    /// A packet that carries nothing but the clock; its counter is that of the last packet with a payload (2.4.3.3).
     fn write_clock(&mut self, pcr: Pcr27m, at: MediaTime) {
-        let Some((pid, epoch)) = self
-            .signature()
-            .map(|promised| (promised.pcr_pid, promised.epoch))
-        else {
+        let Some(pid) = self.signature().map(|promised| promised.pcr_pid) else {
             return;
         };
-        let Some(continuity) = self.stream_mut(pid).map(|stream| stream.continuity) else {
+        let Some(continuity) = self.stream(pid).map(|stream| stream.continuity) else {
             return;
         };
-        let piece = self.piece.get_or_insert_with(|| Piece {
-            bytes: Vec::new(),
+        let label = Label {
             media_time: at,
             keyframe: false,
             discontinuity: false,
-            epoch,
-        });
-        write_clock(&mut piece.bytes, pid, continuity, pcr);
+            epoch: self.epoch,
+        };
+        self.pieces.begin(label, 1);
+        let [pid_high, pid_low] = pid.value().to_be_bytes();
+        let head = [SYNC_BYTE, pid_high, pid_low, 0x20 | continuity];
+        let field = FirstField {
+            random_access: false,
+            pcr: Some(pcr),
+        };
+        self.pieces.make_room();
+        self.pieces.buffer().extend_from_slice(&packet(head, field, &[]));
     }
 
     /// The stamp goes into the packet where its PID carries the clock, and behind it by itself otherwise.
-    fn write(&mut self, pid: Pid, bytes: &[u8], keyframe: bool, clock: Option<Pcr27m>) {
+    fn write(&mut self, pid: Pid, bytes: &[u8], first: FirstField) {
         let own = self.signature().is_some_and(|signature| signature.pcr_pid == pid);
-        let Some(piece) = &mut self.piece else { return };
         let Some(stream) = self.streams.iter_mut().find(|stream| stream.pid == pid) else {
             return;
         };
-        let first = FirstField {
-            random_access: keyframe,
-            pcr: clock.filter(|_| own),
+        let field = FirstField {
+            pcr: first.pcr.filter(|_| own),
+            ..first
         };
-        write_pes(&mut piece.bytes, pid, &mut stream.continuity, bytes, first);
-        if let (Some(pcr), Some(now), false) = (clock, self.now, own) {
+        write_pes(&mut self.pieces, pid, &mut stream.continuity, bytes, field);
+        if let (Some(pcr), Some(now), false) = (first.pcr, self.now, own) {
             self.write_clock(pcr, now);
         }
     }
@@ -314,54 +330,66 @@ impl FirstField {
 }
 
 /// Cuts a PES packet into transport packets (2.4.3.3: the last one is filled up in its adaptation field).
-fn write_pes(out: &mut Vec<u8>, pid: Pid, continuity: &mut u8, bytes: &[u8], first: FirstField) {
+fn write_pes(pieces: &mut Pieces, pid: Pid, continuity: &mut u8, bytes: &[u8], first: FirstField) {
     let [pid_high, pid_low] = pid.value().to_be_bytes();
-    let mut rest = bytes;
-    let mut field = first;
-    let mut start = 0x40;
-    out.reserve(bytes.len() / (PACKET_BYTES - HEADER_BYTES) * PACKET_BYTES + 2 * PACKET_BYTES);
-    while !rest.is_empty() {
+    let mut head = |start: u8| {
         *continuity = (*continuity + 1) & 0x0F;
-        let room = PACKET_BYTES - HEADER_BYTES - field.bytes();
-        let (now, later) = rest.split_at(room.min(rest.len()));
-        let field_bytes = PACKET_BYTES - HEADER_BYTES - now.len();
-        let control = if field_bytes > 0 { 0x30 } else { 0x10 };
-        out.extend([SYNC_BYTE, pid_high | start, pid_low, control | *continuity]);
-        write_field(out, field_bytes, field);
-        out.extend_from_slice(now);
-        rest = later;
-        field = FirstField::default();
-        start = 0;
+        [SYNC_BYTE, pid_high | start, pid_low, 0x10 | *continuity]
+    };
+    let (begin, rest) = bytes.split_at(bytes.len().min(ROOM_BYTES - first.bytes()));
+    pieces.make_room();
+    let start = packet(head(0x40), first, begin);
+    pieces.buffer().extend_from_slice(&start);
+    let (mut whole, tail) = rest.as_chunks::<ROOM_BYTES>();
+    while !whole.is_empty() {
+        let (now, later) = whole.split_at(whole.len().min(pieces.make_room().max(1)));
+        let buffer = pieces.buffer();
+        for payload in now {
+            // Of a length known when this is compiled: a copy without a call.
+            buffer.extend_from_slice(&head(0));
+            buffer.extend_from_slice(payload);
+        }
+        whole = later;
+    }
+    if !tail.is_empty() {
+        pieces.make_room();
+        let end = packet(head(0), FirstField::default(), tail);
+        pieces.buffer().extend_from_slice(&end);
     }
 }
 
-/// A packet that carries nothing but the clock; its counter is that of the last packet with a payload (2.4.3.3).
-fn write_clock(out: &mut Vec<u8>, pid: Pid, continuity: u8, pcr: Pcr27m) {
-    let [pid_high, pid_low] = pid.value().to_be_bytes();
-    out.extend([SYNC_BYTE, pid_high, pid_low, 0x20 | continuity]);
-    write_field(
-        out,
-        PACKET_BYTES - HEADER_BYTES,
-        FirstField {
-            random_access: false,
-            pcr: Some(pcr),
-        },
-    );
+/// One packet: what the payload leaves of it is an adaptation field (2.4.3.4).
+fn packet(head: [u8; HEADER_BYTES], field: FirstField, payload: &[u8]) -> [u8; PACKET_BYTES] {
+    let mut packet = [0xFF; PACKET_BYTES];
+    let (head_at, rest) = packet.split_at_mut(HEADER_BYTES);
+    head_at.copy_from_slice(&head);
+    let (field_at, payload_at) = rest.split_at_mut(ROOM_BYTES.saturating_sub(payload.len()));
+    // A longer payload than there is room for is a mistake of the caller's: none is better than a panic.
+    if payload_at.len() == payload.len() {
+        payload_at.copy_from_slice(payload);
+    }
+    let Ok(length) = u8::try_from(field_at.len()) else {
+        return packet;
+    };
+    if let [length_at, contents @ ..] = field_at {
+        if let Some(control) = head_at.last_mut() {
+            *control |= 0x20;
+        }
+        *length_at = length - 1;
+        write_field(contents, field);
+    }
+    packet
 }
 
-/// An adaptation field of `size` bytes in all (2.4.3.4).
-fn write_field(out: &mut Vec<u8>, size: usize, field: FirstField) {
-    let Some(length) = size.checked_sub(1) else { return };
-    let end = out.len() + size;
-    out.push(u8::try_from(length).unwrap_or(u8::MAX));
-    if length == 0 {
-        return;
-    }
-    out.push(if field.random_access { 0x40 } else { 0 } | if field.pcr.is_some() { 0x10 } else { 0 });
-    if let Some(pcr) = field.pcr {
+/// The adaptation field behind its length byte; it is all stuffing so far.
+fn write_field(contents: &mut [u8], field: FirstField) {
+    let [flags, rest @ ..] = contents else { return };
+    *flags = if field.random_access { 0x40 } else { 0 };
+    if let (Some(pcr), Some(clock)) = (field.pcr, rest.first_chunk_mut::<6>()) {
+        *flags |= 0x10;
         // 33 bits of base, six reserved, nine of extension.
         let packed = (pcr.base().ticks() << 15) | 0x7E00 | u64::from(pcr.extension());
-        out.extend(packed.to_be_bytes().iter().skip(2));
+        let [_, _, fields @ ..] = packed.to_be_bytes();
+        *clock = fields;
     }
-    out.resize(end, 0xFF);
 }

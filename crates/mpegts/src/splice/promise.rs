@@ -2,8 +2,8 @@
 
 use super::demux::{InStream, STREAMS_MAX};
 use super::report::{Signature, SignatureStream};
-use crate::es::{Codec, Kind};
-use crate::packet::Pid;
+use crate::es::{Codec, Kind, PictureSize, SoundFormat};
+use crate::packet::{PACKET_BYTES, Pid};
 use crate::psi::{self, Pat, Pmt, PmtStream, SectionError};
 
 /// The outgoing transport_stream_id.
@@ -15,9 +15,15 @@ const PROGRAM_NUMBER: u16 = 1;
 /// The PID of the outgoing programme map: any of 0x0010 to 0x1FFE may be (Table 2-3).
 pub(super) const PMT_PID: Pid = Pid::new(0x1000);
 
+/// PCR_PID of a programme without a clock (2.4.4.9).
+const NO_PID: Pid = Pid::new(0x1FFF);
+
 /// PIDs handed out to elementary streams, in turn.
 const FIRST_PID: u16 = 0x0100;
 const LAST_PID: u16 = 0x0FFF;
+
+/// Packets of PAT and PMT at the most: one, and those of the longest section with its pointer_field (2.4.4.2).
+pub(super) const TABLE_PACKETS_MAX: usize = 1 + (1 + psi::SECTION_BYTES_MAX).div_ceil(PACKET_BYTES - 4);
 
 /// Bytes of descriptors kept per stream, so that the longest programme fits into one section (2.4.4.9).
 const DESCRIPTOR_BYTES_MAX: usize = 24;
@@ -33,6 +39,8 @@ const KEPT_DESCRIPTORS: [u8; 12] = [
 pub(super) struct Promise {
     signature: Option<Signature>,
     pids_given: u16,
+    /// PAT and PMT as they go out, but for their counters.
+    tables: Vec<[u8; PACKET_BYTES]>,
 }
 
 /// How the streams of a source fit.
@@ -126,7 +134,7 @@ impl Promise {
         let mut signature = self.signature.take().map_or_else(
             || Signature {
                 streams: Vec::new(),
-                pcr_pid: Pid::new(0x1FFF),
+                pcr_pid: NO_PID,
                 epoch: 0,
                 pmt_version: 31,
             },
@@ -158,13 +166,19 @@ impl Promise {
             let place = |pid: Pid| map.iter().position(|mapped| *mapped == Some(pid));
             signature.streams.sort_by_key(|stream| place(stream.pid));
         }
-        let promised = |pid: Pid| signature.streams.iter().any(|stream| stream.pid == pid);
-        if !promised(signature.pcr_pid) || fit == Fit::Other {
-            let video = signature.streams.iter().find(|stream| stream.codec.is_video());
-            let carrier = video.or_else(|| signature.streams.iter().find(|stream| stream.codec.is_audio()));
-            signature.pcr_pid = carrier.map_or(signature.pcr_pid, |stream| stream.pid);
+        if signature.pcr_pid == NO_PID {
+            // For the life of the channel: where its stream is gone, the clock goes on alone.
+            let first = |kind: Kind| {
+                signature
+                    .streams
+                    .iter()
+                    .find(|stream| stream.codec.kind() == kind)
+            };
+            let carrier = first(Kind::Video).or_else(|| first(Kind::Audio));
+            signature.pcr_pid = carrier.map_or(NO_PID, |stream| stream.pid);
         }
         signature.pmt_version = (signature.pmt_version + 1) % 32;
+        self.tables = tables(&signature).unwrap_or_default();
         self.signature = Some(signature);
         (map, true)
     }
@@ -174,41 +188,45 @@ impl Promise {
             let pid = Pid::new(FIRST_PID + self.pids_given % (LAST_PID - FIRST_PID + 1));
             self.pids_given = self.pids_given.wrapping_add(1);
             // At most STREAMS_MAX are taken, of thousands.
-            if signature.streams.iter().all(|stream| stream.pid != pid) {
+            if pid != signature.pcr_pid && signature.streams.iter().all(|stream| stream.pid != pid) {
                 return pid;
             }
         }
     }
 
-    /// Appends PAT and PMT; the counters are those of the last packets sent and are moved on.
-    pub(super) fn write_tables(&self, pat: &mut u8, pmt: &mut u8, out: &mut Vec<u8>) {
-        let Some(signature) = &self.signature else { return };
-        if let Ok((pat_section, pmt_section)) = self.sections(signature) {
-            psi::packetize(&pat_section, Pid::PAT, pat, out);
-            psi::packetize(&pmt_section, PMT_PID, pmt, out);
+    /// Hands out the packets of PAT and PMT; the counters are those of the last packets sent and are moved on.
+    pub(super) fn write_tables(&self, pat: &mut u8, pmt: &mut u8, mut out: impl FnMut(&[u8; PACKET_BYTES])) {
+        for (number, packet) in self.tables.iter().enumerate() {
+            let counter = if number == 0 { &mut *pat } else { &mut *pmt };
+            *counter = (*counter + 1) & 0x0F;
+            let mut packet = *packet;
+            packet[3] |= *counter;
+            out(&packet);
         }
     }
 
-    /// Cannot fail: the number of streams and the bytes of each are bounded to fit.
-    fn sections(&self, signature: &Signature) -> Result<(Vec<u8>, Vec<u8>), SectionError> {
-        let pat = Pat {
-            transport_stream_id: TRANSPORT_STREAM_ID,
-            version: 0,
-            programs: vec![(PROGRAM_NUMBER, PMT_PID)],
-        };
-        let streams = signature.streams.iter().map(|stream| PmtStream {
-            stream_type: stream.stream_type,
-            pid: stream.pid,
-            descriptors: stream.descriptors.clone(),
-        });
-        let pmt = Pmt {
-            program_number: PROGRAM_NUMBER,
-            version: signature.pmt_version,
-            pcr_pid: signature.pcr_pid,
-            descriptors: Vec::new(),
-            streams: streams.collect(),
-        };
-        Ok((pat.write()?, pmt.write()?))
+    /// How many packets the PMT takes.
+    pub(super) fn map_packets(&self) -> u8 {
+        u8::try_from(self.tables.len().saturating_sub(1)).unwrap_or(u8::MAX)
+    }
+
+    /// Notes how the sound on `pid` is coded; no table says so.
+    pub(super) fn set_sound(&mut self, pid: Pid, sound: SoundFormat) {
+        if let Some(stream) = self.stream_mut(pid) {
+            stream.sound = Some(sound);
+        }
+    }
+
+    /// Notes how large the pictures on `pid` are; no table says so.
+    pub(super) fn set_picture(&mut self, pid: Pid, picture: PictureSize) {
+        if let Some(stream) = self.stream_mut(pid) {
+            stream.picture = Some(picture);
+        }
+    }
+
+    fn stream_mut(&mut self, pid: Pid) -> Option<&mut SignatureStream> {
+        let signature = self.signature.as_mut()?;
+        signature.streams.iter_mut().find(|stream| stream.pid == pid)
     }
 
     /// The codec promised on `pid`.
@@ -220,6 +238,36 @@ impl Promise {
             .find(|stream| stream.pid == pid)
             .map(|stream| stream.codec)
     }
+}
+
+/// The packets of PAT and PMT with counters of nought. Cannot fail: the number of streams and the bytes of each are
+/// bounded to fit.
+fn tables(signature: &Signature) -> Result<Vec<[u8; PACKET_BYTES]>, SectionError> {
+    let pat = Pat {
+        transport_stream_id: TRANSPORT_STREAM_ID,
+        version: 0,
+        programs: vec![(PROGRAM_NUMBER, PMT_PID)],
+    };
+    let streams = signature.streams.iter().map(|stream| PmtStream {
+        stream_type: stream.stream_type,
+        pid: stream.pid,
+        descriptors: stream.descriptors.clone(),
+    });
+    let pmt = Pmt {
+        program_number: PROGRAM_NUMBER,
+        version: signature.pmt_version,
+        pcr_pid: signature.pcr_pid,
+        descriptors: Vec::new(),
+        streams: streams.collect(),
+    };
+    let mut packets = Vec::new();
+    psi::packetize(&pat.write()?, Pid::PAT, &mut 15, &mut packets);
+    psi::packetize(&pmt.write()?, PMT_PID, &mut 15, &mut packets);
+    let (packets, _) = packets.as_chunks_mut::<PACKET_BYTES>();
+    for packet in &mut *packets {
+        packet[3] &= 0xF0;
+    }
+    Ok(packets.to_vec())
 }
 
 fn kept_descriptors(all: &[u8]) -> Vec<u8> {

@@ -53,6 +53,41 @@ impl Signature {
             .map(|stream| stream.codec)
             .find(|codec| codec.is_audio())
     }
+
+    /// How alike the first picture and the first sound of both are. What is not known of one counts as the same.
+    #[must_use]
+    pub fn likeness(&self, other: &Self) -> Likeness {
+        if (self.video(), self.audio()) != (other.video(), other.audio()) {
+            return Likeness::Other;
+        }
+        let first = |signature: &Self, of: fn(Codec) -> bool| {
+            let found = signature.streams.iter().find(|stream| of(stream.codec));
+            found.map(|stream| (stream.sound, stream.picture))
+        };
+        let both = |of| first(self, of).zip(first(other, of));
+        let sounds = both(Codec::is_audio).and_then(|((one, _), (two, _))| one.zip(two));
+        let pictures = both(Codec::is_video).and_then(|((_, one), (_, two))| one.zip(two));
+        if sounds.is_some_and(|(one, two)| one != two) {
+            Likeness::SameCodecs
+        } else if pictures.is_some_and(|(one, two)| one != two) {
+            Likeness::SameFormats
+        } else {
+            Likeness::Same
+        }
+    }
+}
+
+/// How alike two signatures are to a player; the greater, the less it notices of a change from one to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Likeness {
+    /// The first picture or the first sound has another codec, or is there in only one of them.
+    Other,
+    /// The codecs are the same; the first sound is sampled or laid out differently.
+    SameCodecs,
+    /// The sound is the same, too; the pictures have another size.
+    SameFormats,
+    /// As far as is known nothing differs.
+    Same,
 }
 
 /// What is known of the present source since [`crate::Splicer::begin_source`].
@@ -82,4 +117,52 @@ pub struct SourceReport {
     pub entered: bool,
     /// The source was recognised as the previous one on the same timeline, and joined without repeating.
     pub rejoined: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signature(video: Option<(Codec, u16)>, audio: Option<(Codec, u8)>) -> Signature {
+        let stream = |codec, sound, picture| SignatureStream {
+            pid: Pid::new(0x100),
+            stream_type: 0,
+            codec,
+            language: None,
+            descriptors: Vec::new(),
+            sound,
+            picture,
+        };
+        let size = |height| (height > 0).then_some(PictureSize { width: 1280, height });
+        let sound = |layout| (layout > 0).then_some(SoundFormat { rate: 48_000, layout });
+        let pictures = video.map(|(codec, height)| stream(codec, None, size(height)));
+        let sounds = audio.map(|(codec, layout)| stream(codec, sound(layout), None));
+        Signature {
+            streams: pictures.into_iter().chain(sounds).collect(),
+            pcr_pid: Pid::new(0x100),
+            epoch: 0,
+            pmt_version: 0,
+        }
+    }
+
+    #[test]
+    fn codecs_count_before_sounds_and_sounds_before_sizes() {
+        use Codec::{Aac, Ac3, H264, Hevc};
+        let hd = signature(Some((H264, 720)), Some((Aac, 2)));
+        let check = |video, audio, expected| {
+            let other = signature(video, audio);
+            assert_eq!(hd.likeness(&other), expected, "{other:?}");
+            assert_eq!(other.likeness(&hd), expected, "the other way round");
+        };
+        check(Some((H264, 720)), Some((Aac, 2)), Likeness::Same);
+        check(Some((H264, 0)), Some((Aac, 0)), Likeness::Same);
+        check(Some((H264, 576)), Some((Aac, 2)), Likeness::SameFormats);
+        check(Some((H264, 720)), Some((Aac, 6)), Likeness::SameCodecs);
+        check(Some((H264, 576)), Some((Aac, 6)), Likeness::SameCodecs);
+        check(Some((Hevc, 720)), Some((Aac, 2)), Likeness::Other);
+        check(Some((H264, 720)), Some((Ac3, 2)), Likeness::Other);
+        check(None, Some((Aac, 2)), Likeness::Other);
+        check(Some((H264, 720)), None, Likeness::Other);
+        assert!(Likeness::Other < Likeness::SameCodecs && Likeness::SameFormats < Likeness::Same);
+    }
 }

@@ -45,7 +45,9 @@ pub(super) struct Timeline {
     last: Option<i64>,
     /// Added to the source's time it gives ours.
     offset: i64,
-    steps: VecDeque<i64>,
+    /// The last steps, and where the next one goes.
+    steps: [i64; STEPS],
+    steps_seen: usize,
     flagged: u32,
     prints: VecDeque<Print>,
 }
@@ -116,10 +118,10 @@ impl Timeline {
         if let Some(last) = self.last {
             let delta = dts - last;
             if (1..UNIT_MAX_90K).contains(&delta) {
-                self.steps.push_back(delta);
-                if self.steps.len() > STEPS {
-                    self.steps.pop_front();
+                if let Some(oldest) = self.steps.get_mut(self.steps_seen % STEPS) {
+                    *oldest = delta;
                 }
+                self.steps_seen = self.steps_seen.wrapping_add(1);
             }
             self.last = Some(last.max(dts));
         } else {
@@ -135,7 +137,8 @@ impl Timeline {
 
     /// How long a unit of the reference stream lasts.
     pub(super) fn unit(&self) -> i64 {
-        let mut steps: Vec<i64> = self.steps.iter().copied().collect();
+        let mut steps = self.steps;
+        let steps = steps.get_mut(..self.steps_seen.min(STEPS)).unwrap_or_default();
         steps.sort_unstable();
         steps.get(steps.len() / 2).copied().unwrap_or(UNIT_90K)
     }
@@ -174,7 +177,8 @@ fn wrapped(ticks: i64) -> Pts90k {
     crate::clock::MediaTime::from_90k(ticks).wrapped()
 }
 
-/// FNV-1a over the length and the ends of a unit: enough to tell pictures apart, cheap at any rate.
+/// A hash over the length and the ends of a unit: enough to tell pictures apart, cheap at any rate. Eight bytes at a
+/// time in the manner of FNV-1a, with the high half of the product folded back, which FNV leaves out for single bytes.
 fn print(es: &[u8]) -> u64 {
     let head = es.get(..PRINT_BYTES).unwrap_or(es);
     let tail = es
@@ -182,13 +186,17 @@ fn print(es: &[u8]) -> u64 {
         .checked_sub(PRINT_BYTES)
         .and_then(|at| es.get(at..))
         .unwrap_or_default();
-    let length = es.len().to_le_bytes();
-    [head, tail, &length]
-        .into_iter()
-        .flatten()
-        .fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
-        })
+    let mix = |hash: u64, word: u64| {
+        let product = (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        product ^ (product >> 32)
+    };
+    let mut hash = mix(0xCBF2_9CE4_8422_2325, es.len() as u64);
+    for part in [head, tail] {
+        let (words, rest) = part.as_chunks::<8>();
+        hash = words.iter().map(|word| u64::from_le_bytes(*word)).fold(hash, mix);
+        hash = rest.iter().map(|byte| u64::from(*byte)).fold(hash, mix);
+    }
+    hash
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One PES packet on its way through the splice, and how sound is cut to fit.
 
-use crate::es::{self, Codec};
+use crate::es::{self, AudioFrame, Codec, SoundFormat};
 use crate::packet::Pid;
 use crate::pes::{self, PesHeader};
 
@@ -88,6 +88,11 @@ impl Unit {
             pes::rewrite_length(&mut self.bytes);
         }
         Some(begins)
+    }
+
+    /// How the sound inside is coded.
+    pub(super) fn sound(&self) -> Option<SoundFormat> {
+        es::audio_frame(self.codec, self.es()).map(AudioFrame::format)
     }
 
     /// How long its first frame lasts.

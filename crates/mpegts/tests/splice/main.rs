@@ -8,6 +8,7 @@
 )]
 
 mod fixtures;
+mod formats;
 mod hostile;
 mod loops;
 mod sources;

@@ -30,7 +30,7 @@ impl Join {
         };
         let Some(stamp) = unit.header.pts else {
             if !feed.joining && self.skip_until.is_none() {
-                out.mux.send(pid, &mut unit.bytes, None, Role::Other);
+                out.mux.send(pid, &mut unit.bytes, None, Role::OTHER);
             }
             return Some(unit.bytes);
         };
@@ -62,12 +62,15 @@ impl Join {
         if sound {
             let end = begins + unit.duration();
             out.mux.set_end(pid, end);
+            if let Some(sound) = unit.sound() {
+                out.mux.set_sound(pid, sound);
+            }
         }
         let stamps = Stamps {
             pts: begins,
             dts: begins,
         };
-        out.mux.send(pid, &mut unit.bytes, Some(stamps), Role::Other);
+        out.mux.send(pid, &mut unit.bytes, Some(stamps), Role::OTHER);
         Some(unit.bytes)
     }
 

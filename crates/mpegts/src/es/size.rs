@@ -1,0 +1,303 @@
+//! How large pictures are: the fields of a sequence parameter set that lie before and at the size, and no more.
+
+use super::bits::Bits;
+use super::{Codec, PictureSize};
+
+/// The size of the pictures that a parameter set describes; `None` for any other unit, and for nonsense.
+pub(super) fn picture_size(codec: Codec, unit: &[u8]) -> Option<PictureSize> {
+    let [first, rest @ ..] = unit else { return None };
+    match (codec, first) {
+        (Codec::H264, head) if head & 0x1F == 7 => h264(&mut Bits::new(rest)),
+        (Codec::Hevc, head) if (head >> 1) & 0x3F == 33 => hevc(&mut Bits::new(rest.get(1..)?)),
+        (Codec::Mpeg2Video, 0xB3) => mpeg2(rest),
+        _ => None,
+    }
+}
+
+/// Luma samples cut off a coded picture, in units of `x` and `y` samples.
+#[derive(Default)]
+struct Crop {
+    x: u32,
+    y: u32,
+}
+
+impl Crop {
+    /// Left, right, top, bottom behind a flag (H.264 7.3.2.1.1, H.265 7.3.2.2.1).
+    fn read(bits: &mut Bits<'_>, unit_x: u32, unit_y: u32) -> Option<Self> {
+        if !bits.bit()? {
+            return Some(Self::default());
+        }
+        let [left, right, top, bottom] = [
+            bits.unsigned()?,
+            bits.unsigned()?,
+            bits.unsigned()?,
+            bits.unsigned()?,
+        ];
+        Some(Self {
+            x: left.checked_add(right)?.checked_mul(unit_x)?,
+            y: top.checked_add(bottom)?.checked_mul(unit_y)?,
+        })
+    }
+
+    fn of(self, width: u32, height: u32) -> Option<PictureSize> {
+        let width = u16::try_from(width.checked_sub(self.x)?).ok()?;
+        let height = u16::try_from(height.checked_sub(self.y)?).ok()?;
+        (width > 0 && height > 0).then_some(PictureSize { width, height })
+    }
+}
+
+/// SubWidthC and SubHeightC (H.264 Table 6-1, H.265 Table 6-1); 1 and 1 where there is no chroma to keep whole.
+const fn chroma_step(chroma_format_idc: u32) -> (u32, u32) {
+    match chroma_format_idc {
+        1 => (2, 2),
+        2 => (2, 1),
+        _ => (1, 1),
+    }
+}
+
+/// H.264 7.3.2.1.1.
+fn h264(bits: &mut Bits<'_>) -> Option<PictureSize> {
+    let profile = bits.bits(8)?;
+    bits.skip(16)?; // constraint flags, level_idc
+    bits.unsigned()?; // seq_parameter_set_id
+    let mut chroma = 1;
+    if matches!(
+        profile,
+        44 | 83 | 86 | 100 | 110 | 118 | 122 | 128 | 134 | 135 | 138 | 139 | 244
+    ) {
+        chroma = bits.unsigned()?;
+        if chroma == 3 && bits.bit()? {
+            chroma = 0; // separate_colour_plane_flag: three pictures without chroma.
+        }
+        bits.unsigned()?; // bit_depth_luma_minus8
+        bits.unsigned()?; // bit_depth_chroma_minus8
+        bits.skip(1)?; // qpprime_y_zero_transform_bypass_flag
+        if bits.bit()? {
+            let lists = if chroma == 3 { 12 } else { 8 };
+            for list in 0..lists {
+                if bits.bit()? {
+                    skip_scaling_list(bits, if list < 6 { 16 } else { 64 })?;
+                }
+            }
+        }
+    }
+    bits.unsigned()?; // log2_max_frame_num_minus4
+    match bits.unsigned()? {
+        0 => drop(bits.unsigned()?), // log2_max_pic_order_cnt_lsb_minus4
+        1 => {
+            bits.skip(1)?; // delta_pic_order_always_zero_flag
+            bits.signed()?;
+            bits.signed()?;
+            // num_ref_frames_in_pic_order_cnt_cycle is 255 at most (7.4.2.1.1).
+            let cycle = bits.unsigned().filter(|cycle| *cycle <= 255)?;
+            for _ in 0..cycle {
+                bits.signed()?;
+            }
+        }
+        _ => {}
+    }
+    bits.unsigned()?; // max_num_ref_frames
+    bits.skip(1)?; // gaps_in_frame_num_value_allowed_flag
+    let width = bits.unsigned()?.checked_add(1)?.checked_mul(16)?;
+    let map_units = bits.unsigned()?.checked_add(1)?;
+    let frames_only = bits.bit()?;
+    if !frames_only {
+        bits.skip(1)?; // mb_adaptive_frame_field_flag
+    }
+    // Half pictures are half as high: a map unit is a pair of macroblocks then (7.4.2.1.1).
+    let fields = if frames_only { 1 } else { 2 };
+    let height = map_units.checked_mul(16 * fields)?;
+    bits.skip(1)?; // direct_8x8_inference_flag
+    let (x, y) = chroma_step(chroma);
+    Crop::read(bits, x, y * fields)?.of(width, height)
+}
+
+/// H.264 7.3.2.1.1.1.
+fn skip_scaling_list(bits: &mut Bits<'_>, size: usize) -> Option<()> {
+    let (mut last, mut next) = (8_i64, 8_i64);
+    for _ in 0..size {
+        if next != 0 {
+            next = (last + bits.signed()?).rem_euclid(256);
+        }
+        if next != 0 {
+            last = next;
+        }
+    }
+    Some(())
+}
+
+/// H.265 7.3.2.2.1; `bits` begin behind the two bytes of the unit's header.
+fn hevc(bits: &mut Bits<'_>) -> Option<PictureSize> {
+    bits.skip(4)?; // sps_video_parameter_set_id
+    let sub_layers = bits.bits(3)?;
+    bits.skip(1)?; // sps_temporal_id_nesting_flag
+    skip_profile_tier_level(bits, sub_layers)?;
+    bits.unsigned()?; // sps_seq_parameter_set_id
+    let mut chroma = bits.unsigned()?;
+    if chroma == 3 && bits.bit()? {
+        chroma = 0; // separate_colour_plane_flag
+    }
+    let (width, height) = (bits.unsigned()?, bits.unsigned()?);
+    let (x, y) = chroma_step(chroma);
+    Crop::read(bits, x, y)?.of(width, height)
+}
+
+/// H.265 7.3.3 with profilePresentFlag 1.
+fn skip_profile_tier_level(bits: &mut Bits<'_>, sub_layers: u32) -> Option<()> {
+    const PROFILE_BITS: u32 = 88;
+    const LEVEL_BITS: u32 = 8;
+    bits.skip(PROFILE_BITS + LEVEL_BITS)?;
+    if sub_layers == 0 {
+        return Some(());
+    }
+    let mut more = 0;
+    for _ in 0..sub_layers {
+        more += if bits.bit()? { PROFILE_BITS } else { 0 };
+        more += if bits.bit()? { LEVEL_BITS } else { 0 };
+    }
+    bits.skip(2 * (8 - sub_layers))?; // reserved_zero_2bits
+    bits.skip(more)
+}
+
+/// 13818-2 6.2.2.1. The extension's two more bits each are for pictures of 4096 samples and above: no level allows them
+/// (Table 8-12).
+fn mpeg2(rest: &[u8]) -> Option<PictureSize> {
+    let [a, b, c] = rest.first_chunk::<3>()?.map(u32::from);
+    Crop::default().of((a << 4) | (b >> 4), ((b & 0x0F) << 8) | c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::Xorshift;
+
+    /// As x264, x265 and ffmpeg write them; the sizes are those the encoders were given.
+    const SETS: [(Codec, &str, u16, u16); 12] = [
+        (
+            Codec::H264,
+            "6742C028DA01E0089F97011000000300100000030320F1832A",
+            1920,
+            1080,
+        ),
+        // Interlaced: half as many rows of macroblock pairs.
+        (
+            Codec::H264,
+            "67640028ACD94078044FDE0220000003002000000643E2C5B2C0",
+            1920,
+            1080,
+        ),
+        // 4:2:2 of ten bits.
+        (
+            Codec::H264,
+            "677A000DB6CB40A8CF345E0220000003002000000641E28554",
+            326,
+            182,
+        ),
+        // 4:4:4: an odd size is possible.
+        (
+            Codec::H264,
+            "67F4000D919681519E108CC044000003000400000300C83C50AA80",
+            321,
+            181,
+        ),
+        (
+            Codec::H264,
+            "6742C00BD902C4EC0440000003004000000C83C50A92",
+            176,
+            144,
+        ),
+        // No chroma.
+        (
+            Codec::H264,
+            "6764001EF3650290BF8F9F016C800000030080000019078B16CB",
+            642,
+            362,
+        ),
+        (
+            Codec::Hevc,
+            "420101016000000300900000030000030078A003C0801107CB965654A4C2F0168080000003008000000C84",
+            1920,
+            1080,
+        ),
+        (
+            Codec::Hevc,
+            "420101022000000300900000030000030096A001E020021C4D965654A4C2F0168080000003008000000C84",
+            3840,
+            2160,
+        ),
+        (
+            Codec::Hevc,
+            "4201010408000003009D0800000300003CB00A880C1C445B6595952930BC05A02000000300200000030321",
+            322,
+            182,
+        ),
+        (
+            Codec::Hevc,
+            "4201010408000003009E0800000300003C9001410183E372CACA94985E02D0100000030010000003019080",
+            320,
+            180,
+        ),
+        (Codec::Mpeg2Video, "B32D024013FFFFE018", 720, 576),
+        (Codec::Mpeg2Video, "B378043833FFFFE018", 1920, 1080),
+    ];
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let pairs = hex
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| core::str::from_utf8(pair).unwrap());
+        pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn sizes_of_real_parameter_sets() {
+        for (codec, hex, width, height) in SETS {
+            let size = picture_size(codec, &bytes(hex));
+            assert_eq!(size, Some(PictureSize { width, height }), "{codec:?} {hex}");
+            for other in [
+                Codec::H264,
+                Codec::Hevc,
+                Codec::Mpeg2Video,
+                Codec::OtherVideo(0x10),
+            ] {
+                assert!(other == codec || picture_size(other, &bytes(hex)).is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn sub_layers_with_levels_of_their_own_are_passed_over() {
+        // Two sub-layers, the first with profile and level: 96 further bits behind 2 + 14 flags and reserved bits.
+        let plain = bytes(SETS[6].1);
+        let (head, tail) = plain.split_at(3);
+        let general: Vec<u8> = tail.iter().copied().filter(|byte| *byte != 3).take(12).collect();
+        let after: Vec<u8> = bytes("A003C0801107CB96").to_vec();
+        let mut nested = [&head[..2], &[0x03], &general, &[0xC0, 0x00]].concat();
+        nested.extend([0x55; 12]);
+        nested.extend(after);
+        let size = picture_size(Codec::Hevc, &nested);
+        assert_eq!(
+            size,
+            Some(PictureSize {
+                width: 1920,
+                height: 1080
+            })
+        );
+    }
+
+    #[test]
+    fn mangled_parameter_sets_are_a_size_or_none() {
+        let mut random = Xorshift::new(21);
+        for _ in 0..50_000 {
+            let (codec, hex, ..) = SETS[random.below(SETS.len())];
+            let mut unit = bytes(hex);
+            for _ in 0..1 + random.below(6) {
+                let at = random.below(unit.len());
+                unit[at] = [0, 0xFF, random.next().to_le_bytes()[0]][random.below(3)];
+            }
+            unit.truncate(random.below(unit.len() + 1));
+            let size = picture_size(codec, &unit);
+            assert!(size.is_none_or(|size| size.width > 0 && size.height > 0));
+        }
+    }
+}
