@@ -11,8 +11,9 @@ pub struct Candidate {
     pub pinned: bool,
     /// It failed lately and is left alone for a while.
     pub cooling: bool,
-    /// Its codecs are those the viewers were promised, so that a splice needs no new epoch.
-    pub same_signature: bool,
+    /// How far its programme is from what viewers were promised: 0 the same, or nothing is known of it; the greater, the
+    /// more players notice.
+    pub signature_distance: u8,
     /// Place by quality or source policy; 0 is best, and all are 0 without a policy.
     pub policy_rank: u32,
     /// Connections the login can still open.
@@ -26,7 +27,7 @@ pub struct Candidate {
     pub position: u32,
 }
 
-/// `Less` means `a` is tried before `b`: pin, then not cooling, same signature, policy, most free slots, config
+/// `Less` means `a` is tried before `b`: pin, then not cooling, nearest signature, policy, most free slots, config
 /// order, health, and last the place in the channel's list.
 pub fn compare(a: &Candidate, b: &Candidate) -> Ordering {
     sort_key(a).cmp(&sort_key(b))
@@ -41,7 +42,7 @@ fn sort_key(c: &Candidate) -> impl Ord + use<> {
     (
         Reverse(c.pinned),
         c.cooling,
-        Reverse(c.same_signature),
+        c.signature_distance,
         c.policy_rank,
         Reverse(c.free_slots),
         c.config_order,

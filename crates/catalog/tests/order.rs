@@ -7,7 +7,7 @@ use catalog::order::{Candidate, compare, order};
 const PLAIN: Candidate = Candidate {
     pinned: false,
     cooling: false,
-    same_signature: true,
+    signature_distance: 0,
     policy_rank: 1,
     free_slots: 1,
     config_order: 1,
@@ -30,7 +30,7 @@ fn the_criteria_outrank_each_other_in_turn() {
         Candidate {
             pinned: true,
             cooling: true,
-            same_signature: false,
+            signature_distance: 3,
             ..worst
         },
         Candidate {
@@ -72,7 +72,7 @@ fn the_criteria_outrank_each_other_in_turn() {
             ..worst
         },
         Candidate {
-            same_signature: false,
+            signature_distance: 3,
             policy_rank: 0,
             free_slots: 9,
             config_order: 0,
@@ -109,7 +109,7 @@ fn the_order_is_total_and_does_not_depend_on_the_way_in() {
             .map(|position| Candidate {
                 pinned: random(4) == 0,
                 cooling: random(2) == 0,
-                same_signature: random(2) == 0,
+                signature_distance: u8::try_from(random(4)).unwrap(),
                 policy_rank: random(2),
                 free_slots: random(3),
                 config_order: random(2),

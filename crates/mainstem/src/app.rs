@@ -23,6 +23,7 @@ use crate::health::Health;
 use crate::library::{LibraryTask, Rules};
 use crate::logging::{self, Level};
 use crate::server::{ServerBounds, serve};
+use crate::signatures::Signatures;
 use crate::slot::Pools;
 use crate::source::{FetchBounds, Fetcher};
 use crate::sources::Sources;
@@ -147,6 +148,8 @@ impl Running {
         let (rules, rules_seen) = watch::channel(rules(&config));
         let (library, updates, catalog) = LibraryTask::new(rules_seen);
         let fetcher = Fetcher::new(client.clone(), pools.clone(), fetch_bounds(&config));
+        let signatures = Signatures::default();
+        let keeping = signatures.clone().keep(store.clone());
         let (mut sources, table) = Sources::new(fetcher, store, updates);
         let opening = Opening {
             client,
@@ -159,7 +162,7 @@ impl Running {
             catalog,
             table,
             opening,
-            health,
+            (health, signatures.clone()),
             (default, HEALTHY_AFTER),
         ));
         let (hub, hub_task) = HubTask::new(Arc::clone(&channels), relay_timing(&config));
@@ -185,6 +188,10 @@ impl Running {
         rooms.spawn(async move {
             library.run().await;
             "library"
+        });
+        rooms.spawn(async move {
+            keeping.await;
+            "signatures"
         });
         let stop = CancellationToken::new();
         let mut server = JoinSet::new();
@@ -402,6 +409,8 @@ fn relay_timing(config: &Config) -> relay::Timing {
         .unwrap_or_default();
     relay::Timing {
         open_within: timing.first_bytes + slot_wait,
+        hedge_after: timing.hedge_after,
+        suspect_behind: timing.suspect,
         stall_behind: timing.stall,
         ahead_max: limits.ring_time,
         slate_after: timing.slate_after.min(timing.head_within),

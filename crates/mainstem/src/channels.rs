@@ -2,17 +2,21 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use catalog::channel::StreamEntry;
 use catalog::{Catalog, Channel, ChannelId, SourceName, StreamId, order};
-use relay::{Candidate, Failure, FailureClass};
+use jiff::Timestamp;
+use mpegts::{Likeness, Signature};
+use relay::{Candidate, Failure, FailureClass, Role, SlateMessage};
 use tokio::sync::watch;
 
 use crate::config::SourceConfig;
 use crate::health::Health;
+use crate::signatures::Signatures;
 use crate::slot::{Login, Pools};
 use crate::source::{SourceHandle, request_headers};
 use crate::upstream::Upstream;
@@ -53,6 +57,7 @@ pub struct Channels {
     opening: Opening,
     connections_default: usize,
     trusted_after: Duration,
+    signatures: Signatures,
     /// Short critical sections, never across an await.
     health: Mutex<Health>,
 }
@@ -65,7 +70,7 @@ impl Channels {
         catalog: watch::Receiver<Arc<Catalog>>,
         sources: watch::Receiver<Arc<SourceTable>>,
         opening: Opening,
-        health: Health,
+        (health, signatures): (Health, Signatures),
         (connections_default, trusted_after): (usize, Duration),
     ) -> Self {
         Self {
@@ -74,6 +79,7 @@ impl Channels {
             opening,
             connections_default,
             trusted_after,
+            signatures,
             health: Mutex::new(health),
         }
     }
@@ -152,15 +158,22 @@ impl Channels {
         })
     }
 
-    fn in_order(&self, catalog: &Catalog, channel: &Channel) -> Vec<(StreamId, Target, bool)> {
+    fn in_order(
+        &self,
+        catalog: &Catalog,
+        channel: &Channel,
+        promised: Option<&Signature>,
+    ) -> Vec<Candidate<StreamId>> {
         let now = now();
         let health = self.health();
         let mut rated: Vec<_> = (0u32..)
             .zip(channel.streams())
+            .filter(|(_, stream)| !health.refuses(stream.id(), now))
             .filter_map(|(position, stream)| {
                 let target = self.target(catalog, stream)?;
                 let cooling = health.rests(stream.id(), now) || self.pools().is_cooling(&target.login);
-                let free = if target.url.expose() == CARD_URL {
+                let is_card = target.url.expose() == CARD_URL;
+                let free = if is_card {
                     usize::MAX
                 } else {
                     self.pools().free(&target.login, target.limit)
@@ -168,19 +181,46 @@ impl Channels {
                 let rating = order::Candidate {
                     pinned: false,
                     cooling,
-                    // Whether codecs agree is not known before a stream was seen; the splice copes with either.
-                    same_signature: true,
+                    signature_distance: self.distance(stream.id(), promised),
                     policy_rank: 0,
                     free_slots: u32::try_from(free).unwrap_or(u32::MAX),
                     config_order: u32::try_from(stream.source()).unwrap_or(u32::MAX),
-                    health: health.score(stream.id()),
+                    health: health.score(stream.id(), now),
                     position,
                 };
-                Some((rating, (stream.id(), target, cooling)))
+                let candidate = Candidate {
+                    stream: stream.id(),
+                    label: target.source.as_str().into(),
+                    cooling,
+                    login: number_of(&target.login),
+                    idle: is_card || self.pools().is_idle(&target.login, target.limit),
+                };
+                Some((rating, candidate))
             })
             .collect();
         rated.sort_by(|(a, _), (b, _)| order::compare(a, b));
-        rated.into_iter().map(|(_, stream)| stream).collect()
+        rated.into_iter().map(|(_, candidate)| candidate).collect()
+    }
+
+    /// What is not known is taken for the same: the splice copes with either.
+    fn distance(&self, stream: StreamId, promised: Option<&Signature>) -> u8 {
+        let Some(promised) = promised else { return 0 };
+        let likeness = self.signatures.with(stream, |known| known.likeness(promised));
+        match likeness {
+            None | Some(Likeness::Same) => 0,
+            Some(Likeness::SameFormats) => 1,
+            Some(Likeness::SameCodecs) => 2,
+            Some(Likeness::Other) => 3,
+        }
+    }
+
+    /// Whether the account behind a stream says that its time is over.
+    fn account_has_ended(&self, target: &Target) -> bool {
+        let sources = self.sources();
+        let ends = sources
+            .get(&target.source)
+            .and_then(|source| source.handle.report.borrow().expires_at);
+        ends.is_some_and(|ends| ends < Timestamp::now().as_second())
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
@@ -193,30 +233,19 @@ impl relay::Opener for Channels {
     type StreamId = StreamId;
     type Upstream = Upstream;
 
-    fn candidates(&self, key: &Key) -> Vec<Candidate<StreamId>> {
+    fn candidates(&self, key: &Key, promised: Option<&Signature>) -> Vec<Candidate<StreamId>> {
         let catalog = self.catalog();
-        let Some(channel) = catalog.get(key.channel) else {
-            return Vec::new();
-        };
-        let candidates = self.in_order(&catalog, channel);
-        let now = now();
-        let health = self.health();
-        let candidates = candidates
-            .into_iter()
-            .filter(|(stream, ..)| !health.refuses(*stream, now));
-        candidates
-            .map(|(stream, target, cooling)| Candidate {
-                stream,
-                label: target.source.as_str().into(),
-                cooling,
-            })
-            .collect()
+        catalog
+            .get(key.channel)
+            .map(|channel| self.in_order(&catalog, channel, promised))
+            .unwrap_or_default()
     }
 
     fn open(
         &self,
         key: &Key,
         stream: StreamId,
+        role: Role,
     ) -> impl Future<Output = Result<Upstream, Failure>> + Send + 'static {
         let catalog = self.catalog();
         let found = catalog
@@ -224,26 +253,36 @@ impl relay::Opener for Channels {
             .and_then(|channel| channel.streams().find(|entry| entry.id() == stream))
             .and_then(|entry| self.target(&catalog, entry));
         let opening = self.opening.clone();
+        let ended = found
+            .as_ref()
+            .is_some_and(|target| self.account_has_ended(target));
         async move {
             let target = found
                 .ok_or_else(|| Failure::new(FailureClass::Gone, "the stream is no longer in any list"))?;
-            opening.live(target).await
+            let opened = match role {
+                Role::Main => opening.live(target).await,
+                Role::Hedge => opening.hedge(target).await,
+            };
+            opened.map_err(|failure| if ended { expired(failure) } else { failure })
         }
     }
 
     fn ended(&self, stream: StreamId, failure: &Failure, healthy: Duration) {
         let mut health = self.health();
+        let now = now();
         if healthy >= self.trusted_after {
-            health.trusted(stream);
+            health.trusted(stream, now);
         }
         if failure.class.blames_stream() {
-            let lasting = failure.class != FailureClass::Transient;
-            health.failed(stream, lasting, failure.retry_after, now());
+            health.failed(stream, failure, now);
         }
     }
 
-    fn delivers(&self, stream: StreamId) {
+    fn delivers(&self, stream: StreamId, signature: Option<&Signature>) {
         self.health().delivers(stream, now());
+        if let Some(signature) = signature {
+            self.signatures.learn(stream, signature);
+        }
     }
 
     fn name(&self, key: &Key) -> String {
@@ -252,9 +291,30 @@ impl relay::Opener for Channels {
         format!("{name} ({key})")
     }
 
-    fn slate(&self, _key: &Key) -> Option<Bytes> {
+    fn slate(&self, _key: &Key, _message: SlateMessage) -> Option<Bytes> {
         Some(card::slate())
     }
+}
+
+/// A refusal at a login whose account has ended says that it has.
+fn expired(failure: Failure) -> Failure {
+    match failure.class {
+        FailureClass::Auth | FailureClass::Blocked | FailureClass::Limit | FailureClass::Unusable => {
+            Failure {
+                class: FailureClass::Expired,
+                text: format!("the account has ended; {}", failure.text),
+                ..failure
+            }
+        }
+        _ => failure,
+    }
+}
+
+/// A login as relay tells it from others.
+fn number_of(login: &Login) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    login.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The runtime's clock, which tests can stop.

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use mpegts::Splicer;
+use mpegts::{Signature, Splicer};
 
 use crate::{Failure, FailureClass, Input};
 
@@ -18,6 +18,9 @@ const KEYFRAME_WITHIN: Duration = Duration::from_secs(12);
 
 /// Scrambled packets after which a stream without a usable one is given up.
 const SCRAMBLED_PACKETS_MAX: u64 = 500;
+
+/// Times the packet grid may be lost before the first keyframe.
+const SYNC_LOSSES_MAX: u64 = 50;
 
 /// A stream that is open but whose first keyframe has not come. Its bytes wait here, so that what viewers see goes on
 /// until the very moment the new stream can take over.
@@ -75,8 +78,35 @@ impl<U> Audition<U> {
 
     /// Until when a picture may be awaited: as long as a programme flows, longer than a stream that says nothing.
     pub(crate) fn patience(&self, now: Instant, stall_behind: Duration) -> Option<Instant> {
-        let flows = !self.scratch.source().programme.is_empty();
-        flows.then(|| (now + stall_behind).min(self.opened + KEYFRAME_WITHIN))
+        self.understood()
+            .then(|| (now + stall_behind).min(self.opened + KEYFRAME_WITHIN))
+    }
+
+    /// Its programme is known: what it sends can be read.
+    pub(crate) fn understood(&self) -> bool {
+        !self.scratch.source().programme.is_empty()
+    }
+
+    /// The streams it brings, as far as they are known.
+    pub(crate) fn signature(&self) -> Option<&Signature> {
+        self.scratch.signature()
+    }
+
+    /// Why it has nothing to show when its time is over.
+    pub(crate) fn late(&self) -> Failure {
+        let source = self.scratch.source();
+        let text = if self.bytes == 0 {
+            "connected, but nothing came in time"
+        } else if source.packets == 0 {
+            "connected, but what came is no transport stream"
+        } else if !source.pat_seen {
+            "connected, but no programme table (PAT) came in time"
+        } else if source.programme.is_empty() {
+            "connected, but no programme map (PMT) came in time"
+        } else {
+            "connected, but no picture to start with came in time"
+        };
+        Failure::new(FailureClass::Transient, text)
     }
 
     pub(crate) fn hopeless(&self) -> Option<Failure> {
@@ -86,6 +116,9 @@ impl<U> Audition<U> {
         }
         if self.bytes > AUDITION_BYTES_MAX {
             return unusable("no keyframe in 16 MiB");
+        }
+        if self.scratch.source().sync_losses > SYNC_LOSSES_MAX {
+            return unusable("what came is no steady transport stream: the packets are lost again and again");
         }
         None
     }

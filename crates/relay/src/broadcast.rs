@@ -1,4 +1,5 @@
-//! What a broadcast does next: which stream is opened when, when the slate is on, when it all ends.
+//! What a broadcast does next: which stream is opened when, when the next is opened beside it, when the slate is on,
+//! when it all ends.
 //!
 //! Pure: events and the time go in, actions come out. The sockets, the clock and the bytes are the driver's. A
 //! simulation can run it in virtual time.
@@ -6,23 +7,32 @@
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use crate::{Candidate, Failure, FailureClass, Timing};
+use crate::{Candidate, Failure, FailureClass, SlateMessage, Timing};
 
 /// A stream that had been healthy is asked once more at its end, but so often at most: what is cut every half minute,
 /// or delivers a little less than real time, gives way to the next one.
 const RENEWED_EVERY: Duration = Duration::from_secs(60);
 
+/// How often a stream to open beside a suspect one is looked for while there is none: a connection may come free.
+const HEDGE_AGAIN: Duration = Duration::from_millis(500);
+
 /// What happened.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum Event<'a, S> {
     /// A viewer came; so many watch now.
     Joined(usize),
     /// A viewer left; so many watch now.
     Left(usize),
-    /// The stream being opened delivers: its media enters now.
-    Entered,
-    /// The stream being opened could not be, or the one that delivers ended.
-    Failed(&'a Failure),
+    /// What this stream sends can be read: its programme is known, and its first keyframe will come.
+    Understood(S),
+    /// This stream, opened in earnest or as a hedge, delivers: its media enters now.
+    Entered(S),
+    /// This stream could not be opened, or the one that delivers ended.
+    Failed(S, &'a Failure),
+    /// The stream that delivers has fallen so far behind that it may be dying.
+    Suspect,
+    /// It has caught up.
+    Recovered,
     /// The clock reached [`Broadcast::deadline`].
     Tick,
 }
@@ -30,12 +40,18 @@ pub enum Event<'a> {
 /// What the driver is to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action<S> {
-    /// Open this stream. The one open before is closed first.
+    /// Open this stream. Whatever was open before is closed first.
     Open(S),
+    /// Open this stream beside what is open or being opened: a hedge.
+    Hedge(S),
+    /// Close the hedge; what it was opened beside goes on.
+    CloseHedge,
+    /// The hedge takes the place of what it was opened beside, which is closed now if it was not yet.
+    Adopt,
     /// Close whatever is open or being opened.
     Close,
-    /// Show the slate until [`Action::SlateOff`].
-    SlateOn,
+    /// Show the slate, with this message, until [`Action::SlateOff`]. Another message may follow.
+    SlateOn(SlateMessage),
     /// The slate ends: a stream's media enters.
     SlateOff,
     /// Whether anybody watches has changed.
@@ -44,16 +60,40 @@ pub enum Action<S> {
     Finish,
 }
 
+/// A stream and the login its connection counts at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Line<S> {
+    stream: S,
+    login: u64,
+}
+
+impl<S: Copy> Line<S> {
+    fn of(candidate: &Candidate<S>) -> Self {
+        Self {
+            stream: candidate.stream,
+            login: candidate.login,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase<S> {
     /// Nothing was tried yet.
     New,
     /// A stream is being opened.
-    Opening { stream: S },
+    Opening { line: Line<S> },
     /// A stream delivers since then.
-    Live { stream: S, since: Instant },
+    Live { line: Line<S>, since: Instant },
     /// Everything failed; the next round starts then.
     Resting { until: Instant },
+}
+
+/// A stream opened beside a suspect one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hedge<S> {
+    line: Line<S>,
+    understood: bool,
+    opened: Instant,
 }
 
 /// The state of one broadcast's decisions.
@@ -61,16 +101,20 @@ enum Phase<S> {
 pub struct Broadcast<S> {
     timing: Timing,
     phase: Phase<S>,
+    hedge: Option<Hedge<S>>,
+    /// When the next stream is to be opened beside the present one, which has kept viewers waiting until then.
+    hedge_at: Option<Instant>,
     viewers: usize,
     linger_until: Option<Instant>,
-    slate: bool,
+    slate: Option<SlateMessage>,
     /// When viewers have had nothing new for long enough to be shown the slate.
     slate_at: Option<Instant>,
     /// Streams that failed in this round.
     tried: Vec<S>,
     rounds_failed: u32,
-    /// Whether every failure of this round looked lasting.
-    hopeless: bool,
+    round: Round,
+    /// What the last whole round amounted to.
+    message: SlateMessage,
     /// Switches from one delivering stream to another, for the status page.
     failovers: u64,
     last_live: Option<S>,
@@ -86,13 +130,16 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         Self {
             timing,
             phase: Phase::New,
+            hedge: None,
+            hedge_at: None,
             viewers: 0,
             linger_until: None,
-            slate: false,
+            slate: None,
             slate_at: None,
             tried: Vec::new(),
             rounds_failed: 0,
-            hopeless: true,
+            round: Round::default(),
+            message: SlateMessage::Offline,
             failovers: 0,
             last_live: None,
             renewed: None,
@@ -103,7 +150,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     /// Takes in what happened at `now`. `candidates` is asked only when a stream must be chosen.
     pub fn handle(
         &mut self,
-        event: &Event<'_>,
+        event: &Event<'_, S>,
         now: Instant,
         candidates: impl FnOnce() -> Vec<Candidate<S>>,
     ) -> Vec<Action<S>> {
@@ -111,8 +158,11 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         match event {
             Event::Joined(viewers) => self.joined(*viewers, now, candidates, &mut actions),
             Event::Left(viewers) => self.left(*viewers, now, &mut actions),
-            Event::Entered => self.entered(now, &mut actions),
-            Event::Failed(failure) => self.failed(failure, now, candidates, &mut actions),
+            Event::Understood(stream) => self.understood(*stream),
+            Event::Entered(stream) => self.entered(*stream, now, &mut actions),
+            Event::Failed(stream, failure) => self.failed(*stream, failure, now, candidates, &mut actions),
+            Event::Suspect => self.suspect(now, candidates, &mut actions),
+            Event::Recovered => self.recovered(&mut actions),
             Event::Tick => self.tick(now, candidates, &mut actions),
         }
         actions
@@ -125,26 +175,34 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             Phase::Resting { until } if self.viewers > 0 => Some(until),
             _ => None,
         };
-        [self.linger_until, self.slate_due(), resting]
+        [self.linger_until, self.slate_due(), self.hedge_due(), resting]
             .into_iter()
             .flatten()
             .min()
     }
 
-    /// Tells when the media delivered so far is used up, in the viewer's time: from then on there is silence.
-    pub fn media_lasts_until(&mut self, until: Instant) {
-        if let Phase::Live { .. } = self.phase {
-            self.slate_at = Some(until + self.timing.slate_after);
+    /// Tells that so much media came, and when all that was delivered is used up in the viewer's time: from then on there
+    /// is silence.
+    ///
+    /// Each second of media makes up for a second of silence before it, and no more: a stream that shows one picture
+    /// every few seconds does not keep the slate away for ever.
+    pub fn media(&mut self, gained: Duration, lasts_until: Instant) {
+        if self.is_live() {
+            let latest = lasts_until + self.timing.slate_after;
+            self.slate_at = Some(self.slate_at.map_or(latest, |at| latest.min(at + 2 * gained)));
         }
     }
 
-    /// The stream that delivers or is being opened.
+    /// The stream that delivers or is being opened; not the one opened beside it.
     #[must_use]
     pub fn stream(&self) -> Option<S> {
-        match self.phase {
-            Phase::Opening { stream } | Phase::Live { stream, .. } => Some(stream),
-            Phase::New | Phase::Resting { .. } => None,
-        }
+        self.line().map(|line| line.stream)
+    }
+
+    /// The stream opened beside it.
+    #[must_use]
+    pub fn hedge(&self) -> Option<S> {
+        self.hedge.map(|hedge| hedge.line.stream)
     }
 
     /// Whether a stream's media is what viewers see.
@@ -153,9 +211,9 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         matches!(self.phase, Phase::Live { .. })
     }
 
-    /// Whether the slate is on.
+    /// The slate that is on.
     #[must_use]
-    pub fn slate(&self) -> bool {
+    pub fn slate(&self) -> Option<SlateMessage> {
         self.slate
     }
 
@@ -165,12 +223,10 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         self.failovers
     }
 
-    /// For how long the present stream has delivered.
-    #[must_use]
-    pub fn healthy_for(&self, now: Instant) -> Duration {
+    fn line(&self) -> Option<Line<S>> {
         match self.phase {
-            Phase::Live { since, .. } => now.saturating_duration_since(since),
-            _ => Duration::ZERO,
+            Phase::Opening { line } | Phase::Live { line, .. } => Some(line),
+            Phase::New | Phase::Resting { .. } => None,
         }
     }
 
@@ -207,68 +263,147 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         actions.push(Action::Watched(false));
         if self.is_live() {
             self.linger_until = Some(now + self.timing.linger);
+            // A second connection for nobody is one too many.
+            self.close_hedge(actions);
         } else {
             // Nothing delivers: there is nothing worth a provider's connection, or a slate's work.
             self.finish(actions);
         }
     }
 
-    fn entered(&mut self, now: Instant, actions: &mut Vec<Action<S>>) {
-        let Phase::Opening { stream } = self.phase else {
-            return;
+    fn understood(&mut self, stream: S) {
+        match &mut self.hedge {
+            Some(hedge) if hedge.line.stream == stream => hedge.understood = true,
+            // Its keyframe is a matter of its group of pictures now.
+            _ if matches!(self.phase, Phase::Opening { line } if line.stream == stream) => {
+                self.hedge_at = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn entered(&mut self, stream: S, now: Instant, actions: &mut Vec<Action<S>>) {
+        let line = match (self.phase, self.hedge) {
+            (Phase::Opening { line }, _) if line.stream == stream => {
+                self.close_hedge(actions);
+                line
+            }
+            (Phase::Opening { line: loser } | Phase::Live { line: loser, .. }, Some(hedge))
+                if hedge.line.stream == stream =>
+            {
+                // Should the winner die young, the loser is not the next one.
+                self.tried.push(loser.stream);
+                self.hedge = None;
+                actions.push(Action::Adopt);
+                hedge.line
+            }
+            _ => return,
         };
         if self.last_live.is_some_and(|last| last != stream) {
             self.failovers += 1;
         }
         self.last_live = Some(stream);
-        self.phase = Phase::Live { stream, since: now };
-        self.slate_at = Some(now + self.timing.slate_after);
-        if self.slate {
-            self.slate = false;
+        self.hedge_at = None;
+        self.phase = Phase::Live { line, since: now };
+        if self.slate.take().is_some() {
+            self.slate_at = Some(now + self.timing.slate_after);
             actions.push(Action::SlateOff);
         }
     }
 
     fn failed(
         &mut self,
+        stream: S,
         failure: &Failure,
         now: Instant,
         candidates: impl FnOnce() -> Vec<Candidate<S>>,
         actions: &mut Vec<Action<S>>,
     ) {
-        let (stream, again) = match self.phase {
-            Phase::Live { stream, since } => {
+        if self.hedge.is_some_and(|hedge| hedge.line.stream == stream) {
+            self.hedge_failed(stream, failure, now, candidates, actions);
+            return;
+        }
+        let again = match self.phase {
+            Phase::Live { line, since } if line.stream == stream => {
                 let healthy = now.saturating_duration_since(since) >= self.timing.healthy_after;
                 if healthy {
                     self.forget_failures();
                 }
-                (stream, healthy && failure.class == FailureClass::Transient)
+                healthy && failure.class == FailureClass::Transient
             }
-            Phase::Opening { stream } => (stream, false),
-            Phase::New | Phase::Resting { .. } => return,
+            Phase::Opening { line } if line.stream == stream => false,
+            _ => return,
         };
         if self.viewers == 0 {
             self.finish(actions);
             return;
         }
+        self.hedge_at = None;
+        if let Some(hedge) = self.hedge.take() {
+            // The next one is on its way already.
+            self.note(stream, failure);
+            actions.push(Action::Adopt);
+            self.phase = Phase::Opening { line: hedge.line };
+            self.hedge_at = (!hedge.understood).then(|| (hedge.opened + self.timing.hedge_after).max(now));
+            return;
+        }
         let lately = |&(renewed, at): &(S, Instant)| {
             renewed == stream && now.saturating_duration_since(at) < RENEWED_EVERY
         };
-        if again && !self.renewed.as_ref().is_some_and(lately) {
+        let candidates = candidates();
+        let same = candidates
+            .iter()
+            .find(|candidate| candidate.stream == stream)
+            .map(Line::of);
+        let again = same.filter(|_| again);
+        if let Some(line) = again
+            && !self.renewed.as_ref().is_some_and(lately)
+        {
             // Providers cut and renew: what had been healthy is asked once more before the next one.
             self.renewed = Some((stream, now));
-            self.open(stream, actions);
+            self.open(line, now, actions);
             return;
         }
-        self.hopeless &= !matches!(
-            failure.class,
-            FailureClass::Transient | FailureClass::NoSlot | FailureClass::Revoked
-        );
-        self.tried.push(stream);
+        self.note(stream, failure);
         // Cut again and again, or never quite keeping up: the others go first, if there are any.
-        match self.untried(candidates).or(again.then_some(stream)) {
-            Some(next) => self.open(next, actions),
+        match self.untried(&candidates).or(again) {
+            Some(next) => self.open(next, now, actions),
             None => self.rest(now, actions),
+        }
+    }
+
+    fn hedge_failed(
+        &mut self,
+        stream: S,
+        failure: &Failure,
+        now: Instant,
+        candidates: impl FnOnce() -> Vec<Candidate<S>>,
+        actions: &mut Vec<Action<S>>,
+    ) {
+        self.hedge = None;
+        if matches!(failure.class, FailureClass::NoSlot | FailureClass::Revoked) {
+            // Its connection was needed elsewhere. That says nothing about the stream.
+            self.hedge_at = Some(now + HEDGE_AGAIN);
+            return;
+        }
+        self.note(stream, failure);
+        self.open_hedge(now, candidates, actions);
+    }
+
+    fn suspect(
+        &mut self,
+        now: Instant,
+        candidates: impl FnOnce() -> Vec<Candidate<S>>,
+        actions: &mut Vec<Action<S>>,
+    ) {
+        if self.is_live() && self.hedge.is_none() && self.viewers > 0 {
+            self.open_hedge(now, candidates, actions);
+        }
+    }
+
+    fn recovered(&mut self, actions: &mut Vec<Action<S>>) {
+        if self.is_live() {
+            self.close_hedge(actions);
         }
     }
 
@@ -283,18 +418,25 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             return;
         }
         if self.slate_due().is_some_and(|at| at <= now) {
-            self.slate = true;
-            actions.push(Action::SlateOn);
+            let message = self.round.message().unwrap_or(self.message);
+            self.show(message, actions);
         }
         if matches!(self.phase, Phase::Resting { until } if until <= now) && self.viewers > 0 {
             self.choose(now, candidates, actions);
+        } else if self.hedge_due().is_some_and(|at| at <= now) {
+            self.open_hedge(now, candidates, actions);
         }
     }
 
     /// When the slate goes on. Never while a stream delivers: the two would be mixed packet by packet, and a stream
     /// that has fallen silent ends first.
     fn slate_due(&self) -> Option<Instant> {
-        self.slate_at.filter(|_| !self.slate && !self.is_live())
+        self.slate_at.filter(|_| self.slate.is_none() && !self.is_live())
+    }
+
+    fn hedge_due(&self) -> Option<Instant> {
+        self.hedge_at
+            .filter(|_| self.hedge.is_none() && self.viewers > 0 && self.line().is_some())
     }
 
     fn choose(
@@ -303,19 +445,57 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         candidates: impl FnOnce() -> Vec<Candidate<S>>,
         actions: &mut Vec<Action<S>>,
     ) {
-        match self.untried(candidates) {
-            Some(next) => self.open(next, actions),
+        match self.untried(&candidates()) {
+            Some(next) => self.open(next, now, actions),
             None => self.rest(now, actions),
         }
     }
 
-    fn open(&mut self, stream: S, actions: &mut Vec<Action<S>>) {
-        self.phase = Phase::Opening { stream };
-        actions.push(Action::Open(stream));
+    fn open(&mut self, line: Line<S>, now: Instant, actions: &mut Vec<Action<S>>) {
+        self.phase = Phase::Opening { line };
+        self.hedge_at = Some(now + self.timing.hedge_after);
+        actions.push(Action::Open(line.stream));
     }
 
-    fn untried(&self, candidates: impl FnOnce() -> Vec<Candidate<S>>) -> Option<S> {
+    /// Opens the next stream beside the present one: at another login, where a connection is idle, as a provider counts
+    /// two connections of one login whatever they are for.
+    fn open_hedge(
+        &mut self,
+        now: Instant,
+        candidates: impl FnOnce() -> Vec<Candidate<S>>,
+        actions: &mut Vec<Action<S>>,
+    ) {
+        let Some(present) = self.line() else { return };
         let candidates = candidates();
+        let spare = candidates.iter().find(|candidate| {
+            candidate.idle
+                && !candidate.cooling
+                && candidate.login != present.login
+                // A refresh may have moved it to another login.
+                && candidate.stream != present.stream
+                && !self.tried.contains(&candidate.stream)
+        });
+        let Some(candidate) = spare else {
+            self.hedge_at = Some(now + HEDGE_AGAIN);
+            return;
+        };
+        self.hedge_at = None;
+        self.hedge = Some(Hedge {
+            line: Line::of(candidate),
+            understood: false,
+            opened: now,
+        });
+        actions.push(Action::Hedge(candidate.stream));
+    }
+
+    fn close_hedge(&mut self, actions: &mut Vec<Action<S>>) {
+        self.hedge_at = None;
+        if self.hedge.take().is_some() {
+            actions.push(Action::CloseHedge);
+        }
+    }
+
+    fn untried(&self, candidates: &[Candidate<S>]) -> Option<Line<S>> {
         let untried = |candidate: &&Candidate<S>| !self.tried.contains(&candidate.stream);
         // What rests is tried when nothing else is left: half-open, one attempt a round.
         let next = candidates
@@ -323,11 +503,17 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             .filter(untried)
             .find(|candidate| !candidate.cooling)
             .or_else(|| candidates.iter().find(untried));
-        next.map(|candidate| candidate.stream)
+        next.map(Line::of)
+    }
+
+    /// A stream is done with for this round.
+    fn note(&mut self, stream: S, failure: &Failure) {
+        self.round.note(failure.class);
+        self.tried.push(stream);
     }
 
     fn rest(&mut self, now: Instant, actions: &mut Vec<Action<S>>) {
-        let cap = if self.hopeless {
+        let cap = if self.round.hopeless() {
             self.timing.backoff_max_hopeless
         } else {
             self.timing.backoff_max
@@ -339,24 +525,33 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             .min(cap);
         let wait = self.jitter.spread(wait);
         self.rounds_failed = self.rounds_failed.saturating_add(1);
+        self.message = self.round.message().unwrap_or(self.message);
         self.tried.clear();
-        self.hopeless = true;
+        self.round = Round::default();
+        self.hedge_at = None;
         self.phase = Phase::Resting { until: now + wait };
         actions.push(Action::Close);
         // Who has seen a picture is better served by a short stop than by a flash of slate; who has seen nothing yet
-        // gets the slate now, as the answer to the request.
-        if !self.slate && self.last_live.is_none() {
-            self.slate = true;
-            actions.push(Action::SlateOn);
+        // gets the slate now, as the answer to the request. What it says may have changed since the last round.
+        if self.slate.is_some() || self.last_live.is_none() {
+            self.show(self.message, actions);
+        }
+    }
+
+    fn show(&mut self, message: SlateMessage, actions: &mut Vec<Action<S>>) {
+        if self.slate != Some(message) {
+            self.slate = Some(message);
+            actions.push(Action::SlateOn(message));
         }
     }
 
     fn finish(&mut self, actions: &mut Vec<Action<S>>) {
         self.phase = Phase::New;
+        self.hedge = None;
+        self.hedge_at = None;
         self.slate_at = None;
         self.linger_until = None;
-        if self.slate {
-            self.slate = false;
+        if self.slate.take().is_some() {
             actions.push(Action::SlateOff);
         }
         actions.push(Action::Close);
@@ -366,7 +561,52 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     fn forget_failures(&mut self) {
         self.tried.clear();
         self.rounds_failed = 0;
-        self.hopeless = true;
+        self.round = Round::default();
+    }
+}
+
+/// What the failures of a round amount to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Round {
+    failures: u32,
+    /// Those that may pass by themselves.
+    passing: u32,
+    full: bool,
+    expired: bool,
+}
+
+impl Round {
+    fn note(&mut self, class: FailureClass) {
+        self.failures = self.failures.saturating_add(1);
+        match class {
+            FailureClass::Transient | FailureClass::Revoked => self.passing += 1,
+            FailureClass::NoSlot => {
+                self.passing += 1;
+                self.full = true;
+            }
+            FailureClass::Limit => self.full = true,
+            FailureClass::Expired => self.expired = true,
+            FailureClass::Auth
+            | FailureClass::Blocked
+            | FailureClass::Gone
+            | FailureClass::Unusable
+            | FailureClass::File => {}
+        }
+    }
+
+    /// Every failure looked lasting.
+    fn hopeless(self) -> bool {
+        self.passing == 0
+    }
+
+    /// What viewers are told; `None` while nothing has failed. What somebody can do something about goes first.
+    fn message(self) -> Option<SlateMessage> {
+        match self {
+            Self { failures: 0, .. } => None,
+            Self { full: true, .. } => Some(SlateMessage::Limit),
+            Self { expired: true, .. } => Some(SlateMessage::Expired),
+            _ => Some(SlateMessage::Offline),
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 //! What to do next is decided in [`crate::broadcast`]; here are the waiting, the bytes, and nothing else.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,16 +13,15 @@ use tokio::task::coop::consume_budget;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
-use crate::audition::Audition;
+use crate::attempt::{Attempt, Finding, LagBounds, Live, Progress};
 use crate::broadcast::{Action, Broadcast, Event};
 use crate::pace::Pace;
 use crate::ring::{Bounds, Chunk, Ring};
 use crate::viewer::{News, Over, Shared};
-use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Timing, Upstream, Viewer};
-
-/// How long a stream that is behind may take to show that it only waits to be read: after a pause of the machine, what
-/// came meanwhile is still in the socket, and the first look at the clock says nothing about the source.
-const CATCH_UP_WITHIN: Duration = Duration::from_millis(300);
+use crate::{
+    BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Role, SlateMessage, Timing, Upstream,
+    Viewer,
+};
 
 /// How far the slate is written ahead of the wall clock: enough for a player to play on, little enough for a source
 /// that returns to be seen at once.
@@ -45,19 +43,19 @@ pub(crate) enum Command {
     Leave(u64),
 }
 
-type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
-
-enum Connection<U> {
-    None,
-    Opening(Opening<U>),
-    Auditioning(Box<Audition<U>>),
-    Live(U),
+/// Which of the two connections a broadcast may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// The one that delivers, or is to.
+    Main,
+    /// The one opened beside it.
+    Hedge,
 }
 
 enum Wake<U> {
     Command(Option<Command>),
-    Opened(Result<U, Failure>),
-    Read(Result<Input, Failure>),
+    Opened(Which, Result<U, Failure>),
+    Read(Which, Result<Input, Failure>),
     Tick,
 }
 
@@ -71,10 +69,9 @@ pub(crate) struct Driver<O: Opener> {
     opener: Arc<O>,
     timing: Timing,
     decisions: Broadcast<O::StreamId>,
-    connection: Connection<O::Upstream>,
-    attempt_until: Option<Instant>,
-    /// When the stream that delivers was first seen to be too far behind, and has been since.
-    behind_since: Option<Instant>,
+    live: Option<Live<O::StreamId, O::Upstream>>,
+    attempt: Option<Attempt<O::StreamId, O::Upstream>>,
+    hedge: Option<Attempt<O::StreamId, O::Upstream>>,
     splicer: Splicer,
     pace: Option<Pace>,
     slate: Option<Slate>,
@@ -83,12 +80,11 @@ pub(crate) struct Driver<O: Opener> {
     viewers: BTreeMap<u64, Claim>,
     viewers_seen: u64,
     leave: mpsc::WeakUnboundedSender<Command>,
-    /// Declared behind `connection`, as a panic drops them in this order: the hub starts a successor when this is gone,
-    /// and the old socket must be closed by then.
+    /// Declared behind the connections, as a panic drops them in this order: the hub starts a successor when this is
+    /// gone, and the old sockets must be closed by then.
     commands: mpsc::UnboundedReceiver<Command>,
     status: watch::Sender<BroadcastStatus>,
     status_at: Instant,
-    label: Option<Arc<str>>,
     bytes_in: u64,
     last_failure: Option<String>,
     /// Whether a stream of this channel turned out to be a file.
@@ -116,9 +112,9 @@ impl<O: Opener> Driver<O> {
         });
         Self {
             decisions: Broadcast::new(timing.clone(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-            connection: Connection::None,
-            attempt_until: None,
-            behind_since: None,
+            live: None,
+            attempt: None,
+            hedge: None,
             splicer: Splicer::new(),
             pace: None,
             slate: None,
@@ -130,7 +126,6 @@ impl<O: Opener> Driver<O> {
             commands,
             status,
             status_at: now(),
-            label: None,
             bytes_in: 0,
             last_failure: None,
             is_file: false,
@@ -156,19 +151,24 @@ impl<O: Opener> Driver<O> {
     async fn wait(&mut self) -> Wake<O::Upstream> {
         let reading = self.may_read();
         let deadline = self.deadline();
-        let connection = &mut self.connection;
-        let io = async {
-            match connection {
-                Connection::Opening(opening) => Wake::Opened(opening.as_mut().await),
-                Connection::Auditioning(audition) => Wake::Read(audition.upstream().read().await),
-                Connection::Live(upstream) if reading => Wake::Read(upstream.read().await),
-                Connection::Live(_) | Connection::None => std::future::pending().await,
+        let main = async {
+            match (&mut self.live, &mut self.attempt) {
+                (Some(live), _) if reading => Wake::Read(Which::Main, live.upstream.read().await),
+                (None, Some(attempt)) => progress(Which::Main, attempt).await,
+                _ => std::future::pending().await,
+            }
+        };
+        let hedge = async {
+            match &mut self.hedge {
+                Some(hedge) => progress(Which::Hedge, hedge).await,
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
             command = self.commands.recv() => Wake::Command(command),
-            wake = io => wake,
+            wake = hedge => wake,
+            wake = main => wake,
             () = sleep_until(deadline.into()) => Wake::Tick,
         }
     }
@@ -179,6 +179,13 @@ impl<O: Opener> Driver<O> {
             .is_none_or(|pace| pace.ahead(now()) <= self.timing.ahead_max)
     }
 
+    fn lag_bounds(&self) -> LagBounds {
+        LagBounds {
+            suspect: self.timing.suspect_behind,
+            stall: self.timing.stall_behind,
+        }
+    }
+
     fn deadline(&self) -> Instant {
         let mut deadline = self.status_at + STATUS_EVERY;
         let mut sooner = |instant: Option<Instant>| {
@@ -187,18 +194,19 @@ impl<O: Opener> Driver<O> {
             }
         };
         sooner(self.decisions.deadline());
-        sooner(self.attempt_until);
+        sooner(self.attempt.as_ref().map(|attempt| attempt.until));
+        sooner(self.hedge.as_ref().map(|hedge| hedge.until));
+        sooner(self.live.as_ref().and_then(|live| live.shows_until));
         if let Some(pace) = &self.pace {
-            match self.connection {
-                Connection::Live(_) if pace.ahead(now()) > self.timing.ahead_max => {
+            match &self.live {
+                Some(_) if pace.ahead(now()) > self.timing.ahead_max => {
                     sooner(Some(pace.ahead_until(self.timing.ahead_max)));
                 }
-                Connection::Live(_) => {
-                    let stalls = pace.behind_at(self.timing.stall_behind);
-                    let proven = self.behind_since.map(|since| since + CATCH_UP_WITHIN);
-                    sooner(Some(proven.unwrap_or(stalls)));
+                Some(live) => {
+                    let looks_at = live.looks_at(self.lag_bounds(), |behind| pace.behind_at(behind));
+                    sooner(Some(looks_at));
                 }
-                _ => {}
+                None => {}
             }
             if self.slate.is_some() {
                 sooner(Some(pace.ahead_until(SLATE_AHEAD * 3 / 4)));
@@ -212,9 +220,9 @@ impl<O: Opener> Driver<O> {
             Wake::Command(None) => self.finished = true,
             Wake::Command(Some(Command::Join { claim, reply })) => self.join(claim, reply),
             Wake::Command(Some(Command::Leave(id))) => self.leave(id),
-            Wake::Opened(Ok(upstream)) => self.opened(upstream),
-            Wake::Opened(Err(failure)) | Wake::Read(Err(failure)) => self.fail(&failure),
-            Wake::Read(Ok(input)) => self.read(&input),
+            Wake::Opened(which, Ok(upstream)) => self.opened(which, upstream),
+            Wake::Opened(which, Err(failure)) | Wake::Read(which, Err(failure)) => self.fail(which, &failure),
+            Wake::Read(which, Ok(input)) => self.read(which, &input),
             Wake::Tick => {}
         }
         self.watch_clock();
@@ -249,96 +257,152 @@ impl<O: Opener> Driver<O> {
         }
     }
 
-    fn opened(&mut self, upstream: O::Upstream) {
-        debug!(source = self.label(), "opened; waiting for a keyframe");
-        self.attempt_until = Some(now() + self.timing.open_within);
-        self.connection = Connection::Auditioning(Box::new(Audition::new(upstream, now())));
+    fn attempt(&mut self, which: Which) -> &mut Option<Attempt<O::StreamId, O::Upstream>> {
+        match which {
+            Which::Main => &mut self.attempt,
+            Which::Hedge => &mut self.hedge,
+        }
     }
 
-    fn read(&mut self, input: &Input) {
+    fn opened(&mut self, which: Which, upstream: O::Upstream) {
+        let until = now() + self.timing.open_within;
+        if let Some(attempt) = self.attempt(which) {
+            debug!(source = &*attempt.label, "opened; waiting for a keyframe");
+            attempt.opened(upstream, now(), until);
+        }
+    }
+
+    fn read(&mut self, which: Which, input: &Input) {
         if let Input::Bytes(bytes) = input {
             self.bytes_in += bytes.len() as u64;
         }
-        match &mut self.connection {
-            Connection::Auditioning(audition) => {
-                if audition.take(input) {
-                    self.enter();
-                    if let Input::Restart = input {
-                        feed(&mut self.splicer, input);
-                        self.drain();
-                    }
-                } else if let Some(failure) = audition.hopeless() {
-                    self.fail(&failure);
-                } else {
-                    let patience = audition.patience(now(), self.timing.stall_behind);
-                    self.attempt_until = self.attempt_until.max(patience);
-                }
-            }
-            Connection::Live(_) => {
+        if which == Which::Main && self.live.is_some() {
+            self.read_live(input);
+        } else {
+            self.read_attempt(which, input);
+        }
+    }
+
+    fn read_live(&mut self, input: &Input) {
+        feed(&mut self.splicer, input);
+        let shows = self.drain();
+        let losses = self.splicer.source().sync_losses;
+        let bytes = match input {
+            Input::Bytes(bytes) => bytes.len(),
+            Input::Restart => 0,
+        };
+        let Some(live) = &mut self.live else { return };
+        if let Some(failure) = live.judge((bytes, shows), losses, now()) {
+            self.fail(Which::Main, &failure);
+        }
+    }
+
+    fn read_attempt(&mut self, which: Which, input: &Input) {
+        let stall_behind = self.timing.stall_behind;
+        let Some(attempt) = self.attempt(which) else {
+            return;
+        };
+        let stream = attempt.stream;
+        let Some(audition) = attempt.audition() else {
+            return;
+        };
+        let understood = audition.understood();
+        if audition.take(input) {
+            self.enter(which);
+            if let Input::Restart = input {
                 feed(&mut self.splicer, input);
-                if self.drain() {
-                    self.attempt_until = None;
-                }
+                self.drain();
             }
-            Connection::None | Connection::Opening(_) => {}
+        } else if let Some(failure) = audition.hopeless() {
+            self.fail(which, &failure);
+        } else {
+            let news = !understood && audition.understood();
+            if let Some(patience) = audition.patience(now(), stall_behind) {
+                attempt.until = attempt.until.max(patience);
+            }
+            if news {
+                self.decide(&Event::Understood(stream));
+            }
         }
     }
 
     /// The new stream has a keyframe: what viewers saw until now ends at its last whole picture, and it takes over.
-    fn enter(&mut self) {
-        let Connection::Auditioning(audition) = std::mem::replace(&mut self.connection, Connection::None)
-        else {
+    fn enter(&mut self, which: Which) {
+        let Some(stream) = self.attempt(which).as_ref().map(|attempt| attempt.stream) else {
             return;
         };
-        if let Some(stream) = self.decisions.stream() {
-            self.opener.delivers(stream);
-        }
-        self.decide(&Event::Entered);
-        info!(source = self.label(), viewers = self.viewers.len(), "delivers");
+        // Whatever it was beside is closed by this, and a hedge is the main attempt afterwards.
+        self.decide(&Event::Entered(stream));
+        let entering = self.attempt.take().and_then(Attempt::into_audition);
+        let Some((stream, label, audition)) = entering else {
+            return;
+        };
+        self.opener.delivers(stream, audition.signature());
+        info!(source = &*label, viewers = self.viewers.len(), "delivers");
         let (mut upstream, waiting) = audition.into_parts();
+        upstream.take_over();
         upstream.set_watched(!self.viewers.is_empty());
-        self.connection = Connection::Live(upstream);
+        let mut live = Live::new(stream, label, upstream, now());
         if let Some(pace) = &mut self.pace {
             pace.resume(now());
         }
         self.splicer.begin_source();
         self.splicer.push(&waiting);
-        // A reconnect that replays what viewers saw already shows nothing until it has caught up; it gets the time of
-        // an attempt for that, and no more.
-        self.attempt_until = (!self.drain()).then(|| now() + self.timing.open_within);
+        live.shows_until = (!self.drain()).then(|| now() + self.timing.open_within);
+        self.live = Some(live);
     }
 
-    fn fail(&mut self, failure: &Failure) {
-        let healthy = self.decisions.healthy_for(now());
-        let was_live = self.decisions.is_live();
-        self.attempt_until = None;
-        self.connection = Connection::None;
-        if failure.class == FailureClass::Revoked {
-            debug!(source = self.label(), %failure, "given up");
-        } else if was_live {
-            warn!(source = self.label(), %failure, after_s = healthy.as_secs(), "the stream broke off; moving on");
+    fn fail(&mut self, which: Which, failure: &Failure) {
+        let now = now();
+        let live = if which == Which::Main {
+            self.live.take()
         } else {
-            info!(source = self.label(), %failure, "could not be opened; moving on");
+            None
+        };
+        let (stream, label, healthy) = match live {
+            Some(live) => {
+                let healthy = now.saturating_duration_since(live.since);
+                (live.stream, live.label, Some(healthy))
+            }
+            None => match self.attempt(which).take() {
+                Some(attempt) => (attempt.stream, attempt.label, None),
+                None => return,
+            },
+        };
+        match healthy {
+            _ if failure.class == FailureClass::Revoked => debug!(source = &*label, %failure, "given up"),
+            Some(healthy) => {
+                warn!(source = &*label, %failure, after_s = healthy.as_secs(), "the stream broke off; moving on");
+            }
+            None => info!(source = &*label, %failure, "could not be opened; moving on"),
         }
-        self.last_failure = Some(format!("{}: {failure}", self.label()));
-        if let Some(stream) = self.decisions.stream() {
-            self.opener.ended(stream, failure, healthy);
-        }
+        self.last_failure = Some(format!("{label}: {failure}"));
+        self.opener.ended(stream, failure, healthy.unwrap_or_default());
         // Another stream may be a live one. Those who already have a response of transport packets cannot be given a
         // file at all: it is one more that failed.
         self.is_file |= failure.class == FailureClass::File;
-        self.decide(&Event::Failed(failure));
+        self.decide(&Event::Failed(stream, failure));
     }
 
     /// Time alone ends attempts that deliver nothing and streams that fall behind.
     fn watch_clock(&mut self) {
         let now = now();
-        if self.attempt_until.is_some_and(|until| until <= now) {
-            let text = match self.connection {
-                Connection::Auditioning(_) => "connected, but no picture that can be shown came in time",
-                _ => "no answer in time",
-            };
-            self.fail(&Failure::new(FailureClass::Transient, text));
+        for which in [Which::Main, Which::Hedge] {
+            let late = self
+                .attempt(which)
+                .as_ref()
+                .filter(|attempt| attempt.until <= now);
+            if let Some(failure) = late.map(Attempt::late) {
+                self.fail(which, &failure);
+            }
+        }
+        if self
+            .live
+            .as_ref()
+            .is_some_and(|live| live.shows_until.is_some_and(|until| until <= now))
+        {
+            let text = "connected again, but nothing new came in time";
+            self.fail(Which::Main, &Failure::new(FailureClass::Transient, text));
         }
         self.watch_pace(now);
         if self.decisions.deadline().is_some_and(|deadline| deadline <= now) {
@@ -347,78 +411,120 @@ impl<O: Opener> Driver<O> {
     }
 
     fn watch_pace(&mut self, now: Instant) {
-        let behind = match (&self.connection, &self.pace) {
-            (Connection::Live(_), Some(pace)) => pace.behind(now),
-            _ => Duration::ZERO,
-        };
-        if behind < self.timing.stall_behind {
-            self.behind_since = None;
+        let bounds = self.lag_bounds();
+        let (Some(live), Some(pace)) = (&mut self.live, &self.pace) else {
             return;
-        }
-        let since = *self.behind_since.get_or_insert(now);
-        if now.saturating_duration_since(since) >= CATCH_UP_WITHIN {
-            self.behind_since = None;
-            let text = format!("{:.1} s behind real time", behind.as_secs_f32());
-            self.fail(&Failure::new(FailureClass::Transient, text));
+        };
+        let behind = pace.behind(now);
+        match live.look(behind, bounds, now) {
+            Some(Finding::Stalled) => {
+                let text = format!("{:.1} s behind real time", behind.as_secs_f32());
+                self.fail(Which::Main, &Failure::new(FailureClass::Transient, text));
+            }
+            Some(Finding::Suspect) => self.decide(&Event::Suspect),
+            Some(Finding::Recovered) => self.decide(&Event::Recovered),
+            None => {}
         }
     }
 
-    fn decide(&mut self, event: &Event<'_>) {
+    fn decide(&mut self, event: &Event<'_, O::StreamId>) {
         let mut labels = Vec::new();
         let actions = self.decisions.handle(event, now(), || {
-            let candidates = self.opener.candidates(&self.key);
+            let candidates = self.opener.candidates(&self.key, self.splicer.signature());
             labels = candidates
                 .iter()
                 .map(|c| (c.stream, Arc::clone(&c.label)))
                 .collect();
             candidates
         });
+        let label = |stream: O::StreamId| {
+            let known = labels.iter().find(|(known, _)| *known == stream);
+            known.map_or_else(|| "unknown".into(), |(_, label)| Arc::clone(label))
+        };
         for action in actions {
-            if let Action::Open(stream) = &action
-                && let Some((_, label)) = labels.iter().find(|(known, _)| known == stream)
-            {
-                self.label = Some(Arc::clone(label));
-            }
-            self.act(&action);
-        }
-    }
-
-    fn act(&mut self, action: &Action<O::StreamId>) {
-        match action {
-            Action::Open(stream) => {
-                // The old socket is closed before the new one is asked for.
-                self.connection = Connection::None;
-                debug!(source = self.label(), "opening");
-                self.attempt_until = Some(now() + self.timing.open_within);
-                self.connection = Connection::Opening(Box::pin(self.opener.open(&self.key, *stream)));
-            }
-            Action::Close => {
-                self.connection = Connection::None;
-                self.attempt_until = None;
-                self.label = None;
-            }
-            Action::SlateOn => self.start_slate(),
-            Action::SlateOff => self.slate = None,
-            Action::Watched(watched) => {
-                if let Connection::Live(upstream) = &mut self.connection {
-                    upstream.set_watched(*watched);
+            match action {
+                Action::Open(stream) => self.open(stream, label(stream)),
+                Action::Hedge(stream) => self.open_hedge(stream, label(stream)),
+                Action::CloseHedge => self.hedge = None,
+                Action::Adopt => self.adopt(),
+                Action::Close => {
+                    self.live = None;
+                    self.attempt = None;
+                    self.hedge = None;
                 }
+                Action::SlateOn(message) => self.start_slate(message),
+                Action::SlateOff => self.slate = None,
+                Action::Watched(watched) => {
+                    if let Some(live) = &mut self.live {
+                        live.upstream.set_watched(watched);
+                    }
+                }
+                Action::Finish => self.finished = true,
             }
-            Action::Finish => self.finished = true,
         }
     }
 
-    fn start_slate(&mut self) {
+    fn open(&mut self, stream: O::StreamId, label: Arc<str>) {
+        // The old socket is closed before the new one is asked for.
+        self.live = None;
+        self.attempt = None;
+        debug!(source = &*label, "opening");
+        let until = now() + self.timing.open_within;
+        let opening = self.opener.open(&self.key, stream, Role::Main);
+        self.attempt = Some(Attempt::new(stream, label, until, opening));
+    }
+
+    fn open_hedge(&mut self, stream: O::StreamId, label: Arc<str>) {
+        info!(
+            source = &*label,
+            beside = self.label(),
+            "opening the next source beside one that may be dying"
+        );
+        let until = now() + self.timing.open_within;
+        let opening = self.opener.open(&self.key, stream, Role::Hedge);
+        self.hedge = Some(Attempt::new(stream, label, until, opening));
+    }
+
+    /// The hedge goes on alone. What it was beside is closed at once: a source that lost this race has failed its
+    /// viewers.
+    fn adopt(&mut self) {
+        let failure = Failure::new(FailureClass::Transient, "too late; another source was quicker");
+        let lost = match (self.live.take(), self.attempt.take()) {
+            (Some(live), _) => {
+                let healthy = now().saturating_duration_since(live.since);
+                Some((live.stream, Arc::clone(&live.label), healthy))
+            }
+            (None, Some(attempt)) => Some((attempt.stream, Arc::clone(&attempt.label), Duration::ZERO)),
+            (None, None) => None,
+        };
+        if let Some((stream, label, healthy)) = lost {
+            warn!(
+                source = &*label,
+                after_s = healthy.as_secs(),
+                "too slow; the source opened beside it takes over"
+            );
+            self.last_failure = Some(format!("{label}: {failure}"));
+            self.opener.ended(stream, &failure, healthy);
+        }
+        self.attempt = self.hedge.take();
+    }
+
+    fn start_slate(&mut self, message: SlateMessage) {
         // What was begun as a transport stream goes on as one; only a response that has not begun can become a file.
         if self.is_file && self.pace.is_none() {
             self.end(Over::File);
             return;
         }
-        let Some(clip) = self.opener.slate(&self.key).filter(|clip| !clip.is_empty()) else {
+        let Some(clip) = self
+            .opener
+            .slate(&self.key, message)
+            .filter(|clip| !clip.is_empty())
+        else {
             return;
         };
         warn!(
             viewers = self.viewers.len(),
+            ?message,
             "no source delivers; showing the slate and trying on"
         );
         self.slate = Some(Slate { clip, at: 0 });
@@ -427,7 +533,7 @@ impl<O: Opener> Driver<O> {
     /// Without a slate, viewers wait as long as a stream is being opened; when none is left to try, it is over.
     fn end_if_hopeless(&mut self) {
         let waiting = self.slate.is_some() || self.decisions.stream().is_some();
-        if self.decisions.slate() && !waiting && !self.finished {
+        if self.decisions.slate().is_some() && !waiting && !self.finished {
             let failure = Failure::new(FailureClass::Transient, "no source of this channel answers");
             self.end(Over::Unavailable(failure));
         }
@@ -474,11 +580,12 @@ impl<O: Opener> Driver<O> {
     fn drain(&mut self) -> bool {
         let now = now();
         let mut any = false;
+        let mut gained = Duration::ZERO;
         while let Some(piece) = self.splicer.take() {
             any = true;
             let media_time_90k = u64::try_from(piece.media_time.as_90k()).unwrap_or_default();
             let pace = self.pace.get_or_insert_with(|| Pace::start(now, media_time_90k));
-            pace.progress(now, media_time_90k);
+            gained += pace.progress(now, media_time_90k);
             let ahead = pace.ahead(now);
             let chunk = Chunk {
                 bytes: piece.bytes,
@@ -492,21 +599,29 @@ impl<O: Opener> Driver<O> {
             let end = self.shared.ring().end();
             self.news.send_modify(|news| news.end = end);
             if let Some(pace) = &self.pace {
-                self.decisions.media_lasts_until(now + pace.ahead(now));
+                self.decisions.media(gained, now + pace.ahead(now));
             }
         }
         any
     }
 
     fn end(&mut self, over: Over) {
-        self.connection = Connection::None;
+        self.live = None;
+        self.attempt = None;
+        self.hedge = None;
         self.slate = None;
         self.news.send_modify(|news| news.over = Some(over));
         self.finished = true;
     }
 
     fn label(&self) -> &str {
-        self.label.as_deref().unwrap_or("none")
+        self.shown().map_or("none", |label| label)
+    }
+
+    /// The source that delivers or is being opened.
+    fn shown(&self) -> Option<&Arc<str>> {
+        let live = self.live.as_ref().map(|live| &live.label);
+        live.or_else(|| self.attempt.as_ref().map(|attempt| &attempt.label))
     }
 
     fn publish_status(&mut self) {
@@ -514,9 +629,11 @@ impl<O: Opener> Driver<O> {
         if due {
             self.status_at = now();
         }
+        let label = self.shown().cloned();
+        let hedge = self.hedge.as_ref().map(|hedge| Arc::clone(&hedge.label));
         self.status.send_if_modified(|status| {
             let changed = status.viewers.len() != self.viewers.len()
-                || status.label != self.label
+                || (&status.label, &status.hedge) != (&label, &hedge)
                 || status.live != self.decisions.is_live()
                 || status.slate != self.decisions.slate();
             if !changed && !due {
@@ -524,7 +641,8 @@ impl<O: Opener> Driver<O> {
             }
             *status = BroadcastStatus {
                 viewers: self.viewers.values().cloned().collect(),
-                label: self.label.clone(),
+                label,
+                hedge,
                 live: self.decisions.is_live(),
                 slate: self.decisions.slate(),
                 failovers: self.decisions.failovers(),
@@ -534,6 +652,13 @@ impl<O: Opener> Driver<O> {
             };
             true
         });
+    }
+}
+
+async fn progress<S, U: Upstream>(which: Which, attempt: &mut Attempt<S, U>) -> Wake<U> {
+    match attempt.progress().await {
+        Progress::Opened(opened) => Wake::Opened(which, opened),
+        Progress::Read(read) => Wake::Read(which, read),
     }
 }
 

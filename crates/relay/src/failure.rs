@@ -12,6 +12,8 @@ pub enum FailureClass {
     Limit,
     /// The provider does not accept the login.
     Auth,
+    /// The provider refuses, and the account has ended.
+    Expired,
     /// The provider refuses this client, address or country.
     Blocked,
     /// The stream does not exist (any more).
@@ -34,6 +36,7 @@ impl FailureClass {
             Self::NoSlot => "no_slot",
             Self::Limit => "limit",
             Self::Auth => "auth",
+            Self::Expired => "expired",
             Self::Blocked => "blocked",
             Self::Gone => "gone",
             Self::Unusable => "unusable",

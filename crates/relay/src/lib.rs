@@ -8,6 +8,7 @@
 //! [`Opener`]), and what is inside a transport stream (`mpegts` says so).
 #![forbid(unsafe_code)]
 
+mod attempt;
 mod audition;
 pub mod broadcast;
 mod driver;
@@ -21,6 +22,6 @@ mod viewer;
 
 pub use failure::{Failure, FailureClass};
 pub use hub::{Closed, Hub, HubTask};
-pub use opener::{Candidate, Input, Opener, Upstream};
+pub use opener::{Candidate, Input, Opener, Role, SlateMessage, Upstream};
 pub use timing::Timing;
 pub use viewer::{BroadcastStatus, Claim, Ready, Viewer};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mpegts::Signature;
 
 use crate::Failure;
 
@@ -18,6 +19,43 @@ pub struct Candidate<S> {
     pub label: Arc<str>,
     /// It failed lately: it is tried only when nothing else is left.
     pub cooling: bool,
+    /// Which login its connection counts at. Streams of one login carry one number; relay reads nothing else in it.
+    pub login: u64,
+    /// Its login has a connection that nobody uses and nobody waits for: a hedge may take it.
+    pub idle: bool,
+}
+
+/// What a stream is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// To be what viewers see; it may wait for a connection.
+    Main,
+    /// Beside a stream that may be dying. It takes only a connection that is free at once, and gives way to whoever
+    /// needs it.
+    Hedge,
+}
+
+/// What viewers are told while no stream delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SlateMessage {
+    /// No source answers.
+    Offline,
+    /// A source would, but all its permitted connections are in use.
+    Limit,
+    /// The account has ended.
+    Expired,
+}
+
+impl SlateMessage {
+    /// A stable word for logs and API answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::Limit => "limit",
+            Self::Expired => "expired",
+        }
+    }
 }
 
 /// What a read of an upstream brought.
@@ -36,6 +74,9 @@ pub trait Upstream: Send + 'static {
 
     /// Says whether anybody watches; an upstream nobody watches may be taken back for somebody who waits.
     fn set_watched(&mut self, watched: bool);
+
+    /// It was opened as a [`Role::Hedge`] and is what viewers see from now on.
+    fn take_over(&mut self);
 }
 
 /// The program's side: candidates in order, and the way to open one.
@@ -48,20 +89,22 @@ pub trait Opener: Send + Sync + 'static {
     type Upstream: Upstream;
 
     /// The streams of `key` now, best first. Asked anew at each choice, so that a refresh takes effect in mid-play.
-    fn candidates(&self, key: &Self::Key) -> Vec<Candidate<Self::StreamId>>;
+    /// `promised` is what viewers were promised so far: streams that fit it go first.
+    fn candidates(&self, key: &Self::Key, promised: Option<&Signature>) -> Vec<Candidate<Self::StreamId>>;
 
-    /// Opens a stream: waits for a slot, connects, and understands what kind of answer it is.
+    /// Opens a stream: waits for a slot where the role allows it, connects, and understands what kind of answer it is.
     fn open(
         &self,
         key: &Self::Key,
         stream: Self::StreamId,
+        role: Role,
     ) -> impl Future<Output = Result<Self::Upstream, Failure>> + Send + 'static;
 
     /// Tells how an attempt or a live stream ended. `healthy` is for how long it delivered media.
     fn ended(&self, stream: Self::StreamId, failure: &Failure, healthy: Duration);
 
-    /// Tells that a stream delivers media.
-    fn delivers(&self, stream: Self::StreamId);
+    /// Tells that a stream delivers media, and which streams its programme has, as far as they are known.
+    fn delivers(&self, stream: Self::StreamId, signature: Option<&Signature>);
 
     /// What people call `key`: for the log.
     fn name(&self, key: &Self::Key) -> String {
@@ -69,5 +112,5 @@ pub trait Opener: Send + Sync + 'static {
     }
 
     /// The clip shown while no stream delivers: whole transport packets, shown over and over.
-    fn slate(&self, key: &Self::Key) -> Option<Bytes>;
+    fn slate(&self, key: &Self::Key, message: SlateMessage) -> Option<Bytes>;
 }

@@ -28,12 +28,13 @@ impl Pace {
         }
     }
 
-    /// Media reached `media_90k` at `now`.
-    pub fn progress(&mut self, now: Instant, media_90k: u64) {
+    /// Media reached `media_90k` at `now`; how much that is more than before.
+    pub fn progress(&mut self, now: Instant, media_90k: u64) -> Duration {
         self.pass_time(now);
-        let gained = media_90k.saturating_sub(self.media_90k);
-        self.lead_ns = self.lead_ns.saturating_add(ticks_to_ns(gained));
+        let gained = ticks_to_ns(media_90k.saturating_sub(self.media_90k));
+        self.lead_ns = self.lead_ns.saturating_add(gained);
         self.media_90k = self.media_90k.max(media_90k);
+        from_ns(gained)
     }
 
     /// Another source takes over: silence that has passed is not made up for, media that is ahead stays ahead.

@@ -8,6 +8,11 @@ pub struct Timing {
     /// From asking for a stream to its answer, and from there to a programme; past this the attempt has failed. A
     /// stream whose programme flows may take some seconds longer to its first keyframe.
     pub open_within: Duration,
+    /// How long a stream may be silent after it was asked for until the next is opened beside it, where another login
+    /// has a connection to spare.
+    pub hedge_after: Duration,
+    /// How far media falls behind the wall clock until a source is suspect and the next is opened beside it, likewise.
+    pub suspect_behind: Duration,
     /// How far media may fall behind the wall clock before a source counts as stalled.
     pub stall_behind: Duration,
     /// How far ahead of the wall clock media is read; past this the upstream's socket is left unread.
@@ -40,6 +45,8 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             open_within: Duration::from_secs(8),
+            hedge_after: Duration::from_secs(2),
+            suspect_behind: Duration::from_millis(1_500),
             stall_behind: Duration::from_millis(2_500),
             ahead_max: Duration::from_secs(10),
             slate_after: Duration::from_secs(5),

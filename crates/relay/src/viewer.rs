@@ -7,9 +7,9 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
-use crate::Failure;
 use crate::driver::Command;
 use crate::ring::{Cursor, Found, Ring};
+use crate::{Failure, SlateMessage};
 
 /// Null packets in one sign of life (ISO 13818-1 clause 2.4.1: PID 0x1FFF): seven fill a datagram-sized write.
 const KEEP_ALIVE_PACKETS: usize = 7;
@@ -78,10 +78,12 @@ pub struct BroadcastStatus {
     pub viewers: Vec<Claim>,
     /// The source that delivers or is being opened.
     pub label: Option<Arc<str>>,
+    /// The source opened beside it, while it may be dying.
+    pub hedge: Option<Arc<str>>,
     /// Whether its media is what viewers see.
     pub live: bool,
-    /// Whether the slate is on.
-    pub slate: bool,
+    /// The slate that is on.
+    pub slate: Option<SlateMessage>,
     /// Switches from one delivering stream to another.
     pub failovers: u64,
     /// Bytes read from upstreams.

@@ -8,16 +8,22 @@
 use std::time::{Duration, Instant};
 
 use relay::broadcast::{Action, Broadcast, Event};
-use relay::{Candidate, Failure, FailureClass, Timing};
+use relay::{Candidate, Failure, FailureClass, SlateMessage, Timing};
+
+fn candidate(stream: u8, cooling: bool) -> Candidate<u8> {
+    Candidate {
+        stream,
+        label: "source".into(),
+        cooling,
+        login: 0,
+        idle: false,
+    }
+}
 
 fn candidates(streams: &[(u8, bool)]) -> Vec<Candidate<u8>> {
     streams
         .iter()
-        .map(|&(stream, cooling)| Candidate {
-            stream,
-            label: "source".into(),
-            cooling,
-        })
+        .map(|&(stream, cooling)| candidate(stream, cooling))
         .collect()
 }
 
@@ -28,7 +34,7 @@ fn failure(class: FailureClass) -> Failure {
 /// A broadcast at a moment, with the streams it may choose from.
 struct Play {
     broadcast: Broadcast<u8>,
-    streams: Vec<(u8, bool)>,
+    streams: Vec<Candidate<u8>>,
     now: Instant,
 }
 
@@ -36,30 +42,41 @@ impl Play {
     fn new(streams: &[(u8, bool)]) -> Self {
         Self {
             broadcast: Broadcast::new(Timing::default(), 7),
-            streams: streams.to_vec(),
+            streams: candidates(streams),
             now: Instant::now(),
         }
     }
 
-    fn event(&mut self, event: &Event<'_>) -> Vec<Action<u8>> {
+    fn event(&mut self, event: &Event<'_, u8>) -> Vec<Action<u8>> {
         let streams = &self.streams;
-        self.broadcast.handle(event, self.now, || candidates(streams))
+        self.broadcast.handle(event, self.now, || streams.clone())
+    }
+
+    fn enter(&mut self) -> Vec<Action<u8>> {
+        let stream = self.broadcast.stream().unwrap();
+        self.event(&Event::Entered(stream))
     }
 
     fn fail(&mut self, class: FailureClass) -> Vec<Action<u8>> {
-        self.event(&Event::Failed(&failure(class)))
+        let stream = self.broadcast.stream().unwrap();
+        self.event(&Event::Failed(stream, &failure(class)))
     }
 
     fn pass(&mut self, seconds: u64) {
         self.now += Duration::from_secs(seconds);
     }
 
-    /// Time goes on to the next deadline; how long that took.
+    /// Time goes on to the next deadline that has something to do; how long that took.
     fn tick(&mut self) -> (Duration, Vec<Action<u8>>) {
-        let deadline = self.broadcast.deadline().unwrap();
-        let waited = deadline.saturating_duration_since(self.now);
-        self.now = self.now.max(deadline);
-        (waited, self.event(&Event::Tick))
+        let began = self.now;
+        loop {
+            let deadline = self.broadcast.deadline().unwrap();
+            self.now = self.now.max(deadline);
+            let actions = self.event(&Event::Tick);
+            if !actions.is_empty() {
+                return (self.now - began, actions);
+            }
+        }
     }
 }
 
@@ -78,7 +95,7 @@ fn the_best_stream_that_does_not_rest_is_opened_first_and_what_rests_last() {
         }
         assert_eq!(opened, expected, "{streams:?}");
         assert!(
-            actions.ends_with(&[Action::Close, Action::SlateOn]),
+            actions.ends_with(&[Action::Close, Action::SlateOn(SlateMessage::Offline)]),
             "{actions:?}"
         );
     };
@@ -96,7 +113,7 @@ fn a_viewers_life() {
         [Action::Watched(true), Action::Open(1)]
     );
     assert_eq!(play.event(&Event::Joined(2)), []);
-    assert_eq!(play.event(&Event::Entered), []);
+    assert_eq!(play.enter(), []);
     assert_eq!(play.event(&Event::Left(1)), []);
     assert_eq!(play.event(&Event::Left(0)), [Action::Watched(false)]);
     play.pass(9);
@@ -114,7 +131,7 @@ fn what_is_unwatched_and_fails_is_over() {
     for class in [FailureClass::Revoked, FailureClass::Transient] {
         let mut play = Play::new(&[(1, false), (2, false)]);
         play.event(&Event::Joined(1));
-        play.event(&Event::Entered);
+        play.enter();
         play.event(&Event::Left(0));
         assert_eq!(play.fail(class), [Action::Close, Action::Finish]);
     }
@@ -125,7 +142,7 @@ fn a_health_worth_a_second_try() {
     let check = |seconds: u64, class, expected: u8| {
         let mut play = Play::new(&[(1, false), (2, false)]);
         play.event(&Event::Joined(1));
-        play.event(&Event::Entered);
+        play.enter();
         play.pass(seconds);
         assert_eq!(
             play.fail(class),
@@ -146,7 +163,7 @@ fn a_second_try_is_not_had_every_time() {
     let mut play = Play::new(&[(1, false), (2, false)]);
     play.event(&Event::Joined(1));
     for (seconds, expected) in [(12, 1), (12, 2), (12, 2), (90, 2), (12, 1)] {
-        play.event(&Event::Entered);
+        play.enter();
         play.pass(seconds);
         let actions = play.fail(FailureClass::Transient);
         assert_eq!(actions, [Action::Open(expected)], "after {seconds} s");
@@ -154,7 +171,7 @@ fn a_second_try_is_not_had_every_time() {
     let mut alone = Play::new(&[(1, false)]);
     alone.event(&Event::Joined(1));
     for _ in 0..20 {
-        alone.event(&Event::Entered);
+        alone.enter();
         alone.pass(12);
         assert_eq!(alone.fail(FailureClass::Transient), [Action::Open(1)]);
     }
@@ -192,15 +209,31 @@ fn the_slate_waits_for_silence_and_never_shows_over_a_stream() {
     let mut play = Play::new(&[(1, false), (2, false)]);
     play.event(&Event::Joined(1));
     let (waited, actions) = play.tick();
-    assert_eq!((waited, actions), (Duration::from_secs(5), vec![Action::SlateOn]));
-    assert_eq!(play.event(&Event::Entered), [Action::SlateOff]);
+    assert_eq!(
+        (waited, actions),
+        (
+            Duration::from_secs(5),
+            vec![Action::SlateOn(SlateMessage::Offline)]
+        )
+    );
+    assert_eq!(play.enter(), [Action::SlateOff]);
     play.pass(60);
     assert_eq!(play.event(&Event::Tick), [], "the stream's own end comes first");
-    let until = play.now + Duration::from_secs(3);
-    play.broadcast.media_lasts_until(until);
+    // A stream that has shown for long what it should leaves viewers all the time there is.
+    for _ in 0..70 {
+        play.pass(1);
+        play.broadcast
+            .media(Duration::from_secs(1), play.now + Duration::from_secs(3));
+    }
     assert_eq!(play.fail(FailureClass::Gone), [Action::Open(2)]);
     let (waited, actions) = play.tick();
-    assert_eq!((waited, actions), (Duration::from_secs(8), vec![Action::SlateOn]));
+    assert_eq!(
+        (waited, actions),
+        (
+            Duration::from_secs(8),
+            vec![Action::SlateOn(SlateMessage::Offline)]
+        )
+    );
 }
 
 struct Xorshift(u64);
@@ -224,7 +257,9 @@ struct Model {
     viewers: usize,
     open: Option<u8>,
     delivers: bool,
-    slate: bool,
+    hedge: Option<u8>,
+    hedges: usize,
+    slate: Option<SlateMessage>,
     watched: bool,
     finished: bool,
 }
@@ -235,28 +270,43 @@ impl Model {
             assert!(!self.finished, "something follows the end");
             match action {
                 Action::Open(stream) => {
-                    assert_eq!(self.open, None, "two at once");
+                    assert_eq!((self.open, self.hedge), (None, None), "two at once");
                     assert!(self.viewers > 0, "opened for nobody");
                     self.open = Some(*stream);
                 }
-                Action::Close => {
-                    self.open = None;
+                Action::Hedge(stream) => {
+                    assert_eq!(self.hedge, None, "two hedges");
+                    assert_ne!(self.open, None, "beside nothing");
+                    assert_ne!(self.open, Some(*stream), "beside itself");
+                    assert!(self.viewers > 0, "opened for nobody");
+                    self.hedge = Some(*stream);
+                    self.hedges += 1;
+                }
+                Action::CloseHedge => assert!(self.hedge.take().is_some()),
+                Action::Adopt => {
+                    assert!(self.hedge.is_some());
+                    self.open = self.hedge.take();
                     self.delivers = false;
                 }
-                Action::SlateOn => {
-                    assert!(!self.slate && !self.delivers && self.viewers > 0);
-                    self.slate = true;
+                Action::Close => {
+                    self.open = None;
+                    self.hedge = None;
+                    self.delivers = false;
                 }
-                Action::SlateOff => {
-                    assert!(self.slate);
-                    self.slate = false;
+                Action::SlateOn(message) => {
+                    assert!(self.slate != Some(*message) && !self.delivers && self.viewers > 0);
+                    self.slate = Some(*message);
                 }
+                Action::SlateOff => assert!(self.slate.take().is_some()),
                 Action::Watched(watched) => {
                     assert_ne!(*watched, self.watched);
                     self.watched = *watched;
                 }
                 Action::Finish => {
-                    assert_eq!((self.viewers, self.open, self.slate), (0, None, false));
+                    assert_eq!(
+                        (self.viewers, self.open, self.hedge, self.slate),
+                        (0, None, None, None)
+                    );
                     self.finished = true;
                 }
             }
@@ -266,7 +316,7 @@ impl Model {
     fn check(&self, play: &Play) {
         let broadcast = &play.broadcast;
         assert_eq!(self.watched, self.viewers > 0);
-        assert_eq!(broadcast.stream(), self.open);
+        assert_eq!((broadcast.stream(), broadcast.hedge()), (self.open, self.hedge));
         assert_eq!(broadcast.is_live(), self.delivers);
         assert_eq!(broadcast.slate(), self.slate);
         if self.finished {
@@ -276,7 +326,7 @@ impl Model {
             let goes_on = self.open.is_some() || broadcast.deadline().is_some();
             assert!(goes_on, "a dead end: {broadcast:?}");
             assert!(
-                self.delivers || self.slate || broadcast.deadline().is_some(),
+                self.delivers || self.slate.is_some() || broadcast.deadline().is_some(),
                 "nothing to see, for ever: {broadcast:?}"
             );
         } else {
@@ -304,7 +354,7 @@ const CLASSES: [FailureClass; 9] = [
 
 /// One thing that may happen now.
 fn happen(chance: &mut Xorshift, play: &mut Play, model: &mut Model) -> Vec<Action<u8>> {
-    match chance.below(8) {
+    match chance.below(12) {
         0 => {
             model.viewers += 1;
             play.event(&Event::Joined(model.viewers))
@@ -314,26 +364,53 @@ fn happen(chance: &mut Xorshift, play: &mut Play, model: &mut Model) -> Vec<Acti
             play.event(&Event::Left(model.viewers))
         }
         3 if model.open.is_some() && !model.delivers => {
+            let actions = play.enter();
+            model.apply(&actions);
             model.delivers = true;
-            play.event(&Event::Entered)
+            Vec::new()
         }
         4 | 5 if model.open.is_some() => {
             // The driver drops the connection before it tells.
+            let class = chance.pick(&CLASSES);
+            let actions = play.fail(class);
             model.open = None;
             model.delivers = false;
-            let class = chance.pick(&CLASSES);
-            play.fail(class)
+            actions
         }
         6 => {
             let left = chance.below(12_000);
-            play.broadcast
-                .media_lasts_until(play.now + Duration::from_millis(left));
+            play.broadcast.media(
+                Duration::from_millis(left / 3),
+                play.now + Duration::from_millis(left),
+            );
             Vec::new()
+        }
+        7 if model.delivers => play.event(&Event::Suspect),
+        8 if model.delivers => play.event(&Event::Recovered),
+        9 if model.hedge.is_some() => {
+            let stream = model.hedge.unwrap();
+            let actions = play.event(&Event::Entered(stream));
+            model.apply(&actions);
+            assert_eq!(model.open, Some(stream), "the winner takes over");
+            model.delivers = true;
+            Vec::new()
+        }
+        10 if model.hedge.is_some() => {
+            let stream = model.hedge.take().unwrap();
+            play.event(&Event::Failed(stream, &failure(chance.pick(&CLASSES))))
+        }
+        11 if model.open.is_some() => {
+            let stream = chance.pick(&[model.open, model.hedge]).or(model.open).unwrap();
+            play.event(&Event::Understood(stream))
         }
         _ => {
             let streams = chance.below(4);
             play.streams = (0..u8::try_from(streams).unwrap())
-                .map(|stream| (stream, chance.below(3) == 0))
+                .map(|stream| Candidate {
+                    login: chance.below(3),
+                    idle: chance.below(3) > 0,
+                    ..candidate(stream, chance.below(3) == 0)
+                })
                 .collect();
             Vec::new()
         }
@@ -343,8 +420,8 @@ fn happen(chance: &mut Xorshift, play: &mut Play, model: &mut Model) -> Vec<Acti
 #[test]
 fn whatever_happens_there_is_a_way_on() {
     let mut chance = Xorshift(0x5EED_CAFE);
-    let mut finished = 0;
-    for _ in 0..3_000 {
+    let (mut finished, mut hedges) = (0, 0);
+    for _ in 0..6_000 {
         let mut play = Play::new(&[(0, false), (1, false)]);
         play.broadcast = Broadcast::new(Timing::default(), chance.below(u64::MAX));
         let mut model = Model {
@@ -374,6 +451,189 @@ fn whatever_happens_there_is_a_way_on() {
                 break;
             }
         }
+        hedges += model.hedges;
     }
-    assert!(finished > 500, "{finished} runs came to their end");
+    assert!(finished > 1_000, "{finished} runs came to their end");
+    assert!(hedges > 1_000, "{hedges} hedges");
+}
+
+/// Streams at logins of their own, each with a connection to spare.
+fn apart(streams: &[u8]) -> Vec<Candidate<u8>> {
+    streams
+        .iter()
+        .map(|&stream| Candidate {
+            login: stream.into(),
+            idle: true,
+            ..candidate(stream, false)
+        })
+        .collect()
+}
+
+fn delivering(streams: Vec<Candidate<u8>>) -> Play {
+    let mut play = Play::new(&[]);
+    play.streams = streams;
+    play.event(&Event::Joined(1));
+    play.enter();
+    play.pass(60);
+    play
+}
+
+#[test]
+fn a_suspect_stream_gets_the_next_beside_it_and_the_quicker_wins() {
+    let mut play = delivering(apart(&[1, 2, 3]));
+    assert_eq!(play.event(&Event::Suspect), [Action::Hedge(2)]);
+    assert_eq!(play.event(&Event::Suspect), [], "one is enough");
+    assert_eq!(play.event(&Event::Recovered), [Action::CloseHedge]);
+    assert_eq!(play.event(&Event::Suspect), [Action::Hedge(2)]);
+    assert_eq!(play.event(&Event::Entered(2)), [Action::Adopt]);
+    assert_eq!(
+        (play.broadcast.stream(), play.broadcast.failovers()),
+        (Some(2), 1)
+    );
+    // It dies young: the one it won against is not the next.
+    assert_eq!(play.fail(FailureClass::Transient), [Action::Open(3)]);
+}
+
+#[test]
+fn a_stream_that_dies_beside_its_hedge_leaves_it_the_way() {
+    let mut play = delivering(apart(&[1, 2, 3]));
+    play.event(&Event::Suspect);
+    assert_eq!(
+        play.fail(FailureClass::Transient),
+        [Action::Adopt],
+        "no second try: the next is on its way"
+    );
+    assert_eq!(play.enter(), []);
+    assert_eq!(play.broadcast.failovers(), 1);
+}
+
+#[test]
+fn a_hedge_that_fails_is_followed_by_the_next() {
+    let mut play = delivering(apart(&[1, 2, 3]));
+    play.event(&Event::Suspect);
+    let gone = failure(FailureClass::Gone);
+    assert_eq!(play.event(&Event::Failed(2, &gone)), [Action::Hedge(3)]);
+    assert_eq!(play.event(&Event::Failed(3, &gone)), []);
+    assert_eq!(play.broadcast.stream(), Some(1));
+    // A connection taken back says nothing about the stream.
+    let mut play = delivering(apart(&[1, 2]));
+    play.event(&Event::Suspect);
+    assert_eq!(play.event(&Event::Failed(2, &failure(FailureClass::Revoked))), []);
+    let (waited, actions) = play.tick();
+    assert_eq!(
+        (waited, actions),
+        (Duration::from_millis(500), vec![Action::Hedge(2)])
+    );
+}
+
+#[test]
+fn a_hedge_needs_another_login_with_a_connection_to_spare() {
+    let mut play = delivering(apart(&[1, 2]));
+    play.streams[1].login = 1;
+    assert_eq!(play.event(&Event::Suspect), [], "two at one login");
+    play.streams[1].login = 2;
+    play.streams[1].idle = false;
+    let again = Duration::from_millis(500);
+    assert_eq!(play.broadcast.deadline(), Some(play.now + again));
+    play.now += again;
+    assert_eq!(play.event(&Event::Tick), [], "somebody else's connection");
+    play.streams[1].idle = true;
+    play.streams[1].cooling = true;
+    play.now += again;
+    assert_eq!(play.event(&Event::Tick), [], "what failed lately is no hedge");
+    play.streams[1].cooling = false;
+    play.now += again;
+    assert_eq!(play.event(&Event::Tick), [Action::Hedge(2)]);
+}
+
+#[test]
+fn what_is_slow_to_answer_gets_a_hedge_and_what_can_be_read_does_not() {
+    let mut play = Play::new(&[]);
+    play.streams = apart(&[1, 2]);
+    play.event(&Event::Joined(1));
+    let (waited, actions) = play.tick();
+    assert_eq!(
+        (waited, actions),
+        (Timing::default().hedge_after, vec![Action::Hedge(2)])
+    );
+    assert_eq!(play.enter(), [Action::CloseHedge], "the first one came after all");
+
+    let mut play = Play::new(&[]);
+    play.streams = apart(&[1, 2]);
+    play.event(&Event::Joined(1));
+    play.event(&Event::Understood(1));
+    let (waited, actions) = play.tick();
+    assert_eq!(waited, Timing::default().slate_after, "its keyframe is awaited");
+    assert_eq!(actions, [Action::SlateOn(SlateMessage::Offline)]);
+}
+
+#[test]
+fn nobody_watching_is_worth_one_connection_at_most() {
+    let mut play = delivering(apart(&[1, 2]));
+    play.event(&Event::Suspect);
+    assert_eq!(
+        play.event(&Event::Left(0)),
+        [Action::Watched(false), Action::CloseHedge]
+    );
+    assert_eq!(play.event(&Event::Suspect), []);
+}
+
+#[test]
+fn the_slate_says_what_can_be_done() {
+    let check = |classes: &[FailureClass], expected| {
+        let streams: Vec<(u8, bool)> = (0..).zip(classes).map(|(stream, _)| (stream, false)).collect();
+        let mut play = Play::new(&streams);
+        let mut actions = play.event(&Event::Joined(1));
+        for class in classes {
+            actions = play.fail(*class);
+        }
+        assert_eq!(actions, [Action::Close, Action::SlateOn(expected)], "{classes:?}");
+    };
+    use FailureClass::{Expired, Gone, Limit, NoSlot, Transient};
+    check(&[Transient], SlateMessage::Offline);
+    check(&[NoSlot], SlateMessage::Limit);
+    check(&[Gone, Limit], SlateMessage::Limit);
+    check(&[Expired, Gone], SlateMessage::Expired);
+    check(&[Expired, NoSlot], SlateMessage::Limit);
+
+    let mut play = Play::new(&[(1, false)]);
+    play.event(&Event::Joined(1));
+    play.fail(NoSlot);
+    play.tick();
+    assert_eq!(
+        play.fail(NoSlot),
+        [Action::Close],
+        "what is shown already is not shown again"
+    );
+    play.tick();
+    assert_eq!(
+        play.fail(Transient),
+        [Action::Close, Action::SlateOn(SlateMessage::Offline)]
+    );
+}
+
+#[test]
+fn a_picture_now_and_then_does_not_keep_the_slate_away() {
+    let mut play = Play::new(&[(1, false)]);
+    play.event(&Event::Joined(1));
+    let mut shown_after = 0;
+    while play.broadcast.slate().is_none() {
+        play.enter();
+        play.broadcast
+            .media(Duration::from_millis(40), play.now + Duration::from_millis(40));
+        play.now += Duration::from_millis(2_800);
+        play.fail(FailureClass::Transient);
+        if play
+            .broadcast
+            .deadline()
+            .is_some_and(|deadline| deadline <= play.now)
+        {
+            play.event(&Event::Tick);
+        }
+        while play.broadcast.slate().is_none() && play.broadcast.stream().is_none() {
+            play.tick();
+        }
+        shown_after += 1;
+        assert!(shown_after < 4, "the slate stays away");
+    }
 }

@@ -25,6 +25,10 @@ pub const USER_AGENT: &str = "VLC/3.0.20 LibVLC/3.0.20";
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// Longest wait for the head of an answer, and again for bytes that can be understood as a stream.
 pub const FIRST_BYTES: Duration = Duration::from_secs(8);
+/// Silence after which a stream that was asked for gets the next one opened beside it.
+pub const HEDGE_AFTER: Duration = Duration::from_secs(2);
+/// A stream this far behind the wall clock is suspect, and gets the next one opened beside it.
+pub const SUSPECT: Duration = Duration::from_millis(1_500);
 /// A stream this far behind the wall clock has stalled.
 pub const STALL: Duration = Duration::from_millis(2_500);
 /// Shortest pause before a stream that failed is opened again.

@@ -11,6 +11,11 @@ section! {
         connect: Duration = defaults::CONNECT, 0.1 ..= 60.0;
         /// Longest wait for the head of a provider's answer, and again for bytes that can be understood as a stream.
         first_bytes: Duration = defaults::FIRST_BYTES, 0.5 ..= 120.0;
+        /// A stream that has sent nothing that can be understood for so long after it was asked for gets the next source
+        /// opened beside it, where another account has a connection to spare. The first to show a picture stays.
+        hedge_after: Duration = defaults::HEDGE_AFTER, 0.1 ..= 120.0;
+        /// A stream this far behind the wall clock is suspect, and gets the next source opened beside it, likewise.
+        suspect: Duration = defaults::SUSPECT, 0.1 ..= 60.0;
         /// A stream this far behind the wall clock has stalled, and the next source takes over.
         stall: Duration = defaults::STALL, 0.5 ..= 60.0;
         /// Shortest pause before a stream that failed is opened again.

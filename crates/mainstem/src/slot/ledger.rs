@@ -360,6 +360,12 @@ impl Ledger {
             .min(left_in_all)
     }
 
+    /// Whether a login has a connection that nobody uses and nobody waits for.
+    #[must_use]
+    pub fn is_idle(&self, login: &Login, limit: usize, now: Instant) -> bool {
+        self.free(login, limit, now) > 0 && !self.waiting.values().any(|waiting| waiting.wish.is_at(login))
+    }
+
     /// How long a login is left alone yet.
     #[must_use]
     pub fn cools(&self, login: &Login, now: Instant) -> Option<Duration> {

@@ -252,6 +252,12 @@ impl Pools {
         self.state().ledger.free(login, limit, now())
     }
 
+    /// Whether `login` has a connection that nobody uses and nobody waits for.
+    #[must_use]
+    pub fn is_idle(&self, login: &Login, limit: usize) -> bool {
+        self.state().ledger.is_idle(login, limit, now())
+    }
+
     /// Whether the login is left alone after an answer that was about it.
     #[must_use]
     pub fn is_cooling(&self, login: &Login) -> bool {

@@ -26,17 +26,6 @@ pub enum Upstream {
     Card(card::Card),
 }
 
-impl Upstream {
-    /// Makes the connection of a hedge that won one that carries viewers.
-    pub fn promote(&mut self) {
-        match self {
-            Self::Progressive(progressive) => progressive.promote(),
-            Self::Hls(hls) => hls.promote(),
-            Self::Card(_) => {}
-        }
-    }
-}
-
 impl relay::Upstream for Upstream {
     async fn read(&mut self) -> Result<Input, Failure> {
         match self {
@@ -50,6 +39,14 @@ impl relay::Upstream for Upstream {
         match self {
             Self::Progressive(progressive) => progressive.set_watched(watched),
             Self::Hls(hls) => hls.set_watched(watched),
+            Self::Card(_) => {}
+        }
+    }
+
+    fn take_over(&mut self) {
+        match self {
+            Self::Progressive(progressive) => progressive.promote(),
+            Self::Hls(hls) => hls.promote(),
             Self::Card(_) => {}
         }
     }

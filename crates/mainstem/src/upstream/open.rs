@@ -105,7 +105,7 @@ impl Opening {
     }
 
     /// Opens a second stream beside one that is in doubt: at once or not at all, and only with a connection that nobody
-    /// needs. Any viewer's need takes it back until it is [promoted](Upstream::promote).
+    /// needs. Any viewer's need takes it back until it is [promoted](relay::Upstream::take_over).
     ///
     /// # Errors
     /// A [`Failure`] that says whose fault it is; [`FailureClass::NoSlot`] where no connection is idle.

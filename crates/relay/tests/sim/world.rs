@@ -5,7 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use relay::{Candidate, Claim, Failure, FailureClass, Hub, HubTask, Input, Opener, Timing, Upstream, Viewer};
+use mpegts::Signature;
+use relay::{
+    Candidate, Claim, Failure, FailureClass, Hub, HubTask, Input, Opener, Role, SlateMessage, Timing,
+    Upstream, Viewer,
+};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -41,6 +45,8 @@ pub(crate) enum Act {
     /// The same without end, as fast as it is read.
     Flood,
     Silent,
+    /// Silent for so long.
+    Pause(Duration),
     Fails(FailureClass),
     Panics,
 }
@@ -83,6 +89,8 @@ pub(crate) struct Life {
     /// The number of the first picture; with `start_90k` it makes a replay.
     pub(crate) first: u32,
     pub(crate) start_90k: Option<u64>,
+    /// Pictures a second; the acts count pictures.
+    pub(crate) rate: u32,
 }
 
 pub(crate) fn life(acts: &[Act]) -> Life {
@@ -93,11 +101,20 @@ pub(crate) fn life(acts: &[Act]) -> Life {
         gop: 25,
         first: 0,
         start_90k: None,
+        rate: 25,
     }
 }
 
 pub(crate) fn closed(door: Door) -> Life {
     Life { door, ..life(&[]) }
+}
+
+/// A login, as a provider counts connections.
+#[derive(Debug, Clone, Copy)]
+struct Account {
+    connections: usize,
+    open: usize,
+    peak: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +129,19 @@ pub(crate) enum Entry {
 struct Log {
     entries: Mutex<Vec<(Instant, Entry)>>,
     open_now: Mutex<HashMap<Key, usize>>,
+    accounts: Mutex<HashMap<u64, Account>>,
+    hedges: Mutex<usize>,
 }
 
 impl Log {
     fn add(&self, entry: Entry) {
-        self.entries.lock().unwrap().push((Instant::now(), entry));
+        let mut entries = self.entries.lock().unwrap();
+        let now = Instant::now();
+        if std::env::var_os("MAINSTEM_SIM_SEED").is_some() {
+            let since = entries.first().map_or(Duration::ZERO, |(first, _)| now - *first);
+            eprintln!("{since:?} {entry:?}");
+        }
+        entries.push((now, entry));
     }
 }
 
@@ -126,22 +151,41 @@ struct Socket {
     log: Arc<Log>,
     key: Key,
     stream: u8,
+    login: u64,
 }
 
 impl Socket {
-    fn new(log: &Arc<Log>, key: Key, stream: u8) -> Self {
+    /// A connection at `login`, where one is left. A hedge is the only reason for a second one of a channel.
+    fn new(log: &Arc<Log>, (key, stream): (Key, u8), login: u64, role: Role) -> Option<Self> {
+        let mut accounts = log.accounts.lock().unwrap();
+        let account = accounts.entry(login).or_insert(Account {
+            connections: usize::MAX,
+            open: 0,
+            peak: 0,
+        });
+        if account.open >= account.connections {
+            return None;
+        }
+        account.open += 1;
+        account.peak = account.peak.max(account.open);
+        drop(accounts);
         log.add(Entry::Asked(stream));
         let mut open_now = log.open_now.lock().unwrap();
         let open = open_now.entry(key).or_default();
         *open += 1;
-        let too_many = *open > 1;
+        let most = if role == Role::Hedge { 2 } else { 1 };
+        let too_many = *open > most;
         drop(open_now);
+        if role == Role::Hedge {
+            *log.hedges.lock().unwrap() += 1;
+        }
         assert!(!too_many, "{key}: {stream} is opened while another is still open");
-        Self {
+        Some(Self {
             log: Arc::clone(log),
             key,
             stream,
-        }
+            login,
+        })
     }
 }
 
@@ -149,6 +193,13 @@ impl Drop for Socket {
     fn drop(&mut self) {
         self.log.add(Entry::Closed(self.stream));
         *self.log.open_now.lock().unwrap().get_mut(self.key).unwrap() -= 1;
+        self.log
+            .accounts
+            .lock()
+            .unwrap()
+            .get_mut(&self.login)
+            .unwrap()
+            .open -= 1;
     }
 }
 
@@ -159,6 +210,8 @@ pub(crate) struct World {
     channels: Mutex<HashMap<Key, Vec<u8>>>,
     /// What is left of each stream's script; the last life is lived again and again.
     lives: Mutex<HashMap<u8, VecDeque<Life>>>,
+    /// The login of each stream; all that are not here share one.
+    logins: Mutex<HashMap<u8, u64>>,
     no_slate: bool,
 }
 
@@ -170,6 +223,43 @@ impl World {
     pub(crate) fn without_slate(mut self) -> Self {
         self.no_slate = true;
         self
+    }
+
+    /// Streams at a login of their own, which allows so many connections.
+    pub(crate) fn login(self, login: u64, connections: usize, streams: &[u8]) -> Self {
+        let account = Account {
+            connections,
+            open: 0,
+            peak: 0,
+        };
+        self.log.accounts.lock().unwrap().insert(login, account);
+        let mut logins = self.logins.lock().unwrap();
+        logins.extend(streams.iter().map(|stream| (*stream, login)));
+        drop(logins);
+        self
+    }
+
+    /// The most connections that were open at a login at one time, and how many are open now.
+    pub(crate) fn connections(&self, login: u64) -> (usize, usize) {
+        let accounts = self.log.accounts.lock().unwrap();
+        accounts
+            .get(&login)
+            .map(|account| (account.peak, account.open))
+            .unwrap_or_default()
+    }
+
+    /// Connections opened beside others.
+    pub(crate) fn hedges(&self) -> usize {
+        *self.log.hedges.lock().unwrap()
+    }
+
+    fn login_of(&self, stream: u8) -> u64 {
+        self.logins
+            .lock()
+            .unwrap()
+            .get(&stream)
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(crate) fn channel(self, key: Key, streams: &[u8]) -> Self {
@@ -239,24 +329,39 @@ impl Opener for World {
     type StreamId = u8;
     type Upstream = Double;
 
-    fn candidates(&self, key: &Key) -> Vec<Candidate<u8>> {
+    fn candidates(&self, key: &Key, _promised: Option<&Signature>) -> Vec<Candidate<u8>> {
         let channels = self.channels.lock().unwrap();
         let streams = channels.get(key).cloned().unwrap_or_default();
         streams
             .into_iter()
-            .map(|stream| Candidate {
-                stream,
-                label: format!("source {stream}").into(),
-                cooling: false,
+            .map(|stream| {
+                let login = self.login_of(stream);
+                let accounts = self.log.accounts.lock().unwrap();
+                let idle = |account: &Account| account.open < account.connections;
+                Candidate {
+                    stream,
+                    label: format!("source {stream}").into(),
+                    cooling: false,
+                    login,
+                    idle: accounts.get(&login).is_none_or(idle),
+                }
             })
             .collect()
     }
 
-    fn open(&self, key: &Key, stream: u8) -> impl Future<Output = Result<Double, Failure>> + Send + 'static {
-        let socket = Socket::new(&self.log, key, stream);
+    fn open(
+        &self,
+        key: &Key,
+        stream: u8,
+        role: Role,
+    ) -> impl Future<Output = Result<Double, Failure>> + Send + 'static {
+        let socket = Socket::new(&self.log, (key, stream), self.login_of(stream), role);
         let life = self.next_life(stream);
         let turn = u64::try_from(self.asked().len()).unwrap();
         async move {
+            let Some(socket) = socket else {
+                return Err(Failure::new(FailureClass::NoSlot, "all connections are in use"));
+            };
             match life.door {
                 Door::Opens => Ok(Double::new(socket, &life, turn)),
                 Door::Refuses(class) => Err(Failure::new(class, "refused")),
@@ -270,11 +375,11 @@ impl Opener for World {
         self.log.add(Entry::Ended(stream, failure.class));
     }
 
-    fn delivers(&self, stream: u8) {
+    fn delivers(&self, stream: u8, _signature: Option<&Signature>) {
         self.log.add(Entry::Delivers(stream));
     }
 
-    fn slate(&self, _key: &Key) -> Option<Bytes> {
+    fn slate(&self, _key: &Key, _message: SlateMessage) -> Option<Bytes> {
         (!self.no_slate).then(|| Bytes::from_static(SLATE))
     }
 }
@@ -299,7 +404,9 @@ impl Double {
         Self {
             acts: life.acts.iter().copied().collect(),
             due: None,
-            camera: Camera::new(socket.stream, life.gop, start + 900_000).at(life.first),
+            camera: Camera::new(socket.stream, life.gop, start + 900_000)
+                .rate(life.rate)
+                .at(life.first),
             uncut: Vec::new(),
             at: 0,
             revocable: life.revocable,
@@ -366,6 +473,7 @@ impl Upstream for Double {
                 Act::Flood => return Ok(Input::Bytes(Bytes::from_static(&[b'<'; 1_000]))),
                 Act::Card => return Ok(self.card()),
                 Act::Silent => std::future::pending().await,
+                Act::Pause(pause) => sleep_until(due + pause).await,
                 Act::Fails(class) => return Err(Failure::new(class, "failed in mid-stream")),
                 Act::Panics => panic!("the upstream panics, as it was told to"),
             }
@@ -377,6 +485,8 @@ impl Upstream for Double {
     fn set_watched(&mut self, watched: bool) {
         self.watched = watched;
     }
+
+    fn take_over(&mut self) {}
 }
 
 /// A hub at work in a world.
@@ -400,14 +510,7 @@ impl Stage {
     }
 
     pub(crate) async fn join(&self, key: Key) -> Watcher {
-        let claim = Claim {
-            client: "player".to_owned(),
-            ..Claim::default()
-        };
-        Watcher {
-            viewer: self.hub.join(key, claim).await.unwrap(),
-            judge: Judge::default(),
-        }
+        Watcher::join(&self.hub, key).await
     }
 }
 
@@ -419,6 +522,17 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
+    pub(crate) async fn join(hub: &Hub<Key>, key: Key) -> Self {
+        let claim = Claim {
+            client: "player".to_owned(),
+            ..Claim::default()
+        };
+        Self {
+            viewer: hub.join(key, claim).await.unwrap(),
+            judge: Judge::default(),
+        }
+    }
+
     /// Watches for so long; says whether the response goes on.
     pub(crate) async fn watch(&mut self, seconds: f64) -> bool {
         let until = Instant::now() + Duration::from_secs_f64(seconds);

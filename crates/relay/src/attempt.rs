@@ -1,0 +1,333 @@
+//! One attempt to open a stream, from the request to its first keyframe, and what it is once it delivers.
+//!
+//! Lives here: the connection, what it is called, and until when it may take. What follows is decided in
+//! [`crate::broadcast`], and done by the driver.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::audition::Audition;
+use crate::{Failure, FailureClass, Input, Upstream};
+
+/// How long a stream that is behind may take to show that it only waits to be read: after a pause of the machine, what
+/// came meanwhile is still in the socket, and the first look at the clock says nothing about the source.
+const CATCH_UP_WITHIN: Duration = Duration::from_millis(300);
+
+/// The same for mere suspicion, which costs little when it errs.
+const SUSPECT_WITHIN: Duration = Duration::from_millis(100);
+
+/// A source whose packet grid is lost so often within [`DAMAGE_WITHIN`] shows broken pictures for ever.
+const SYNC_LOSSES_MAX: u64 = 20;
+
+/// Bytes a stream that delivers may send without anything to show: a panel replays up to 20 s on a reconnect, at
+/// 25 Mbit/s at most.
+const FRUITLESS_BYTES_MAX: usize = 64 << 20;
+
+/// The stretch over which damage is counted.
+const DAMAGE_WITHIN: Duration = Duration::from_secs(10);
+
+type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
+
+enum Stage<U> {
+    Opening(Opening<U>),
+    Auditioning(Box<Audition<U>>),
+}
+
+/// A stream that is being opened, or is open and has no keyframe yet.
+pub(crate) struct Attempt<S, U> {
+    pub(crate) stream: S,
+    pub(crate) label: Arc<str>,
+    /// Past this it has failed.
+    pub(crate) until: Instant,
+    stage: Stage<U>,
+}
+
+/// What an attempt waits for brought.
+pub(crate) enum Progress<U> {
+    Opened(Result<U, Failure>),
+    Read(Result<Input, Failure>),
+}
+
+impl<S, U: Upstream> Attempt<S, U> {
+    pub(crate) fn new(
+        stream: S,
+        label: Arc<str>,
+        until: Instant,
+        opening: impl Future<Output = Result<U, Failure>> + Send + 'static,
+    ) -> Self {
+        Self {
+            stream,
+            label,
+            until,
+            stage: Stage::Opening(Box::pin(opening)),
+        }
+    }
+
+    /// Cancel-safe.
+    pub(crate) async fn progress(&mut self) -> Progress<U> {
+        match &mut self.stage {
+            Stage::Opening(opening) => Progress::Opened(opening.as_mut().await),
+            Stage::Auditioning(audition) => Progress::Read(audition.upstream().read().await),
+        }
+    }
+
+    /// The connection is open: its first keyframe is awaited until `until`.
+    pub(crate) fn opened(&mut self, upstream: U, now: Instant, until: Instant) {
+        self.until = until;
+        self.stage = Stage::Auditioning(Box::new(Audition::new(upstream, now)));
+    }
+
+    pub(crate) fn audition(&mut self) -> Option<&mut Audition<U>> {
+        match &mut self.stage {
+            Stage::Opening(_) => None,
+            Stage::Auditioning(audition) => Some(audition),
+        }
+    }
+
+    /// What is left of it when its time is over: why.
+    pub(crate) fn late(&self) -> Failure {
+        match &self.stage {
+            Stage::Opening(_) => Failure::new(FailureClass::Transient, "no answer in time"),
+            Stage::Auditioning(audition) => audition.late(),
+        }
+    }
+
+    /// The audition, once it has what can be shown.
+    pub(crate) fn into_audition(self) -> Option<(S, Arc<str>, Audition<U>)> {
+        match self.stage {
+            Stage::Opening(_) => None,
+            Stage::Auditioning(audition) => Some((self.stream, self.label, *audition)),
+        }
+    }
+}
+
+/// A stream whose media is what viewers see.
+pub(crate) struct Live<S, U> {
+    pub(crate) stream: S,
+    pub(crate) label: Arc<str>,
+    pub(crate) upstream: U,
+    pub(crate) since: Instant,
+    /// A reconnect that replays what viewers saw already shows nothing until it has caught up: until then it must have.
+    pub(crate) shows_until: Option<Instant>,
+    /// Bytes since there was something to show.
+    fruitless: usize,
+    lag: Lag,
+    damage: Damage,
+}
+
+impl<S, U> Live<S, U> {
+    pub(crate) fn new(stream: S, label: Arc<str>, upstream: U, now: Instant) -> Self {
+        Self {
+            stream,
+            label,
+            upstream,
+            since: now,
+            shows_until: None,
+            fruitless: 0,
+            lag: Lag::default(),
+            damage: Damage {
+                counted_from: now,
+                losses: 0,
+            },
+        }
+    }
+
+    /// Looks at how far its media is behind the wall clock.
+    pub(crate) fn look(&mut self, behind: Duration, bounds: LagBounds, now: Instant) -> Option<Finding> {
+        self.lag.look(behind, bounds, now)
+    }
+
+    /// When [`Live::look`] has something to say if nothing comes; `behind_at` says when media will be so far behind.
+    pub(crate) fn looks_at(&self, bounds: LagBounds, behind_at: impl Fn(Duration) -> Instant) -> Instant {
+        self.lag.due(bounds, behind_at)
+    }
+
+    /// So many bytes came, with something to show or without, and the packet grid was lost so often since the source
+    /// began. Says what is wrong with the stream, if it is beyond hope.
+    pub(crate) fn judge(
+        &mut self,
+        (bytes, shows): (usize, bool),
+        sync_losses: u64,
+        now: Instant,
+    ) -> Option<Failure> {
+        if shows {
+            self.shows_until = None;
+            self.fruitless = 0;
+        } else {
+            self.fruitless = self.fruitless.saturating_add(bytes);
+        }
+        let text = if self.fruitless > FRUITLESS_BYTES_MAX {
+            "nothing to show in 64 MiB"
+        } else if self.damage.is_lasting(sync_losses, now) {
+            "the transport stream is damaged again and again"
+        } else {
+            return None;
+        };
+        Some(Failure::new(FailureClass::Unusable, text))
+    }
+}
+
+/// How far behind is how bad.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LagBounds {
+    pub(crate) suspect: Duration,
+    pub(crate) stall: Duration,
+}
+
+/// What a look at the clock found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finding {
+    Suspect,
+    Recovered,
+    Stalled,
+}
+
+/// Follows how far one source is behind. Time is an argument.
+#[derive(Debug, Default)]
+struct Lag {
+    suspect: bool,
+    /// When it was first seen to be suspiciously far behind, and has been since.
+    behind_since: Option<Instant>,
+    /// When it was first seen to be too far behind, and has been since.
+    stalled_since: Option<Instant>,
+    /// How far it was behind at most since it is suspect.
+    deepest: Duration,
+    /// What it came back from before: it comes in bursts, and so much is no reason for suspicion.
+    usual: Duration,
+}
+
+impl Lag {
+    fn look(&mut self, behind: Duration, bounds: LagBounds, now: Instant) -> Option<Finding> {
+        let lasts = |since: &mut Option<Instant>, is: bool, within: Duration| {
+            if !is {
+                *since = None;
+                return false;
+            }
+            now.saturating_duration_since(*since.get_or_insert(now)) >= within
+        };
+        let stalled = lasts(&mut self.stalled_since, behind >= bounds.stall, CATCH_UP_WITHIN);
+        let suspicious = behind >= self.suspect_behind(bounds);
+        let suspect = lasts(&mut self.behind_since, suspicious, SUSPECT_WITHIN);
+        if stalled {
+            return Some(Finding::Stalled);
+        }
+        if self.suspect {
+            self.deepest = self.deepest.max(behind);
+            if behind < bounds.suspect / 2 {
+                self.suspect = false;
+                self.usual = self.usual.max(std::mem::take(&mut self.deepest));
+                return Some(Finding::Recovered);
+            }
+        } else if suspect {
+            self.suspect = true;
+            return Some(Finding::Suspect);
+        }
+        None
+    }
+
+    fn suspect_behind(&self, bounds: LagBounds) -> Duration {
+        bounds.suspect.max(self.usual * 5 / 4)
+    }
+
+    fn due(&self, bounds: LagBounds, behind_at: impl Fn(Duration) -> Instant) -> Instant {
+        let due = |since: Option<Instant>, behind: Duration, within: Duration| {
+            since.map_or_else(|| behind_at(behind), |since| since + within)
+        };
+        let stalled = due(self.stalled_since, bounds.stall, CATCH_UP_WITHIN);
+        if self.suspect {
+            stalled
+        } else {
+            stalled.min(due(
+                self.behind_since,
+                self.suspect_behind(bounds),
+                SUSPECT_WITHIN,
+            ))
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Damage {
+    counted_from: Instant,
+    /// Losses when the count began.
+    losses: u64,
+}
+
+impl Damage {
+    fn is_lasting(&mut self, losses: u64, now: Instant) -> bool {
+        // Another stretch of the source counts from zero again.
+        if losses < self.losses || now.saturating_duration_since(self.counted_from) > DAMAGE_WITHIN {
+            self.counted_from = now;
+            self.losses = losses;
+        }
+        losses.saturating_sub(self.losses) > SYNC_LOSSES_MAX
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test needs some instant to count from"
+)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: LagBounds = LagBounds {
+        suspect: Duration::from_millis(1_500),
+        stall: Duration::from_millis(2_500),
+    };
+
+    /// Looks every 100 ms at a source that is so far behind, in tenths of a second.
+    fn looks(behind: &[u64]) -> Vec<(usize, Finding)> {
+        let start = Instant::now();
+        let mut lag = Lag::default();
+        let mut found = Vec::new();
+        for (tenth, behind) in behind.iter().enumerate() {
+            let now = start + Duration::from_millis(100) * u32::try_from(tenth).unwrap();
+            if let Some(finding) = lag.look(Duration::from_millis(behind * 100), BOUNDS, now) {
+                found.push((tenth, finding));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn one_look_after_a_pause_says_nothing() {
+        assert_eq!(looks(&[0, 0, 30, 0, 0]), []);
+        assert_eq!(looks(&[0, 16, 3, 16, 0]), []);
+    }
+
+    #[test]
+    fn silence_is_suspect_and_then_a_stall() {
+        let growing: Vec<u64> = (0..40).collect();
+        let found = looks(&growing);
+        assert_eq!(found[..2], [(16, Finding::Suspect), (28, Finding::Stalled)]);
+    }
+
+    #[test]
+    fn what_came_back_before_is_trusted_to_come_back() {
+        let burst: Vec<u64> = (0..19).chain([0, 0]).collect();
+        let found = looks(&burst.repeat(3));
+        assert_eq!(found, [(16, Finding::Suspect), (19, Finding::Recovered)]);
+    }
+
+    #[test]
+    fn damage_counts_within_its_stretch() {
+        let start = Instant::now();
+        let mut damage = Damage {
+            counted_from: start,
+            losses: 0,
+        };
+        assert!(!damage.is_lasting(20, start + Duration::from_secs(5)));
+        assert!(
+            !damage.is_lasting(21, start + Duration::from_secs(11)),
+            "a new stretch"
+        );
+        assert!(
+            !damage.is_lasting(3, start + Duration::from_secs(12)),
+            "a new source"
+        );
+        assert!(damage.is_lasting(24, start + Duration::from_secs(13)));
+    }
+}

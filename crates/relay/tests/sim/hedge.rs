@@ -1,0 +1,128 @@
+//! A source that may be dying gets the next one beside it, where that costs nobody anything.
+
+use std::time::Duration;
+
+use crate::world::{Act, Door, Entry, Life, Stage, World, bursts, closed, life, live};
+
+fn backup() -> Life {
+    life(&[live(3_600)])
+}
+
+/// Two streams at logins of their own, of so many connections.
+fn two(first: &[Life], second: &[Life], connections: usize) -> Stage {
+    let world = World::new()
+        .channel("news", &[1, 2])
+        .login(1, 1, &[1])
+        .login(2, connections, &[2])
+        .stream(1, first)
+        .stream(2, second);
+    Stage::new(world)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_costs_its_bound_and_the_keyframe() {
+    let stage = two(&[life(&[live(20), Act::Silent])], &[backup()], 1);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.see(2, 40.0).await);
+    assert!(watcher.watch(30.0).await);
+    let gap = watcher.judge.first_of(2).unwrap().at - watcher.judge.last_of(1).unwrap().at;
+    assert!(gap <= Duration::from_millis(1_700), "{gap:?} without pictures");
+    assert_eq!(stage.world.asked(), [1, 2]);
+    assert_eq!(watcher.judge.stretches(), [1, 2]);
+    assert_eq!(
+        (stage.world.connections(1), stage.world.connections(2)),
+        ((1, 0), (1, 1))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_answer_gets_a_hedge_after_two_seconds() {
+    for door in [closed(Door::Hangs), life(&[Act::Silent])] {
+        let stage = two(&[door], &[backup()], 1);
+        let mut watcher = stage.join("news").await;
+        let joined = tokio::time::Instant::now();
+        assert!(watcher.see(2, 40.0).await);
+        let waited = watcher.judge.first_of(2).unwrap().at - joined;
+        assert!(waited <= Duration::from_millis(2_200), "{waited:?}");
+        assert_eq!(watcher.judge.stretches(), [2], "no slate");
+        assert_eq!(stage.world.connections(1), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_comes_back_in_time_keeps_its_viewers() {
+    // The second takes so long to its keyframe that the first is back before.
+    let slow = Life {
+        gop: 250,
+        first: 10,
+        ..life(&[live(3_600)])
+    };
+    let hiccup = Life {
+        // What was missed while it was silent comes at once.
+        ..life(&[
+            live(20),
+            Act::Pause(Duration::from_millis(1_800)),
+            crate::world::wire_speed(2),
+            live(60),
+        ])
+    };
+    let stage = two(&[hiccup], &[slow], 1);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.watch(60.0).await);
+    assert_eq!(stage.world.asked(), [1, 2]);
+    assert_eq!(watcher.judge.stretches(), [1]);
+    assert_eq!(stage.world.connections(2), (1, 0), "the loser is closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bursts_open_no_second_stream() {
+    let stage = two(&[life(&[bursts(600, 6)])], &[backup()], 1);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.watch(300.0).await);
+    assert_eq!(stage.world.asked(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_login_is_never_hedged() {
+    let world = World::new()
+        .channel("news", &[1, 2])
+        .login(1, 5, &[1, 2])
+        .stream(1, &[life(&[live(20), Act::Silent])])
+        .stream(2, &[backup()]);
+    let stage = Stage::new(world);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.watch(60.0).await);
+    assert_eq!(stage.world.connections(1), (1, 1), "the old one is closed first");
+    assert!(stage.world.asked().ends_with(&[2]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_takes_no_connection_that_is_in_use() {
+    let world = World::new()
+        .channel("news", &[1, 2])
+        .channel("sport", &[3])
+        .login(1, 1, &[1])
+        .login(2, 1, &[2, 3])
+        .stream(1, &[life(&[live(20), Act::Silent]), backup()])
+        .stream(2, &[backup()])
+        .stream(3, &[backup()]);
+    let stage = Stage::new(world);
+    let mut sport = stage.join("sport").await;
+    let mut news = stage.join("news").await;
+    let (news_goes_on, sport_goes_on) = tokio::join!(news.watch(60.0), sport.watch(60.0));
+    assert!(news_goes_on && sport_goes_on);
+    assert_eq!(stage.world.connections(2), (1, 1));
+    assert_eq!(stage.world.asked(), [3, 1, 1], "the stream itself once more");
+    assert_eq!(sport.judge.stretches(), [3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loser_is_closed_when_the_winner_shows() {
+    let stage = two(&[life(&[live(20), Act::Silent])], &[backup()], 1);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.watch(60.0).await);
+    let entries = stage.world.entries();
+    let at = |wanted| entries.iter().position(|entry| *entry == wanted).unwrap();
+    assert!(at(Entry::Closed(1)) <= at(Entry::Delivers(2)));
+    assert!(at(Entry::Asked(2)) < at(Entry::Closed(1)));
+}
