@@ -13,6 +13,7 @@ pub mod null;
 pub mod packet;
 pub mod pes;
 pub mod psi;
+pub mod silence;
 pub mod splice;
 
 pub use align::Aligner;
