@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::config::SourceConfig;
 use crate::health::Health;
+use crate::slates::Slates;
 use crate::slot::{Login, Pools};
 use crate::source::{SourceHandle, request_headers};
 use crate::upstream::Upstream;
@@ -53,6 +54,7 @@ pub struct Channels {
     opening: Opening,
     connections_default: usize,
     trusted_after: Duration,
+    slates: Slates,
     /// Short critical sections, never across an await.
     health: Mutex<Health>,
 }
@@ -67,6 +69,7 @@ impl Channels {
         opening: Opening,
         health: Health,
         (connections_default, trusted_after): (usize, Duration),
+        slates: Slates,
     ) -> Self {
         Self {
             catalog,
@@ -74,6 +77,7 @@ impl Channels {
             opening,
             connections_default,
             trusted_after,
+            slates,
             health: Mutex::new(health),
         }
     }
@@ -94,6 +98,12 @@ impl Channels {
     #[must_use]
     pub fn opening(&self) -> &Opening {
         &self.opening
+    }
+
+    /// The clips for slates.
+    #[must_use]
+    pub fn slates(&self) -> &Slates {
+        &self.slates
     }
 
     /// The permitted connections.

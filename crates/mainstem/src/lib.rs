@@ -12,6 +12,7 @@ pub mod links;
 mod logging;
 pub mod output;
 pub mod server;
+pub mod slates;
 pub mod slot;
 pub mod source;
 pub mod sources;
