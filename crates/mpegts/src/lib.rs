@@ -14,6 +14,7 @@ mod own_stream;
 pub mod packet;
 pub mod pes;
 pub mod psi;
+pub mod radio;
 pub mod silence;
 pub mod slate;
 pub mod splice;
