@@ -53,29 +53,10 @@ pub fn silent_frame(codec: Codec, format: SoundFormat) -> Option<SilentFrame> {
     SilentFrame::new(codec, bytes)
 }
 
-/// The format of the frame at the start of `es`, as [`silent_frame`] wants it.
-pub(crate) fn format_of(codec: Codec, es: &[u8]) -> Option<SoundFormat> {
-    let rate = audio_frame(codec, es)?.rate;
-    let layout = match (codec, es) {
-        (Codec::Aac, [_, _, third, fourth, ..]) => ((third & 1) << 2) | (fourth >> 6),
-        (Codec::MpegAudio, [_, second, _, fourth, ..]) => {
-            let layer = (second >> 1) & 3;
-            let above = if layer == mpeg::LAYER_2 { 0 } else { layer << 2 };
-            above | (fourth >> 6)
-        }
-        // Below bsid 11 it is AC-3 (TS 102 366 E.1.3.1.6), whatever the table calls it.
-        (Codec::Ac3 | Codec::Eac3, [_, _, _, _, _, sixth, seventh, ..]) if sixth >> 3 <= 10 => {
-            recorded::ac3_layout(*seventh)
-        }
-        (Codec::Ac3 | Codec::Eac3, [_, _, _, _, fifth, ..]) => fifth & 0x0F,
-        _ => return None,
-    };
-    Some(SoundFormat { rate, layout })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::es::{AudioFrame, MPEG_LAYER_2};
 
     const RATES: [u32; 13] = [
         96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
@@ -99,7 +80,7 @@ mod tests {
         for codec in [Codec::Aac, Codec::MpegAudio, Codec::Ac3, Codec::Eac3] {
             for format in formats(codec) {
                 let frame = silent_frame(codec, format);
-                let unused_layer = codec == Codec::MpegAudio && format.layout >> 2 == mpeg::LAYER_2;
+                let unused_layer = codec == Codec::MpegAudio && format.layout >> 2 == MPEG_LAYER_2;
                 let expected = match codec {
                     // The layer's own code is the same as none.
                     Codec::MpegAudio if unused_layer => SoundFormat {
@@ -114,7 +95,11 @@ mod tests {
                     _ => format,
                 };
                 let frame = frame.unwrap_or_else(|| panic!("{codec:?} {format:?}"));
-                assert_eq!(format_of(codec, &frame.bytes), Some(expected), "{codec:?}");
+                assert_eq!(
+                    audio_frame(codec, &frame.bytes).map(AudioFrame::format),
+                    Some(expected),
+                    "{codec:?}"
+                );
                 assert_eq!(frame.rate, format.rate);
                 assert!(frame.samples > 0 && frame.bytes.len() <= 2_000);
             }

@@ -33,7 +33,7 @@ fn through(raw: &[u8], step: usize) -> (Vec<u8>, i64, Wrapper) {
     };
     for bytes in raw.chunks(step) {
         let packets = wrapper.push(bytes);
-        assert!(packets.len().is_multiple_of(188));
+        assert!(packets.len().is_multiple_of(crate::PACKET_BYTES));
         splicer.push(&packets);
         take(&mut splicer);
     }
@@ -97,7 +97,7 @@ fn tags_and_rubbish_are_left_out() {
         let (out, _, wrapper) = through(&input, step);
         assert!(out == raw, "{} of {} bytes by {step}", out.len(), raw.len());
         assert_eq!(
-            wrapper.bytes_skipped() as usize,
+            usize::try_from(wrapper.bytes_skipped()).unwrap(),
             all[3].len() - 77 + rubbish.len()
         );
     }
@@ -115,7 +115,7 @@ fn another_rate_goes_on_in_time_and_another_codec_is_rubbish() {
     let aac = frame(Codec::Aac, 48_000, 2).repeat(20);
     let (out, span, wrapper) = through(&[&slow[..], &fast, &aac, &fast].concat(), 500);
     assert!(out == [&slow[..], &fast, &fast].concat());
-    assert_eq!(wrapper.bytes_skipped() as usize, aac.len());
+    assert_eq!(usize::try_from(wrapper.bytes_skipped()).unwrap(), aac.len());
     let expected = 100 * 1152 * 90 / 32 + 200 * 1152 * 90 / 48;
     assert!(
         (0..=2 * PES_90K).contains(&(expected - span)),

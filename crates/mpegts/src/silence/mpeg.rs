@@ -2,12 +2,9 @@
 //! follows.
 
 use super::MPEG_MODE_BITS;
-use crate::es::{self, Codec, SoundFormat};
+use crate::es::{self, Codec, MPEG_LAYER_2 as LAYER_2, SoundFormat};
 
-/// Layer II in the layer field of a header (ISO 11172-3 2.4.2.3).
-pub(super) const LAYER_2: u8 = 2;
-
-/// Layer III.
+/// Layer III in the layer field of a header (ISO 11172-3 2.4.2.3).
 const LAYER_3: u8 = 1;
 
 /// Layer I.

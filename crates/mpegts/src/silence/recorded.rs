@@ -1,7 +1,6 @@
 //! Frames of silence from real encoders, for the codecs that are too much to write by hand: `assets/make.sh` makes
 //! them, one of each format behind the other. They are found by their own headers.
 
-use super::format_of;
 use crate::es::{Codec, SoundFormat, audio_frame};
 
 static AC3: &[u8] = include_bytes!("../../../../assets/silence/ac3");
@@ -43,22 +42,11 @@ const fn encodable(format: SoundFormat) -> SoundFormat {
 
 fn find(codec: Codec, mut frames: &[u8], format: SoundFormat) -> Option<Vec<u8>> {
     loop {
-        let length = audio_frame(codec, frames)?.bytes;
-        let (frame, rest) = frames.split_at_checked(length)?;
-        if format_of(codec, frame) == Some(format) {
-            return Some(frame.to_vec());
+        let frame = audio_frame(codec, frames)?;
+        let (bytes, rest) = frames.split_at_checked(frame.bytes)?;
+        if frame.format() == format {
+            return Some(bytes.to_vec());
         }
         frames = rest;
     }
-}
-
-/// `acmod << 1 | lfeon` of an AC-3 frame, from the byte that begins with acmod: the mix levels that some layouts have
-/// stand before lfeon (TS 102 366 4.3.2).
-pub(super) const fn ac3_layout(byte: u8) -> u8 {
-    let acmod = byte >> 5;
-    let centre = if acmod & 1 != 0 && acmod != 1 { 2 } else { 0 };
-    let surround = if acmod & 4 != 0 { 2 } else { 0 };
-    let stereo = if acmod == 2 { 2 } else { 0 };
-    let lfeon = (byte >> (4 - centre - surround - stereo)) & 1;
-    (acmod << 1) | lfeon
 }

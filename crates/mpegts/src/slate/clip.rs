@@ -2,7 +2,6 @@
 
 use crate::clock::Pts90k;
 use crate::es::{self, Codec, ParameterSets, SoundFormat, audio_frame};
-use crate::silence::format_of;
 use crate::splice::{SourceReport, Splicer};
 use crate::units::{OutgoingUnit, UnitReader};
 use core::ops::Range;
@@ -269,9 +268,7 @@ impl Recording {
                 return;
             };
             es = rest;
-            let Some(format) = format_of(unit.codec, bytes) else {
-                return;
-            };
+            let format = frame.format();
             let sound = self.sound.get_or_insert_with(|| Sound {
                 codec: unit.codec,
                 format,
