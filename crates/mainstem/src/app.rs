@@ -164,6 +164,7 @@ impl Running {
             opening,
             (health, signatures.clone()),
             (default, HEALTHY_AFTER),
+            config.slates.clone(),
         ));
         let (hub, hub_task) = HubTask::new(Arc::clone(&channels), relay_timing(&config));
         let address = listener.local_addr().map_err(system)?;
@@ -252,7 +253,7 @@ impl Running {
         let old = self.app.config();
         if needs_restart(&old, &config) {
             warn!(
-                "bind_host, bind_port, data_dir, timing, limits and log_format take effect with the next start"
+                "bind_host, bind_port, data_dir, slate, timing, limits and log_format take effect with the next start"
             );
         }
         level.set(config.log_level);
@@ -377,6 +378,7 @@ fn rules(config: &Config) -> Rules {
 fn needs_restart(old: &Config, new: &Config) -> bool {
     (&old.bind_host, old.bind_port, &old.data_dir) != (&new.bind_host, new.bind_port, &new.data_dir)
         || (&old.timing, &old.limits, old.log_format) != (&new.timing, &new.limits, new.log_format)
+        || old.slates != new.slates
 }
 
 fn fetch_bounds(config: &Config) -> FetchBounds {

@@ -6,21 +6,21 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use catalog::channel::StreamEntry;
 use catalog::{Catalog, Channel, ChannelId, SourceName, StreamId, order};
 use jiff::Timestamp;
+use mpegts::slate::{Message, Slate, default_signature};
 use mpegts::{Likeness, Signature};
-use relay::{Candidate, Failure, FailureClass, Role, SlateMessage};
+use relay::{Candidate, Failure, FailureClass, Role};
 use tokio::sync::watch;
 
 use crate::config::SourceConfig;
 use crate::health::Health;
 use crate::signatures::Signatures;
+use crate::slates::Slates;
 use crate::slot::{Login, Pools};
 use crate::source::{SourceHandle, request_headers};
 use crate::upstream::Upstream;
-use crate::upstream::card;
 use crate::upstream::http::headers;
 use crate::upstream::open::{CARD_URL, Opening, Target};
 
@@ -58,6 +58,7 @@ pub struct Channels {
     connections_default: usize,
     trusted_after: Duration,
     signatures: Signatures,
+    slates: Slates,
     /// Short critical sections, never across an await.
     health: Mutex<Health>,
 }
@@ -72,6 +73,7 @@ impl Channels {
         opening: Opening,
         (health, signatures): (Health, Signatures),
         (connections_default, trusted_after): (usize, Duration),
+        slates: Slates,
     ) -> Self {
         Self {
             catalog,
@@ -80,6 +82,7 @@ impl Channels {
             connections_default,
             trusted_after,
             signatures,
+            slates,
             health: Mutex::new(health),
         }
     }
@@ -291,8 +294,22 @@ impl relay::Opener for Channels {
         format!("{name} ({key})")
     }
 
-    fn slate(&self, _key: &Key, _message: SlateMessage) -> Option<Bytes> {
-        Some(card::slate())
+    fn slate(&self, key: &Key, message: Message, promised: Option<&Signature>) -> Option<Slate> {
+        let remembered = || {
+            let catalog = self.catalog();
+            let channel = catalog.get(key.channel)?;
+            channel
+                .streams()
+                .find_map(|stream| self.signatures.of(stream.id()))
+        };
+        let signature = promised
+            .cloned()
+            .or_else(remembered)
+            .unwrap_or_else(default_signature);
+        let clip = signature
+            .video()
+            .and_then(|codec| self.slates.clip(codec, message));
+        Slate::new(&signature, clip)
     }
 }
 

@@ -13,6 +13,7 @@ mod logging;
 pub mod output;
 pub mod server;
 pub mod signatures;
+pub mod slates;
 pub mod slot;
 pub mod source;
 pub mod sources;

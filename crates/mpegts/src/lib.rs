@@ -10,10 +10,15 @@ pub mod clip;
 pub mod clock;
 pub mod es;
 pub mod null;
+mod own_stream;
 pub mod packet;
 pub mod pes;
 pub mod psi;
+pub mod radio;
+pub mod silence;
+pub mod slate;
 pub mod splice;
+mod units;
 
 pub use align::Aligner;
 pub use clip::Clip;

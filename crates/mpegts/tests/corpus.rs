@@ -8,6 +8,8 @@
 
 #[path = "../../../fuzz/checks/mpegts.rs"]
 mod checks;
+#[path = "../../../fuzz/checks/slate.rs"]
+mod slate_checks;
 
 use std::path::Path;
 
@@ -24,11 +26,13 @@ fn replay(target: &str, check: fn(&[u8])) -> usize {
 
 #[test]
 fn corpora_keep_the_checks() {
-    let targets: [(&str, fn(&[u8])); 4] = [
+    let targets: [(&str, fn(&[u8])); 6] = [
         ("mpegts_align", checks::align),
         ("mpegts_psi", checks::psi),
         ("mpegts_pes", checks::pes),
         ("mpegts_splice", checks::splice),
+        ("mpegts_slate", slate_checks::clip),
+        ("mpegts_radio", slate_checks::radio),
     ];
     for (target, check) in targets {
         assert!(replay(target, check) > 0, "{target} has no corpus");

@@ -7,7 +7,9 @@
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use crate::{Candidate, Failure, FailureClass, SlateMessage, Timing};
+use mpegts::slate::Message;
+
+use crate::{Candidate, Failure, FailureClass, Timing};
 
 /// A stream that had been healthy is asked once more at its end, but so often at most: what is cut every half minute,
 /// or delivers a little less than real time, gives way to the next one.
@@ -51,7 +53,7 @@ pub enum Action<S> {
     /// Close whatever is open or being opened.
     Close,
     /// Show the slate, with this message, until [`Action::SlateOff`]. Another message may follow.
-    SlateOn(SlateMessage),
+    SlateOn(Message),
     /// The slate ends: a stream's media enters.
     SlateOff,
     /// Whether anybody watches has changed.
@@ -106,7 +108,7 @@ pub struct Broadcast<S> {
     hedge_at: Option<Instant>,
     viewers: usize,
     linger_until: Option<Instant>,
-    slate: Option<SlateMessage>,
+    slate: Option<Message>,
     /// When viewers have had nothing new for long enough to be shown the slate.
     slate_at: Option<Instant>,
     /// Streams that failed in this round.
@@ -114,7 +116,7 @@ pub struct Broadcast<S> {
     rounds_failed: u32,
     round: Round,
     /// What the last whole round amounted to.
-    message: SlateMessage,
+    message: Message,
     /// Switches from one delivering stream to another, for the status page.
     failovers: u64,
     last_live: Option<S>,
@@ -139,7 +141,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             tried: Vec::new(),
             rounds_failed: 0,
             round: Round::default(),
-            message: SlateMessage::Offline,
+            message: Message::Offline,
             failovers: 0,
             last_live: None,
             renewed: None,
@@ -213,7 +215,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
 
     /// The slate that is on.
     #[must_use]
-    pub fn slate(&self) -> Option<SlateMessage> {
+    pub fn slate(&self) -> Option<Message> {
         self.slate
     }
 
@@ -538,7 +540,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         }
     }
 
-    fn show(&mut self, message: SlateMessage, actions: &mut Vec<Action<S>>) {
+    fn show(&mut self, message: Message, actions: &mut Vec<Action<S>>) {
         if self.slate != Some(message) {
             self.slate = Some(message);
             actions.push(Action::SlateOn(message));
@@ -600,12 +602,12 @@ impl Round {
     }
 
     /// What viewers are told; `None` while nothing has failed. What somebody can do something about goes first.
-    fn message(self) -> Option<SlateMessage> {
+    fn message(self) -> Option<Message> {
         match self {
             Self { failures: 0, .. } => None,
-            Self { full: true, .. } => Some(SlateMessage::Limit),
-            Self { expired: true, .. } => Some(SlateMessage::Expired),
-            _ => Some(SlateMessage::Offline),
+            Self { full: true, .. } => Some(Message::Limit),
+            Self { expired: true, .. } => Some(Message::Expired),
+            _ => Some(Message::Offline),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use mpegts::Splicer;
+use mpegts::slate::{Message, Slate};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::coop::consume_budget;
 use tokio::time::sleep_until;
@@ -18,17 +18,14 @@ use crate::broadcast::{Action, Broadcast, Event};
 use crate::pace::Pace;
 use crate::ring::{Bounds, Chunk, Ring};
 use crate::viewer::{News, Over, Shared};
-use crate::{
-    BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Role, SlateMessage, Timing, Upstream,
-    Viewer,
-};
+use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Role, Timing, Upstream, Viewer};
 
 /// How far the slate is written ahead of the wall clock: enough for a player to play on, little enough for a source
 /// that returns to be seen at once.
 const SLATE_AHEAD: Duration = Duration::from_millis(1_000);
 
-/// Bytes of the slate fed at a time: a still picture costs next to nothing, and many of them would be a second.
-const SLATE_STEP_BYTES: usize = 4 * mpegts::PACKET_BYTES;
+/// Media of a slate after which something must have been shown of it.
+const SLATE_SHOWS_WITHIN: Duration = Duration::from_secs(4);
 
 /// How often counters on the status page move.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -57,11 +54,6 @@ enum Wake<U> {
     Opened(Which, Result<U, Failure>),
     Read(Which, Result<Input, Failure>),
     Tick,
-}
-
-struct Slate {
-    clip: Bytes,
-    at: usize,
 }
 
 pub(crate) struct Driver<O: Opener> {
@@ -453,7 +445,7 @@ impl<O: Opener> Driver<O> {
                     self.hedge = None;
                 }
                 Action::SlateOn(message) => self.start_slate(message),
-                Action::SlateOff => self.slate = None,
+                Action::SlateOff => self.end_slate(),
                 Action::Watched(watched) => {
                     if let Some(live) = &mut self.live {
                         live.upstream.set_watched(watched);
@@ -509,25 +501,35 @@ impl<O: Opener> Driver<O> {
         self.attempt = self.hedge.take();
     }
 
-    fn start_slate(&mut self, message: SlateMessage) {
+    fn start_slate(&mut self, message: Message) {
         // What was begun as a transport stream goes on as one; only a response that has not begun can become a file.
         if self.is_file && self.pace.is_none() {
             self.end(Over::File);
             return;
         }
-        let Some(clip) = self
-            .opener
-            .slate(&self.key, message)
-            .filter(|clip| !clip.is_empty())
-        else {
+        self.end_slate();
+        let promised = self.splicer.signature();
+        let Some(slate) = self.opener.slate(&self.key, message, promised) else {
             return;
         };
         warn!(
             viewers = self.viewers.len(),
-            ?message,
+            message = message.as_str(),
             "no source delivers; showing the slate and trying on"
         );
-        self.slate = Some(Slate { clip, at: 0 });
+        self.splicer.begin_source();
+        if let Some(pace) = &mut self.pace {
+            pace.resume(now());
+        }
+        self.slate = Some(slate);
+    }
+
+    /// What was shown of the slate ends where it meant to; what follows is no replay of it.
+    fn end_slate(&mut self) {
+        if self.slate.take().is_some() {
+            self.splicer.end_source();
+            self.drain();
+        }
     }
 
     /// Without a slate, viewers wait as long as a stream is being opened; when none is left to try, it is over.
@@ -542,34 +544,12 @@ impl<O: Opener> Driver<O> {
     /// Writes the slate in real time, a little ahead of the clock, on the channel's own timeline.
     fn feed_slate(&mut self) {
         let now = now();
-        let mut fruitless = 0;
-        while let Some(slate) = &mut self.slate {
-            if self
-                .pace
-                .as_ref()
-                .is_some_and(|pace| pace.ahead(now) >= SLATE_AHEAD)
-            {
-                return;
-            }
-            if slate.at == 0 {
-                self.splicer.begin_source();
-                if let Some(pace) = &mut self.pace {
-                    pace.resume(now);
-                }
-            }
-            let end = (slate.at + SLATE_STEP_BYTES).min(slate.clip.len());
-            self.splicer
-                .push(slate.clip.get(slate.at..end).unwrap_or_default());
-            fruitless += end - slate.at;
-            slate.at = end;
-            if slate.at == slate.clip.len() {
-                self.splicer.end_source();
-                slate.at = 0;
-            }
-            let twice = slate.clip.len() * 2;
-            if self.drain() {
-                fruitless = 0;
-            } else if fruitless > twice {
+        let ahead = |pace: &Option<Pace>| pace.as_ref().map(|pace| pace.ahead(now));
+        while ahead(&self.pace).is_none_or(|ahead| ahead < SLATE_AHEAD) {
+            let Some(slate) = &mut self.slate else { return };
+            self.splicer.push(slate.step());
+            let shown = slate.shown();
+            if !self.drain() && self.pace.is_none() && shown > SLATE_SHOWS_WITHIN {
                 let failure = Failure::new(FailureClass::Unusable, "the slate clip cannot be shown");
                 self.end(Over::Unavailable(failure));
             }

@@ -22,6 +22,6 @@ mod viewer;
 
 pub use failure::{Failure, FailureClass};
 pub use hub::{Closed, Hub, HubTask};
-pub use opener::{Candidate, Input, Opener, Role, SlateMessage, Upstream};
+pub use opener::{Candidate, Input, Opener, Role, Upstream};
 pub use timing::Timing;
 pub use viewer::{BroadcastStatus, Claim, Ready, Viewer};

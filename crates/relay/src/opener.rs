@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mpegts::Signature;
+use mpegts::slate::{Message, Slate};
 
 use crate::Failure;
 
@@ -33,29 +34,6 @@ pub enum Role {
     /// Beside a stream that may be dying. It takes only a connection that is free at once, and gives way to whoever
     /// needs it.
     Hedge,
-}
-
-/// What viewers are told while no stream delivers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SlateMessage {
-    /// No source answers.
-    Offline,
-    /// A source would, but all its permitted connections are in use.
-    Limit,
-    /// The account has ended.
-    Expired,
-}
-
-impl SlateMessage {
-    /// A stable word for logs and API answers.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Offline => "offline",
-            Self::Limit => "limit",
-            Self::Expired => "expired",
-        }
-    }
 }
 
 /// What a read of an upstream brought.
@@ -111,6 +89,7 @@ pub trait Opener: Send + Sync + 'static {
         key.to_string()
     }
 
-    /// The clip shown while no stream delivers: whole transport packets, shown over and over.
-    fn slate(&self, key: &Self::Key, message: SlateMessage) -> Option<Bytes>;
+    /// What is shown while no stream of `key` delivers, in the form of what viewers were `promised`; where they were
+    /// promised nothing yet, in the form the channel had when it was last seen. `None` where there is none of that form.
+    fn slate(&self, key: &Self::Key, message: Message, promised: Option<&Signature>) -> Option<Slate>;
 }

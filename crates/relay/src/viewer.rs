@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mpegts::slate::Message;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
+use crate::Failure;
 use crate::driver::Command;
 use crate::ring::{Cursor, Found, Ring};
-use crate::{Failure, SlateMessage};
 
 /// Null packets in one sign of life (ISO 13818-1 clause 2.4.1: PID 0x1FFF): seven fill a datagram-sized write.
 const KEEP_ALIVE_PACKETS: usize = 7;
@@ -83,7 +84,7 @@ pub struct BroadcastStatus {
     /// Whether its media is what viewers see.
     pub live: bool,
     /// The slate that is on.
-    pub slate: Option<SlateMessage>,
+    pub slate: Option<Message>,
     /// Switches from one delivering stream to another.
     pub failovers: u64,
     /// Bytes read from upstreams.

@@ -7,8 +7,9 @@
 
 use std::time::{Duration, Instant};
 
+use mpegts::slate::Message;
 use relay::broadcast::{Action, Broadcast, Event};
-use relay::{Candidate, Failure, FailureClass, SlateMessage, Timing};
+use relay::{Candidate, Failure, FailureClass, Timing};
 
 fn candidate(stream: u8, cooling: bool) -> Candidate<u8> {
     Candidate {
@@ -95,7 +96,7 @@ fn the_best_stream_that_does_not_rest_is_opened_first_and_what_rests_last() {
         }
         assert_eq!(opened, expected, "{streams:?}");
         assert!(
-            actions.ends_with(&[Action::Close, Action::SlateOn(SlateMessage::Offline)]),
+            actions.ends_with(&[Action::Close, Action::SlateOn(Message::Offline)]),
             "{actions:?}"
         );
     };
@@ -211,10 +212,7 @@ fn the_slate_waits_for_silence_and_never_shows_over_a_stream() {
     let (waited, actions) = play.tick();
     assert_eq!(
         (waited, actions),
-        (
-            Duration::from_secs(5),
-            vec![Action::SlateOn(SlateMessage::Offline)]
-        )
+        (Duration::from_secs(5), vec![Action::SlateOn(Message::Offline)])
     );
     assert_eq!(play.enter(), [Action::SlateOff]);
     play.pass(60);
@@ -229,10 +227,7 @@ fn the_slate_waits_for_silence_and_never_shows_over_a_stream() {
     let (waited, actions) = play.tick();
     assert_eq!(
         (waited, actions),
-        (
-            Duration::from_secs(8),
-            vec![Action::SlateOn(SlateMessage::Offline)]
-        )
+        (Duration::from_secs(8), vec![Action::SlateOn(Message::Offline)])
     );
 }
 
@@ -259,7 +254,7 @@ struct Model {
     delivers: bool,
     hedge: Option<u8>,
     hedges: usize,
-    slate: Option<SlateMessage>,
+    slate: Option<Message>,
     watched: bool,
     finished: bool,
 }
@@ -564,7 +559,7 @@ fn what_is_slow_to_answer_gets_a_hedge_and_what_can_be_read_does_not() {
     play.event(&Event::Understood(1));
     let (waited, actions) = play.tick();
     assert_eq!(waited, Timing::default().slate_after, "its keyframe is awaited");
-    assert_eq!(actions, [Action::SlateOn(SlateMessage::Offline)]);
+    assert_eq!(actions, [Action::SlateOn(Message::Offline)]);
 }
 
 #[test]
@@ -590,11 +585,11 @@ fn the_slate_says_what_can_be_done() {
         assert_eq!(actions, [Action::Close, Action::SlateOn(expected)], "{classes:?}");
     };
     use FailureClass::{Expired, Gone, Limit, NoSlot, Transient};
-    check(&[Transient], SlateMessage::Offline);
-    check(&[NoSlot], SlateMessage::Limit);
-    check(&[Gone, Limit], SlateMessage::Limit);
-    check(&[Expired, Gone], SlateMessage::Expired);
-    check(&[Expired, NoSlot], SlateMessage::Limit);
+    check(&[Transient], Message::Offline);
+    check(&[NoSlot], Message::Limit);
+    check(&[Gone, Limit], Message::Limit);
+    check(&[Expired, Gone], Message::Expired);
+    check(&[Expired, NoSlot], Message::Limit);
 
     let mut play = Play::new(&[(1, false)]);
     play.event(&Event::Joined(1));
@@ -608,7 +603,7 @@ fn the_slate_says_what_can_be_done() {
     play.tick();
     assert_eq!(
         play.fail(Transient),
-        [Action::Close, Action::SlateOn(SlateMessage::Offline)]
+        [Action::Close, Action::SlateOn(Message::Offline)]
     );
 }
 

@@ -169,7 +169,7 @@ pub(super) async fn active_streams(State(app): State<App>) -> Result<Response, A
                 "live": broadcast.live,
                 "hedge": broadcast.hedge.as_deref(),
                 "slate": broadcast.slate.is_some(),
-                "slate_message": broadcast.slate.map(relay::SlateMessage::as_str),
+                "slate_message": broadcast.slate.map(mpegts::slate::Message::as_str),
                 "viewers": broadcast.viewers.len(),
                 "clients": broadcast.viewers.iter().map(|claim| claim.client.as_str()).collect::<Vec<_>>(),
                 "failovers": broadcast.failovers,

@@ -22,6 +22,7 @@ mod scalar;
 pub mod schema;
 mod section;
 mod settings;
+mod slate;
 mod source;
 mod substitute;
 mod suggest;

@@ -11,10 +11,12 @@ use super::{
     network::Network,
     reader::Reader,
     section::{Placed, section},
+    slate::SlateKeys,
     source::{SourceConfig, SourceKeys},
     timing::{Limits, Timing},
     web_address,
 };
+use crate::slates::Slates;
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,8 @@ pub struct Config {
     pub direct: bool,
     /// Accounts of the Xtream endpoints.
     pub xtream_auth: XtreamAuth,
+    /// What viewers see while no source delivers.
+    pub slates: Slates,
     /// How long things may take.
     pub timing: Timing,
     /// How much there may be of things.
@@ -91,6 +95,8 @@ section! {
         direct: bool = true;
         /// Credentials of the Xtream endpoints. They are read and checked; the endpoints come with a later version.
         xtream_auth: Placed<XtreamAuth> = Placed::implied(XtreamAuth::default());
+        /// Own clips for what viewers see while no source delivers.
+        slate: SlateKeys = SlateKeys::default();
         /// How long things may take.
         timing: Placed<Timing> = Placed::implied(Timing::default());
         /// How much there may be of things.
@@ -119,6 +125,7 @@ impl Keys {
             let message = "the Xtream endpoints are on with the password everybody knows";
             reader.warning(self.xtream_auth.at.start_only(), message);
         }
+        let slates = self.slate.build(reader);
         let (timing, limits) = (self.timing.value, self.limits.value);
         for (least, most, low, high) in [
             (
@@ -164,6 +171,7 @@ impl Keys {
             data_dir: self.data_dir.map(|path| path.value),
             direct: self.direct,
             xtream_auth: self.xtream_auth.value,
+            slates,
             timing,
             limits,
         }

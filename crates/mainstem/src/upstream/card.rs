@@ -7,17 +7,8 @@ use relay::Input;
 /// The card: a real H.264 and AAC transport stream, made by `assets/make.sh`.
 static CARD: &[u8] = include_bytes!("../../../../assets/testcard.ts");
 
-/// Shown while no source of a channel delivers.
-static SLATE: &[u8] = include_bytes!("../../../../assets/slate.ts");
-
 /// Bytes handed out at a time: whole packets, small enough that a broadcast can stop between two.
 const STEP_BYTES: usize = 188 * 64;
-
-/// The slate clip.
-#[must_use]
-pub fn slate() -> Bytes {
-    Bytes::from_static(SLATE)
-}
 
 /// The card being shown.
 #[derive(Debug, Default)]

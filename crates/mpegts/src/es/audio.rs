@@ -2,6 +2,9 @@
 
 use super::{Codec, SoundFormat};
 
+/// Layer II in the layer field of MPEG audio (ISO 11172-3 2.4.2.3): the layer of broadcasting.
+pub(crate) const MPEG_LAYER_2: u8 = 2;
+
 /// One frame of sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioFrame {
@@ -114,7 +117,7 @@ fn mpeg(es: &[u8]) -> Option<AudioFrame> {
         bytes,
         samples,
         rate,
-        layout: fourth >> 6,
+        layout: if layer == MPEG_LAYER_2 { 0 } else { layer << 2 } | fourth >> 6,
     })
 }
 
@@ -201,12 +204,12 @@ mod tests {
         check(
             Codec::MpegAudio,
             &[0xFF, 0xFB, 0x90, 0x40],
-            Some((417, 1152, 44_100, 1)),
+            Some((417, 1152, 44_100, 4 | 1)),
         );
         check(
             Codec::MpegAudio,
             &[0xFF, 0xF3, 0x90, 0xC0],
-            Some((261, 576, 22_050, 3)),
+            Some((261, 576, 22_050, 4 | 3)),
         );
         check(Codec::MpegAudio, &[0xFF, 0xFB, 0xF0, 0x00], None);
         // 384 kbit/s AC-3 at 48 kHz is 1536 bytes.

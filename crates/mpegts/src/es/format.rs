@@ -6,7 +6,7 @@ pub struct SoundFormat {
     /// Samples per second, as the frame headers say: for HE-AAC that of its core, half of what is heard.
     pub rate: u32,
     /// Channels, as the codec's own headers number their layouts: channel_configuration of AAC (ISO 14496-3 1.6.3.5),
-    /// mode of MPEG audio (ISO 11172-3 2.4.2.3), `acmod << 1 | lfeon` of AC-3 and E-AC-3 (TS 102 366 4.4.2).
+    /// mode of MPEG audio (ISO 11172-3 2.4.2.3) with the code of its layer above it unless that is layer II, `acmod << 1 | lfeon` of AC-3 and E-AC-3 (TS 102 366 4.4.2).
     pub layout: u8,
 }
 

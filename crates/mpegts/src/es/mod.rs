@@ -7,6 +7,7 @@ mod format;
 mod size;
 mod video;
 
+pub(crate) use audio::MPEG_LAYER_2;
 pub use audio::{AudioFrame, audio_frame};
 pub use format::{PictureSize, SoundFormat};
 pub use video::{Access, ParameterSets, inspect};

@@ -1,14 +1,14 @@
 //! A scripted world of streams: what each does when it is opened, and a log of what was asked of it, in virtual time.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use mpegts::Signature;
+use mpegts::slate::{Message, Slate, SlateClip, default_signature};
 use relay::{
-    Candidate, Claim, Failure, FailureClass, Hub, HubTask, Input, Opener, Role, SlateMessage, Timing,
-    Upstream, Viewer,
+    Candidate, Claim, Failure, FailureClass, Hub, HubTask, Input, Opener, Role, Timing, Upstream, Viewer,
 };
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -18,7 +18,7 @@ use crate::ts::{Camera, Judge, PICTURE};
 pub(crate) type Key = &'static str;
 
 const CARD: &[u8] = include_bytes!("../../../../assets/testcard.ts");
-const SLATE: &[u8] = include_bytes!("../../../../assets/slate.ts");
+const SLATE: &[u8] = include_bytes!("../../../../assets/slate/offline.h264.ts");
 
 /// How an attempt to open goes.
 #[derive(Debug, Clone, Copy)]
@@ -379,8 +379,10 @@ impl Opener for World {
         self.log.add(Entry::Delivers(stream));
     }
 
-    fn slate(&self, _key: &Key, _message: SlateMessage) -> Option<Bytes> {
-        (!self.no_slate).then(|| Bytes::from_static(SLATE))
+    fn slate(&self, _key: &Key, _message: Message, promised: Option<&Signature>) -> Option<Slate> {
+        static CLIP: LazyLock<Arc<SlateClip>> = LazyLock::new(|| Arc::new(SlateClip::parse(SLATE).unwrap()));
+        let signature = promised.cloned().unwrap_or_else(default_signature);
+        (!self.no_slate).then(|| Slate::new(&signature, Some(Arc::clone(&CLIP))).unwrap())
     }
 }
 
