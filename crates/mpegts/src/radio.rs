@@ -10,6 +10,7 @@ use crate::es::{AudioFrame, Codec, audio_frame};
 use crate::own_stream::{BEGIN_90K, Stamped, StreamWriter, Tables};
 use crate::packet::Pid;
 use crate::psi::PmtStream;
+use crate::splice::Signature;
 use crate::units::UnitReader;
 
 /// The PID of the sound.
@@ -20,6 +21,11 @@ const PES_90K: i64 = 9_000;
 
 /// Tables come at least this often.
 const TABLES_PERIOD_90K: i64 = 45_000;
+
+/// The registration descriptor (2.6.8) that tells sound which came raw from sound that came in a transport stream. The
+/// splice and the slate keep it, so that a channel's promise says in which form its listeners get it. The format
+/// identifier is one of our own, not registered: it stays in this program.
+const RAW_SOUND: [u8; 6] = [0x05, 4, b'm', b'R', b'A', b'W'];
 
 /// Bytes that tell a frame and how long it is: a header of ADTS (ISO 14496-3 1.A.2.2); one of MPEG audio is shorter.
 const HEADER_BYTES: usize = 7;
@@ -234,7 +240,7 @@ impl RadioStream {
         let listed = PmtStream {
             stream_type,
             pid: PID,
-            descriptors: Vec::new(),
+            descriptors: RAW_SOUND.to_vec(),
         };
         Some(Self {
             codec: alike.codec,
@@ -289,6 +295,15 @@ impl RadioStream {
         };
         self.writer.write(&self.es, stamped, out);
         self.es.clear();
+    }
+}
+
+/// The codec in which a channel's listeners get raw frames: that of its only stream, where it was promised as raw sound.
+#[must_use]
+pub fn raw_sound(promised: &Signature) -> Option<Codec> {
+    match promised.streams.as_slice() {
+        [only] if only.codec.is_audio() && only.descriptors.starts_with(&RAW_SOUND) => Some(only.codec),
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mpegts::Splicer;
+use mpegts::radio::raw_sound;
 use mpegts::slate::{Message, Slate};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::coop::consume_budget;
@@ -577,7 +578,11 @@ impl<O: Opener> Driver<O> {
         }
         if any {
             let end = self.shared.ring().end();
-            self.news.send_modify(|news| news.end = end);
+            let raw_sound = self.splicer.signature().and_then(raw_sound);
+            self.news.send_modify(|news| {
+                news.end = end;
+                news.raw_sound = raw_sound;
+            });
             if let Some(pace) = &self.pace {
                 self.decisions.media(gained, now + pace.ahead(now));
             }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mpegts::Codec;
 use mpegts::slate::Message;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
@@ -31,6 +32,8 @@ pub struct Claim {
 pub enum Ready {
     /// A transport stream that starts at a keyframe.
     TransportStream,
+    /// The same, to be answered as the raw sound of this codec that its sources send.
+    RawSound(Codec),
     /// The entry is a file, which is passed through by somebody else.
     File,
     /// Nothing can be shown: no stream and no slate.
@@ -48,6 +51,8 @@ pub(crate) enum Over {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct News {
     pub(crate) end: u64,
+    /// The codec of what is promised as raw sound.
+    pub(crate) raw_sound: Option<Codec>,
     pub(crate) over: Option<Over>,
 }
 
@@ -131,14 +136,22 @@ impl Viewer {
     /// Waits until it is known what the response will be. Cancel-safe.
     pub async fn ready(&mut self) -> Ready {
         loop {
-            let over = self.news.borrow_and_update().over.clone();
+            let (over, raw_sound) = {
+                let news = self.news.borrow_and_update();
+                (news.over.clone(), news.raw_sound)
+            };
             match over {
                 Some(Over::File) => return Ready::File,
                 Some(Over::Unavailable(failure)) => return Ready::Unavailable(failure),
                 None => {}
             }
             if self.find_start() {
-                return Ready::TransportStream;
+                let Some(codec) = raw_sound else {
+                    return Ready::TransportStream;
+                };
+                // There is no programme map in raw sound that could name another codec.
+                self.follows_pmt = false;
+                return Ready::RawSound(codec);
             }
             if self.news.changed().await.is_err() {
                 return Ready::Unavailable(broadcast_gone());

@@ -1,4 +1,5 @@
-//! A channel as one response that does not break: `GET /stream/{id}`.
+//! A channel as one response that does not break: `GET /stream/{id}`, as a transport stream, or as the raw sound that
+//! its sources send.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use axum::response::Response;
 use catalog::Kind;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use mpegts::Codec;
+use mpegts::radio::Unwrapper;
 use relay::{Claim, FailureClass, Ready, Viewer};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, Span, debug, error_span, info};
@@ -49,7 +52,7 @@ pub(crate) async fn stream(
         return file::file(&app, &catalog, channel, counted, &headers).await;
     }
     if method == Method::HEAD {
-        return Ok(streaming(super::no_body()));
+        return Ok(streaming(TRANSPORT_STREAM, super::no_body()));
     }
     let claim = claim(&app, peer, &headers);
     let span = error_span!("viewer", client = claim.client);
@@ -67,7 +70,13 @@ pub(crate) async fn stream(
     match timeout(wait, viewer.ready()).instrument(span.clone()).await {
         Ok(Ready::TransportStream) => {
             span.in_scope(|| info!(channel = channel.name(), "watches"));
-            Ok(streaming(body(viewer, (counted, Watching::new(span)))))
+            let body = body(viewer, None, (counted, Watching::new(span)));
+            Ok(streaming(TRANSPORT_STREAM, body))
+        }
+        Ok(Ready::RawSound(codec)) => {
+            span.in_scope(|| info!(channel = channel.name(), "listens"));
+            let body = body(viewer, Some(Unwrapper::new()), (counted, Watching::new(span)));
+            Ok(streaming(raw_sound(codec), body))
         }
         Ok(Ready::File) => {
             drop(viewer);
@@ -119,21 +128,39 @@ fn claim(app: &App, peer: Peer, headers: &HeaderMap) -> Claim {
     }
 }
 
-fn body(viewer: Viewer, counted: impl Send + 'static) -> Body {
+/// What a viewer gets: the programme's packets, or the frames inside them where `raw` takes them out.
+fn body(viewer: Viewer, raw: Option<Unwrapper>, counted: impl Send + 'static) -> Body {
     Body::from_stream(futures_util::stream::unfold(
-        (viewer, counted),
-        |(mut viewer, counted)| async move {
-            let bytes = viewer.next().await?;
-            Some((Ok::<_, Infallible>(bytes), (viewer, counted)))
+        (viewer, raw, counted),
+        |(mut viewer, mut raw, counted)| async move {
+            loop {
+                let packets = viewer.next().await?;
+                let bytes = match &mut raw {
+                    None => packets,
+                    Some(raw) => raw.push(&packets).into(),
+                };
+                // Packets of tables, or a sign of life, hold no frame.
+                if !bytes.is_empty() {
+                    return Some((Ok::<_, Infallible>(bytes), (viewer, raw, counted)));
+                }
+            }
         },
     ))
 }
 
-fn streaming(body: Body) -> Response {
+/// What raw sound is called (RFC 3003; audio/aac in the IANA registry of media types).
+fn raw_sound(codec: Codec) -> HeaderValue {
+    HeaderValue::from_static(match codec {
+        Codec::Aac => "audio/aac",
+        _ => "audio/mpeg",
+    })
+}
+
+fn streaming(content_type: HeaderValue, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, TRANSPORT_STREAM);
+    headers.insert(CONTENT_TYPE, content_type);
     headers.insert(
         CACHE_CONTROL,
         HeaderValue::from_static("no-cache, no-store, must-revalidate"),
