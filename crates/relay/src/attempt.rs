@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mpegts::SourceReport;
+
 use crate::audition::Audition;
 use crate::{Failure, FailureClass, Input, Upstream};
 
@@ -23,6 +25,10 @@ const SYNC_LOSSES_MAX: u64 = 20;
 /// Bytes a stream that delivers may send without anything to show: a panel replays up to 20 s on a reconnect, at
 /// 25 Mbit/s at most.
 const FRUITLESS_BYTES_MAX: usize = 64 << 20;
+
+/// How often a source may begin again with the pictures of the last minute: once may be an encoder's mishap; a panel
+/// that shows a clip ("no connection left", "off air") does it for ever.
+const REPEATS_MAX: u64 = 2;
 
 /// The stretch over which damage is counted.
 const DAMAGE_WITHIN: Duration = Duration::from_secs(10);
@@ -143,12 +149,12 @@ impl<S, U> Live<S, U> {
         self.lag.due(bounds, behind_at)
     }
 
-    /// So many bytes came, with something to show or without, and the packet grid was lost so often since the source
-    /// began. Says what is wrong with the stream, if it is beyond hope.
+    /// So many bytes came, with something to show or without; `source` is what the splice says of it. Says what is
+    /// wrong with the stream, if it is beyond hope.
     pub(crate) fn judge(
         &mut self,
         (bytes, shows): (usize, bool),
-        sync_losses: u64,
+        source: &SourceReport,
         now: Instant,
     ) -> Option<Failure> {
         if shows {
@@ -159,8 +165,10 @@ impl<S, U> Live<S, U> {
         }
         let text = if self.fruitless > FRUITLESS_BYTES_MAX {
             "nothing to show in 64 MiB"
-        } else if self.damage.is_lasting(sync_losses, now) {
+        } else if self.damage.is_lasting(source.sync_losses, now) {
             "the transport stream is damaged again and again"
+        } else if source.repeats >= REPEATS_MAX {
+            "the provider shows one short clip over and over in place of the channel"
         } else {
             return None;
         };

@@ -279,13 +279,12 @@ impl<O: Opener> Driver<O> {
     fn read_live(&mut self, input: &Input) {
         feed(&mut self.splicer, input);
         let shows = self.drain();
-        let losses = self.splicer.source().sync_losses;
         let bytes = match input {
             Input::Bytes(bytes) => bytes.len(),
             Input::Restart => 0,
         };
         let Some(live) = &mut self.live else { return };
-        if let Some(failure) = live.judge((bytes, shows), losses, now()) {
+        if let Some(failure) = live.judge((bytes, shows), self.splicer.source(), now()) {
             self.fail(Which::Main, &failure);
         }
     }

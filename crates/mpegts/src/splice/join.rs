@@ -322,6 +322,10 @@ impl Join {
         if !good_enough {
             return Some(picture.unit.bytes);
         }
+        let stamp = MediaTime::from_90k(picture.dts).wrapped();
+        if self.timeline.knows(stamp, picture.unit.es()) {
+            out.report.repeats += 1;
+        }
         self.enter(&picture, out);
         let buffer = self.send(picture, true, out);
         self.release(out);

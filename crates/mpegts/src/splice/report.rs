@@ -109,6 +109,9 @@ pub struct SourceReport {
     pub damaged_pes: u64,
     /// Jumps of the source's own timeline that were joined.
     pub timeline_jumps: u64,
+    /// How many of them led back to a picture of this source that was sent within the last minute: it is a clip that is
+    /// shown over and over.
+    pub repeats: u64,
     /// A programme association table has been read.
     pub pat_seen: bool,
     /// The codecs the source's programme map lists, in its order; empty until it was read.

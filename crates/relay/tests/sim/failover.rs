@@ -289,3 +289,20 @@ async fn a_file_is_somebody_elses_work_until_there_are_viewers_of_a_stream() {
     );
     assert_eq!(watcher.judge.stretches(), [2, 3]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clip_shown_over_and_over_in_place_of_a_channel_gives_way() {
+    // Ten seconds with the same stamps and pictures in each turn, behind one endless answer.
+    let turns: Vec<Act> = (0..30).flat_map(|_| [live(10), Act::Rewind]).collect();
+    let world = World::new()
+        .channel("news", &[1, 2])
+        .stream(1, &[life(&turns)])
+        .stream(2, &[backup()]);
+    let stage = Stage::new(world);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.see(2, 60.0).await);
+    assert!(watcher.watch(20.0).await);
+    assert_eq!(stage.world.asked(), [1, 2]);
+    let shown = watcher.judge.first_of(2).unwrap().at - watcher.judge.first_of(1).unwrap().at;
+    assert!(shown < Duration::from_secs(22), "{shown:?} of the clip");
+}

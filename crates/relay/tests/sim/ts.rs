@@ -48,6 +48,10 @@ impl Camera {
         self
     }
 
+    pub(crate) fn rewind(&mut self) {
+        self.picture = 0;
+    }
+
     /// The packets of the next picture.
     pub(crate) fn shoot(&mut self) -> Vec<u8> {
         let mut out = Vec::new();

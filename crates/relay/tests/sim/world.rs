@@ -47,6 +47,8 @@ pub(crate) enum Act {
     Silent,
     /// Silent for so long.
     Pause(Duration),
+    /// What comes next is what came first, stamps and pictures.
+    Rewind,
     Fails(FailureClass),
     Panics,
 }
@@ -476,6 +478,7 @@ impl Upstream for Double {
                 Act::Card => return Ok(self.card()),
                 Act::Silent => std::future::pending().await,
                 Act::Pause(pause) => sleep_until(due + pause).await,
+                Act::Rewind => self.camera.rewind(),
                 Act::Fails(class) => return Err(Failure::new(class, "failed in mid-stream")),
                 Act::Panics => panic!("the upstream panics, as it was told to"),
             }
