@@ -148,6 +148,7 @@ impl Channels {
             insecure_tls: source.config.insecure_tls,
             release_delay: source.config.release_delay,
             subject: None,
+            session: None,
             expired: source.handle.report.borrow().expired(SystemTime::now()),
         })
     }
@@ -224,9 +225,11 @@ impl relay::Opener for Channels {
             .and_then(|channel| channel.streams().find(|entry| entry.id() == stream))
             .and_then(|entry| self.target(&catalog, entry));
         let opening = self.opening.clone();
+        let subject = key.channel.to_string().into();
         async move {
-            let target = found
+            let mut target = found
                 .ok_or_else(|| Failure::new(FailureClass::Gone, "the stream is no longer in any list"))?;
+            target.subject = Some(subject);
             opening.live(target).await
         }
     }

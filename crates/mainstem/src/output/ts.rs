@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use catalog::Kind;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use relay::{Claim, FailureClass, Ready, Viewer};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, Span, debug, error_span, info};
@@ -17,6 +17,7 @@ use super::file;
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::path::Path;
+use crate::audience::{Asker, Present};
 use crate::channels::Key;
 use crate::server::Peer;
 
@@ -26,32 +27,32 @@ const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
 /// How much longer than `timing.head_within` a viewer waits for the slate, should deciding take its time.
 const HEAD_MARGIN: Duration = Duration::from_secs(3);
 
-/// Bytes of a player's name kept for the status page.
-const CLIENT_BYTES_MAX: usize = 120;
-
 /// `GET` and `HEAD /stream/{id}`. HEAD opens nothing upstream.
 pub(crate) async fn stream(
     State(app): State<App>,
     Path(id): Path<String>,
     axum::Extension(peer): axum::Extension<Peer>,
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (catalog, channel) = app.channel(&id).await?;
     let Some(channel) = catalog.get(channel) else {
         return Err(ApiError::unknown_channel(&id));
     };
-    let counted = match method {
-        Method::HEAD => None,
-        _ => Some(app.viewers.try_enter().ok_or_else(ApiError::too_many_viewers)?),
-    };
-    if channel.kind() != Kind::Live {
-        return file::file(&app, &catalog, channel, counted, &headers).await;
-    }
     if method == Method::HEAD {
-        return Ok(streaming(super::no_body()));
+        return Ok(match channel.kind() {
+            Kind::Live => streaming(super::no_body()),
+            _ => file::head(channel),
+        });
     }
-    let claim = claim(&app, peer, &headers);
+    let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
+    let present = app.audience.enter(&asker, channel.id()).await;
+    let present = present.map_err(ApiError::not_served)?;
+    if channel.kind() != Kind::Live {
+        return file::file(&app, &catalog, channel, (present, &asker), &headers).await;
+    }
+    let claim = claim(&asker);
     let span = error_span!("viewer", client = claim.client);
     let mut viewer = app
         .hub
@@ -67,11 +68,11 @@ pub(crate) async fn stream(
     match timeout(wait, viewer.ready()).instrument(span.clone()).await {
         Ok(Ready::TransportStream) => {
             span.in_scope(|| info!(channel = channel.name(), "watches"));
-            Ok(streaming(body(viewer, (counted, Watching::new(span)))))
+            Ok(streaming(body(viewer, present, Watching::new(span))))
         }
         Ok(Ready::File) => {
             drop(viewer);
-            file::file(&app, &catalog, channel, counted, &headers).await
+            file::file(&app, &catalog, channel, (present, &asker), &headers).await
         }
         Ok(Ready::Unavailable(failure)) => Err(ApiError::unavailable(channel.name(), &failure)),
         Err(_) => {
@@ -103,28 +104,27 @@ impl Drop for Watching {
     }
 }
 
-fn claim(app: &App, peer: Peer, headers: &HeaderMap) -> Claim {
-    let player = headers
-        .get(USER_AGENT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let player: String = player.chars().take(CLIENT_BYTES_MAX).collect();
+fn claim(asker: &Asker) -> Claim {
     Claim {
-        client: format!("{} {player}", app.links().client(headers, peer.0))
-            .trim()
-            .to_owned(),
+        client: asker.shown(),
         user: None,
         // VLC takes up a new PMT and restarts its decoders; others keep the programme they started with.
-        follows_pmt: player.contains("VLC"),
+        follows_pmt: asker.player.contains("VLC"),
     }
 }
 
-fn body(viewer: Viewer, counted: impl Send + 'static) -> Body {
+fn body(viewer: Viewer, present: Present, watching: Watching) -> Body {
+    let stopped = Box::pin(present.stopped());
+    let state = (viewer, stopped, (present, watching));
     Body::from_stream(futures_util::stream::unfold(
-        (viewer, counted),
-        |(mut viewer, counted)| async move {
-            let bytes = viewer.next().await?;
-            Some((Ok::<_, Infallible>(bytes), (viewer, counted)))
+        state,
+        |(mut viewer, mut stopped, there)| async move {
+            let bytes = tokio::select! {
+                biased;
+                () = &mut stopped => None,
+                bytes = viewer.next() => bytes,
+            }?;
+            Some((Ok::<_, Infallible>(bytes), (viewer, stopped, there)))
         },
     ))
 }

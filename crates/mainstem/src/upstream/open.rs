@@ -16,7 +16,9 @@ use super::http::{Body, Client, Request, Response};
 use super::progressive::{Progressive, taken_back};
 use super::sniff::{Content, sniff};
 use super::{Upstream, card};
-use crate::slot::{LimitAnswer, Login, Place, Pools, Purpose, Refused, Rest, Slot, Subject, Wish};
+use crate::slot::{
+    FilmSession, LimitAnswer, Login, Place, Pools, Purpose, Refused, Rest, Slot, Subject, Wish,
+};
 
 /// Everything needed to ask a provider for one stream.
 #[derive(Debug, Clone)]
@@ -37,6 +39,8 @@ pub struct Target {
     pub release_delay: Duration,
     /// Which channel or film it is for, in the word [`Pools::watching`] is told.
     pub subject: Option<Subject>,
+    /// The viewing of a film the request is one of.
+    pub session: Option<FilmSession>,
     /// The day the account ended, where it has: a refusal then needs no other explanation.
     pub expired: Option<String>,
 }
@@ -52,6 +56,7 @@ impl Target {
         };
         Wish {
             subject: self.subject.clone(),
+            session: self.session.clone(),
             ..Wish::at(place, self.source.clone(), purpose)
         }
     }
