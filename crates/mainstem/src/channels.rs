@@ -108,9 +108,10 @@ impl Channels {
         self.login_limit(&source.handle.login, source)
     }
 
-    /// Connections a login allows: what the operator says, else the account, else the default. Where several sources
+    /// Connections a login allows, and who says so: what the operator says, else the account, else the default. Where several sources
     /// lead to one login, the lowest limit any of them knows holds for all: the provider counts them together.
-    fn login_limit(&self, login: &Login, source: &RunningSource) -> (usize, &'static str) {
+    #[must_use]
+    pub fn login_limit(&self, login: &Login, source: &RunningSource) -> (usize, &'static str) {
         let known = |source: &RunningSource| {
             let configured = source.config.max_connections.map(|max| (max, "config"));
             let account = || source.handle.report.borrow().account_connections;
@@ -149,7 +150,7 @@ impl Channels {
             release_delay: source.config.release_delay,
             subject: None,
             session: None,
-            expired: source.handle.report.borrow().expired(SystemTime::now()),
+            account_ended: source.handle.report.borrow().account_ended(SystemTime::now()),
         })
     }
 

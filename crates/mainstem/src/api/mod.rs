@@ -4,6 +4,7 @@
 pub mod error;
 mod health;
 pub(crate) mod path;
+mod pools;
 mod redirect;
 mod series;
 mod status;

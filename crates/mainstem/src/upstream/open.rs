@@ -41,8 +41,8 @@ pub struct Target {
     pub subject: Option<Subject>,
     /// The viewing of a film the request is one of.
     pub session: Option<FilmSession>,
-    /// The day the account ended, where it has: a refusal then needs no other explanation.
-    pub expired: Option<String>,
+    /// In words, that the account no longer works, where it does not: a refusal then needs no other explanation.
+    pub account_ended: Option<String>,
 }
 
 impl Target {
@@ -243,10 +243,9 @@ impl Opening {
             failure.class,
             FailureClass::Auth | FailureClass::Blocked | FailureClass::Limit
         );
-        if let Some(day) = target.expired.as_ref().filter(|_| about_login) {
+        if let Some(text) = target.account_ended.clone().filter(|_| about_login) {
             slot.refused();
             self.pools.cool(&target.login, rest, Rest::Auth);
-            let text = format!("the account expired on {day}");
             return Blame::Failed(Failure {
                 text,
                 class: FailureClass::Auth,
