@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::api::{self, App, ViewerCount};
+use crate::api::{self, App};
+use crate::audience::{Audience, Rule};
 use crate::channels::Channels;
 use crate::cli::{Options, environment};
 use crate::config::first_run::Outcome;
@@ -168,7 +169,12 @@ impl Running {
         ));
         let (hub, hub_task) = HubTask::new(Arc::clone(&channels), relay_timing(&config));
         let address = listener.local_addr().map_err(system)?;
-        let viewers = Arc::new(ViewerCount::new(config.limits.viewers as usize));
+        let audience = Audience::new(
+            channels.pools().clone(),
+            config.limits.viewers as usize,
+            client_rule(&config),
+            config.timing.zap_hold,
+        );
         let bounds = server_bounds(&config);
         let drain = config.timing.drain;
         sources.apply(&config);
@@ -177,7 +183,7 @@ impl Running {
             channels,
             hub,
             config: config_seen,
-            viewers,
+            audience,
             listening: reachable(address).into(),
             started: tokio::time::Instant::now().into_std(),
         };
@@ -388,6 +394,14 @@ fn fetch_bounds(config: &Config) -> FetchBounds {
         total_max: config.timing.list_total,
         bytes_max: config.limits.list_bytes as u64,
         call_every: config.timing.api_interval,
+    }
+}
+
+fn client_rule(config: &Config) -> Rule {
+    Rule {
+        channels_max: config.limits.channels_per_client as usize,
+        policy: config.limits.client_policy,
+        cool_down: config.timing.client_cool_down,
     }
 }
 

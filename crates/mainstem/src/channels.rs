@@ -15,7 +15,7 @@ use relay::{Candidate, Failure, FailureClass, Role};
 use tokio::sync::watch;
 
 use crate::config::SourceConfig;
-use crate::health::Health;
+use crate::health::{Health, LastFailure};
 use crate::signatures::Signatures;
 use crate::slates::Slates;
 use crate::slot::{Login, Pools};
@@ -117,9 +117,10 @@ impl Channels {
         self.login_limit(&source.handle.login, source)
     }
 
-    /// Connections a login allows: what the operator says, else the account, else the default. Where several sources
+    /// Connections a login allows, and who says so: what the operator says, else the account, else the default. Where several sources
     /// lead to one login, the lowest limit any of them knows holds for all: the provider counts them together.
-    fn login_limit(&self, login: &Login, source: &RunningSource) -> (usize, &'static str) {
+    #[must_use]
+    pub fn login_limit(&self, login: &Login, source: &RunningSource) -> (usize, &'static str) {
         let known = |source: &RunningSource| {
             let configured = source.config.max_connections.map(|max| (max, "config"));
             let account = || source.handle.report.borrow().account_connections;
@@ -157,7 +158,8 @@ impl Channels {
             insecure_tls: source.config.insecure_tls,
             release_delay: source.config.release_delay,
             subject: None,
-            expired: source.handle.report.borrow().expired(SystemTime::now()),
+            session: None,
+            account_ended: source.handle.report.borrow().account_ended(SystemTime::now()),
         })
     }
 
@@ -217,6 +219,12 @@ impl Channels {
         }
     }
 
+    /// How a stream failed last; `None` where nothing is known against it.
+    #[must_use]
+    pub fn last_failure(&self, stream: StreamId) -> Option<LastFailure> {
+        self.health().last_failure(stream, now())
+    }
+
     /// Whether the account behind a stream says that its time is over.
     fn account_has_ended(&self, target: &Target) -> bool {
         let sources = self.sources();
@@ -259,9 +267,11 @@ impl relay::Opener for Channels {
         let ended = found
             .as_ref()
             .is_some_and(|target| self.account_has_ended(target));
+        let subject = key.channel.to_string().into();
         async move {
-            let target = found
+            let mut target = found
                 .ok_or_else(|| Failure::new(FailureClass::Gone, "the stream is no longer in any list"))?;
+            target.subject = Some(subject);
             let opened = match role {
                 Role::Main => opening.live(target).await,
                 Role::Hedge => opening.hedge(target).await,

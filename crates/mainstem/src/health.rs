@@ -35,6 +35,17 @@ impl Record {
     }
 }
 
+/// How a stream failed last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastFailure {
+    /// What happened.
+    pub failure: Failure,
+    /// How long ago.
+    pub ago: Duration,
+    /// How long the stream is left alone yet; zero when it is not.
+    pub rests_for: Duration,
+}
+
 /// The memory of failures. A failure rests a stream for a time that doubles; delivering ends the rest, and delivering
 /// for long forgets the failures.
 #[derive(Debug)]
@@ -79,15 +90,15 @@ impl Health {
         record.failure = failure.clone();
     }
 
-    /// How a stream failed last, how long ago, and how long it rests yet; `None` where nothing is known against it.
+    /// How a stream failed last; `None` where nothing is known against it.
     #[must_use]
-    pub fn last_failure(&self, stream: StreamId, now: Instant) -> Option<(&Failure, Duration, Duration)> {
+    pub fn last_failure(&self, stream: StreamId, now: Instant) -> Option<LastFailure> {
         let record = self.records.get(&stream)?;
-        Some((
-            &record.failure,
-            now.saturating_duration_since(record.failed_at),
-            record.rests_until.saturating_duration_since(now),
-        ))
+        Some(LastFailure {
+            failure: record.failure.clone(),
+            ago: now.saturating_duration_since(record.failed_at),
+            rests_for: record.rests_until.saturating_duration_since(now),
+        })
     }
 
     /// The stream delivers again.
@@ -251,6 +262,11 @@ mod tests {
         health.failed(id, &transient(None), start);
         let ago = Duration::from_secs(10);
         let told = health.last_failure(id, start + ago);
-        assert_eq!(told, Some((&transient(None), ago, MIN - ago)));
+        let expected = LastFailure {
+            failure: transient(None),
+            ago,
+            rests_for: MIN - ago,
+        };
+        assert_eq!(told, Some(expected));
     }
 }

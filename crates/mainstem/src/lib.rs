@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod app;
+pub mod audience;
 pub mod channels;
 pub mod cli;
 pub mod config;

@@ -7,6 +7,8 @@ use http::{HeaderValue, StatusCode, Uri};
 use relay::{Failure, FailureClass};
 use serde_json::{Value, json};
 
+use crate::audience::NotServed;
+
 /// When to come back while nothing can be had, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 
@@ -91,6 +93,19 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_viewers", detail)
     }
 
+    /// Why a client is not served.
+    #[must_use]
+    pub fn not_served(why: NotServed) -> Self {
+        match why {
+            NotServed::TooMany => Self::too_many_viewers(),
+            NotServed::ClientFull => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "client_limit",
+                "This client watches as many channels as limits.channels_per_client allows.",
+            ),
+        }
+    }
+
     /// The program is going down.
     #[must_use]
     pub fn shutting_down() -> Self {
@@ -132,7 +147,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = json_response(self.status, &json!({ "error": self.code, "detail": self.detail }));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response

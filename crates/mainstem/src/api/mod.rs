@@ -4,6 +4,7 @@
 pub mod error;
 mod health;
 pub(crate) mod path;
+mod pools;
 mod redirect;
 mod series;
 mod status;
@@ -11,7 +12,6 @@ mod streams;
 mod test;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use axum::Router;
@@ -20,6 +20,7 @@ use catalog::{Catalog, ChannelId};
 use relay::Hub;
 use tokio::sync::watch;
 
+use crate::audience::Audience;
 use crate::channels::{Channels, Key};
 use crate::config::Config;
 use crate::links::Links;
@@ -35,8 +36,8 @@ pub struct App {
     pub hub: Hub<Key>,
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
-    /// Counts those who watch.
-    pub viewers: Arc<ViewerCount>,
+    /// Those who watch.
+    pub audience: Audience,
     /// Where mainstem listens, as the last resort for links.
     pub listening: Arc<str>,
     /// When the program started.
@@ -90,43 +91,6 @@ impl App {
             Ok(None) => Err(ApiError::unknown_channel(&id)),
             Err(_) => Err(ApiError::internal()),
         }
-    }
-}
-
-/// How many watch, against `limits.viewers`.
-#[derive(Debug)]
-pub struct ViewerCount {
-    now: AtomicUsize,
-    max: usize,
-}
-
-impl ViewerCount {
-    /// Room for `max`.
-    #[must_use]
-    pub fn new(max: usize) -> Self {
-        Self {
-            now: AtomicUsize::new(0),
-            max,
-        }
-    }
-
-    /// One viewer more, unless there is no room. The drop of what comes back makes room again.
-    #[must_use]
-    pub fn try_enter(self: &Arc<Self>) -> Option<Counted> {
-        let entered = self.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
-            (now < self.max).then_some(now + 1)
-        });
-        entered.ok().map(|_| Counted(Arc::clone(self)))
-    }
-}
-
-/// One viewer, counted.
-#[derive(Debug)]
-pub struct Counted(Arc<ViewerCount>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.now.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 use super::error::{ApiError, ok};
+use super::pools::pools;
 use crate::channels::RunningSource;
 
 /// `GET /`.
@@ -87,6 +88,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError>
             "source_availability": available,
             "waiting": usage.waiting,
         },
+        "pools": pools(&app.channels, &usage),
         "source_details": details,
     })))
 }
@@ -98,6 +100,7 @@ fn report(running: Option<&RunningSource>) -> Value {
     let report = running.handle.report.borrow().clone();
     let error = report
         .error
+        .as_ref()
         .map(|(code, detail)| json!({ "code": code, "detail": detail }));
     json!({
         "streams": report.entries,
@@ -109,6 +112,7 @@ fn report(running: Option<&RunningSource>) -> Value {
         "account": {
             "max_connections": report.account_connections,
             "active_connections": report.account_active,
+            "ended": report.account_ended(SystemTime::now()),
             "expires": report.expires_at.and_then(|at| Timestamp::from_second(at).ok()).map(|at| at.to_string()),
         },
         "series": report.series,
@@ -188,6 +192,7 @@ pub(super) async fn active_streams(State(app): State<App>) -> Result<Response, A
         "active_streams": active,
         "slots": held,
         "waiting": usage.waiting,
+        "pools": pools(&app.channels, &usage),
         "broadcasts": broadcasts,
     })))
 }

@@ -108,13 +108,24 @@ pub(super) async fn debug(State(app): State<App>, Path(id): Path<String>) -> Res
         .get(channel)
         .ok_or_else(|| ApiError::unknown_channel(&id))?;
     let mut streams = Vec::new();
-    for (index, target) in targets(&app, &catalog, channel).into_iter().enumerate() {
+    for (index, stream) in channel.streams().enumerate() {
+        let Some(target) = app.channels.target(&catalog, stream) else {
+            continue;
+        };
+        // Asked before the test, which may be a failure of its own.
+        let last_failure = app.channels.last_failure(stream.id());
         let finding = probe(app.channels.opening(), &target).await;
         let mut found = json!({
             "index": index,
             "source_id": target.source.as_str(),
             "url": target.url.redacted(),
             "content_length": finding.content_length.clone().unwrap_or_else(|| "unknown".to_owned()),
+            "last_failure": last_failure.map(|last| json!({
+                "error": last.failure.text,
+                "code": last.failure.class.as_str(),
+                "seconds_ago": last.ago.as_secs(),
+                "rests_for": last.rests_for.as_secs(),
+            })),
         });
         finding.tell(&mut found);
         streams.push(found);

@@ -47,6 +47,8 @@ pub const VIEWER_STALL: Duration = Duration::from_secs(20);
 pub const LINGER: Duration = Duration::from_secs(10);
 /// Longest wait for a connection at an account whose connections are all in use.
 pub const ZAP_HOLD: Duration = Duration::from_secs(2);
+/// A device whose stream was stopped for another of the same client stops none in turn for this long.
+pub const CLIENT_COOL_DOWN: Duration = Duration::from_secs(60);
 /// Silence after which a viewer is sent null packets.
 pub const KEEP_ALIVE_AFTER: Duration = Duration::from_millis(500);
 /// Silence after which a viewer is sent the slate.
@@ -76,5 +78,7 @@ pub const LIST_BYTES: usize = 512 << 20;
 pub const LIST_ENTRIES: u32 = 2_000_000;
 /// Viewers at one time.
 pub const VIEWERS: u32 = 10_000;
+/// Channels one client may watch at a time; 0: any number.
+pub const CHANNELS_PER_CLIENT: u32 = 0;
 /// Redirects followed for one request.
 pub const REDIRECTS: u32 = 10;

@@ -40,5 +40,5 @@ pub use reader::{Env, PROBLEMS_MAX, Severity};
 pub use section::UnknownWord;
 pub use settings::{Config, XtreamAuth};
 pub use source::{Origin, Series, SourceConfig, SourceType};
-pub use timing::{Limits, Timing};
+pub use timing::{ClientPolicy, Limits, Timing};
 pub use tree::{DEPTH_MAX, NODES_MAX};

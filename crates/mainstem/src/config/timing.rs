@@ -2,7 +2,20 @@
 
 use std::time::Duration;
 
-use super::{defaults, section::section};
+use super::{
+    defaults,
+    section::{choice, section},
+};
+
+choice! {
+    /// Who makes room where a client watches as many channels as it may.
+    pub enum ClientPolicy {
+        /// Nobody: the new request is refused.
+        RefuseNewest = "refuse_newest",
+        /// The client's oldest stream ends.
+        StopOldest = "stop_oldest",
+    }
+}
 
 section! {
     /// How long things may take. A plain number is seconds; `500ms`, `30s`, `5m`, `4h` and `1d` say their unit.
@@ -35,6 +48,9 @@ section! {
         /// Longest wait for a connection at an account whose connections are all in use, so that a viewer who switches
         /// channels gets the one he just left.
         zap_hold: Duration = defaults::ZAP_HOLD, 0.0 ..= 60.0;
+        /// How long a device whose stream was stopped by `limits.client_policy` stops no other in turn: two players that
+        /// reconnect by themselves cannot fight for ever.
+        client_cool_down: Duration = defaults::CLIENT_COOL_DOWN, 0.0 ..= 86400.0;
         /// Silence after which a viewer is sent null packets, which keep his connection alive.
         keep_alive_after: Duration = defaults::KEEP_ALIVE_AFTER, 0.1 ..= 60.0;
         /// Silence after which a viewer is sent the slate.
@@ -69,6 +85,12 @@ section! {
         list_entries: u32 = defaults::LIST_ENTRIES, 1.0 ..= 100000000.0;
         /// Viewers at one time.
         viewers: u32 = defaults::VIEWERS, 1.0 ..= 1000000.0;
+        /// Channels one client may watch at a time; 0: any number. A client is a device that names itself (`?device=` in
+        /// the address), else an address; behind a proxy that counts only with `trusted_proxies`.
+        channels_per_client: u32 = defaults::CHANNELS_PER_CLIENT, 0.0 ..= 10000.0;
+        /// Who makes room for one more: `refuse_newest`, or `stop_oldest`. A device that names itself always replaces
+        /// its own stream.
+        client_policy: ClientPolicy = ClientPolicy::RefuseNewest;
         /// Redirects followed for one request.
         redirects: u32 = defaults::REDIRECTS, 0.0 ..= 50.0;
         /// Connections at one account, where neither `max_connections` nor the account says.

@@ -12,38 +12,52 @@ use relay::{Failure, FailureClass};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::api::App;
 use crate::api::error::ApiError;
-use crate::api::{App, Counted};
+use crate::audience::{Asker, Present};
+use crate::slot::FilmSession;
 use crate::upstream::file::{FileAnswer, open_file};
 use crate::upstream::http::{Body as UpstreamBody, HttpError};
+use crate::upstream::open::Target;
 
 /// Longest silence of a provider in a file; past it, its connection is given back.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
+/// How long a connection is kept for a player's next request after its last one: a seek comes within moments, and who
+/// needs it more takes it at once.
+const KEPT_FOR: Duration = Duration::from_secs(10);
+
 /// Answers from the first source that has the file.
+///
+/// All requests of one viewing share one connection, one after the other, at one source: each opens with what the last
+/// one left.
 pub(super) async fn file(
     app: &App,
     catalog: &Catalog,
     channel: &Channel,
-    counted: Option<Counted>,
+    (present, asker): (Present, &Asker),
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    // Only those who watch are counted; HEAD asks nobody.
-    let Some(counted) = counted else {
-        return Ok(head(channel));
-    };
     let mut last = Failure::new(FailureClass::Gone, "no source has it");
+    let session = session(asker, channel);
     // In the order of the configuration, so that every seek reads the file the first request read. A part of it can
     // only come from there: another source's file of this name may be another file.
-    let targets = channel
+    let mut targets: Vec<Target> = channel
         .streams()
-        .filter_map(|stream| app.channels.target(catalog, stream));
-    let sources_max = if is_seek(headers) { 1 } else { usize::MAX };
-    for target in targets.take(sources_max) {
-        match open_file(app.channels.opening(), &target, headers).await {
+        .filter_map(|stream| app.channels.target(catalog, stream))
+        .collect();
+    if is_seek(headers) {
+        let serves = app.channels.pools().source_of(&session);
+        targets.sort_by_key(|target| Some(&target.source) != serves.as_ref());
+        targets.truncate(1);
+    }
+    for target in &mut targets {
+        target.subject = Some(channel.id().to_string().into());
+        target.session = Some(session.clone());
+        match open_file(app.channels.opening(), target, headers).await {
             Ok(answer) => {
                 info!(channel = channel.name(), source = %target.source, status = answer.status.as_u16(), "file");
-                return Ok(respond(answer, counted));
+                return Ok(respond(answer, present));
             }
             Err(failure) => {
                 warn!(channel = channel.name(), source = %target.source, %failure, "file could not be opened; trying the next source");
@@ -54,6 +68,14 @@ pub(super) async fn file(
     Err(ApiError::unavailable(channel.name(), &last))
 }
 
+/// Names a viewing: by the device's token, else by address and player, which others may share.
+fn session(asker: &Asker, channel: &Channel) -> FilmSession {
+    FilmSession {
+        name: format!("{} {}", asker.client().device, channel.id()).into(),
+        is_one_player: asker.device.is_some(),
+    }
+}
+
 /// Whether a player asks for a part that does not begin at the file's beginning.
 fn is_seek(headers: &HeaderMap) -> bool {
     headers
@@ -61,11 +83,11 @@ fn is_seek(headers: &HeaderMap) -> bool {
         .is_some_and(|range| !range.as_bytes().starts_with(b"bytes=0-"))
 }
 
-fn respond(answer: FileAnswer, counted: Counted) -> Response {
-    let head = answer.head;
-    let body = answer
-        .body
-        .map_or_else(Body::empty, |body| Body::from_stream(pass(head, body, counted)));
+fn respond(answer: FileAnswer, present: Present) -> Response {
+    let head = Some(answer.head).filter(|head| !head.is_empty());
+    let body = answer.body.map_or_else(Body::empty, |body| {
+        Body::from_stream(pass(head, Playing(Some(body)), present))
+    });
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
@@ -75,29 +97,65 @@ fn respond(answer: FileAnswer, counted: Counted) -> Response {
     response
 }
 
+/// A file's body. At its end, however it comes, the socket is closed and the connection kept for a moment.
+struct Playing(Option<UpstreamBody>);
+
+impl Playing {
+    /// The next bytes; `None` at the end.
+    async fn read(&mut self) -> Option<Result<Bytes, HttpError>> {
+        let body = self.0.as_mut()?;
+        let read = match timeout(SILENCE_MAX, body.read_unless_revoked()).await {
+            Ok(Some(read)) => read.transpose()?,
+            Ok(None) => Err(HttpError::Broken(
+                "the connection was needed more elsewhere".to_owned(),
+            )),
+            Err(_) => Err(HttpError::Late(SILENCE_MAX)),
+        };
+        if read.is_err() {
+            self.close();
+        }
+        Some(read)
+    }
+
+    fn close(&mut self) {
+        if let Some(slot) = self.0.take().and_then(UpstreamBody::into_slot) {
+            slot.keep(KEPT_FOR);
+        }
+    }
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 /// The body as it comes. Where it breaks off, so does the answer: a player must not take half a file for a whole one.
 fn pass(
-    head: Bytes,
-    body: UpstreamBody,
-    counted: Counted,
+    head: Option<Bytes>,
+    playing: Playing,
+    present: Present,
 ) -> impl futures_util::Stream<Item = Result<Bytes, HttpError>> {
-    let first = Some(head).filter(|head| !head.is_empty());
-    futures_util::stream::unfold((first, Some(body), counted), |(first, body, counted)| async {
-        let mut body = body?;
-        if let Some(first) = first {
-            return Some((Ok(first), (None, Some(body), counted)));
+    let stopped = Box::pin(present.stopped());
+    let state = (head, playing, stopped, present);
+    futures_util::stream::unfold(state, |(head, mut playing, mut stopped, present)| async {
+        if let Some(head) = head {
+            return Some((Ok(head), (None, playing, stopped, present)));
         }
-        match timeout(SILENCE_MAX, body.read()).await {
-            Ok(Ok(Some(bytes))) => Some((Ok(bytes), (None, Some(body), counted))),
-            Ok(Ok(None)) => None,
-            Ok(Err(error)) => Some((Err(error), (None, None, counted))),
-            Err(_) => Some((Err(HttpError::Late(SILENCE_MAX)), (None, None, counted))),
-        }
+        let read = tokio::select! {
+            biased;
+            () = &mut stopped => {
+                playing.close();
+                Some(Err(HttpError::Broken("another stream of this client takes its place".to_owned())))
+            }
+            read = playing.read() => read,
+        };
+        Some((read?, (None, playing, stopped, present)))
     })
 }
 
 /// What can be said of a file without asking its provider.
-fn head(channel: &Channel) -> Response {
+pub(super) fn head(channel: &Channel) -> Response {
     let url = channel.primary().url().expose();
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let ending = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();

@@ -9,28 +9,40 @@ use axum::response::Response;
 use bytes::Bytes;
 use catalog::{Catalog, Channel};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 use m3u::{Attributes, Entry, Header, Writer};
 
 use crate::api::App;
+use crate::audience::{DEVICE, device};
 use crate::server::Peer;
 
 /// Channels written at a time.
 const CHANNELS_PER_PIECE: usize = 500;
 
+/// What stands around the id in every link.
+struct Links {
+    base: String,
+    /// The token of the device that asked: its streams are known as its own.
+    ending: String,
+}
+
 /// `GET /playlist.m3u8`.
 pub async fn playlist(
     State(app): State<App>,
     axum::Extension(peer): axum::Extension<Peer>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let base: Arc<str> = app.links().base(&headers, peer.0).into();
+    let links: Arc<Links> = Arc::new(Links {
+        base: app.links().base(&headers, peer.0),
+        ending: device(&uri).map_or_else(String::new, |token| format!("?{DEVICE}={token}")),
+    });
     let catalog = app.channels.catalog();
-    let pieces = futures_util::stream::unfold((catalog, base, 0), |(catalog, base, at)| async move {
-        let piece = piece(&catalog, &base, at)?;
+    let pieces = futures_util::stream::unfold((catalog, links, 0), |(catalog, links, at)| async move {
+        let piece = piece(&catalog, &links, at)?;
         Some((
             Ok::<_, Infallible>(piece),
-            (catalog, base, at + CHANNELS_PER_PIECE),
+            (catalog, links, at + CHANNELS_PER_PIECE),
         ))
     });
     let mut response = Response::new(Body::from_stream(pieces));
@@ -44,7 +56,7 @@ pub async fn playlist(
 }
 
 /// The lines of the channels from `at` on; with the header line before the first ones. `None` past the last.
-fn piece(catalog: &Catalog, base: &str, at: usize) -> Option<Bytes> {
+fn piece(catalog: &Catalog, links: &Links, at: usize) -> Option<Bytes> {
     let channels = catalog.channels();
     if at > 0 && at >= channels.len() {
         return None;
@@ -55,12 +67,12 @@ fn piece(catalog: &Catalog, base: &str, at: usize) -> Option<Bytes> {
         _ => Writer::after_header(String::new()),
     };
     for channel in channels.iter().skip(at).take(CHANNELS_PER_PIECE) {
-        writer.entry(&entry(channel, base)).ok()?;
+        writer.entry(&entry(channel, links)).ok()?;
     }
     Some(Bytes::from(writer.into_inner()))
 }
 
-fn entry(channel: &Channel, base: &str) -> Entry {
+fn entry(channel: &Channel, links: &Links) -> Entry {
     let own = |text: Option<&str>| text.map(str::to_owned);
     let extra = channel.primary().entry().extra();
     let others = [
@@ -84,7 +96,7 @@ fn entry(channel: &Channel, base: &str) -> Entry {
                 .collect(),
             ..Attributes::default()
         },
-        url: format!("{base}/stream/{}", channel.id()),
+        url: format!("{}/stream/{}{}", links.base, channel.id(), links.ending),
         ..Entry::default()
     }
 }

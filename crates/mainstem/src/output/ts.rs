@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use catalog::Kind;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use mpegts::Codec;
 use mpegts::radio::Unwrapper;
 use relay::{Claim, FailureClass, Ready, Viewer};
@@ -20,6 +20,7 @@ use super::file;
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::path::Path;
+use crate::audience::{Asker, Present};
 use crate::channels::Key;
 use crate::server::Peer;
 
@@ -29,32 +30,32 @@ const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
 /// How much longer than `timing.head_within` a viewer waits for the slate, should deciding take its time.
 const HEAD_MARGIN: Duration = Duration::from_secs(3);
 
-/// Bytes of a player's name kept for the status page.
-const CLIENT_BYTES_MAX: usize = 120;
-
 /// `GET` and `HEAD /stream/{id}`. HEAD opens nothing upstream.
 pub(crate) async fn stream(
     State(app): State<App>,
     Path(id): Path<String>,
     axum::Extension(peer): axum::Extension<Peer>,
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (catalog, channel) = app.channel(&id).await?;
     let Some(channel) = catalog.get(channel) else {
         return Err(ApiError::unknown_channel(&id));
     };
-    let counted = match method {
-        Method::HEAD => None,
-        _ => Some(app.viewers.try_enter().ok_or_else(ApiError::too_many_viewers)?),
-    };
-    if channel.kind() != Kind::Live {
-        return file::file(&app, &catalog, channel, counted, &headers).await;
-    }
     if method == Method::HEAD {
-        return Ok(streaming(TRANSPORT_STREAM, super::no_body()));
+        return Ok(match channel.kind() {
+            Kind::Live => streaming(TRANSPORT_STREAM, super::no_body()),
+            _ => file::head(channel),
+        });
     }
-    let claim = claim(&app, peer, &headers);
+    let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
+    let present = app.audience.enter(&asker, channel.id()).await;
+    let present = present.map_err(ApiError::not_served)?;
+    if channel.kind() != Kind::Live {
+        return file::file(&app, &catalog, channel, (present, &asker), &headers).await;
+    }
+    let claim = claim(&asker);
     let span = error_span!("viewer", client = claim.client);
     let mut viewer = app
         .hub
@@ -70,17 +71,17 @@ pub(crate) async fn stream(
     match timeout(wait, viewer.ready()).instrument(span.clone()).await {
         Ok(Ready::TransportStream) => {
             span.in_scope(|| info!(channel = channel.name(), "watches"));
-            let body = body(viewer, None, (counted, Watching::new(span)));
+            let body = body(viewer, None, (present, Watching::new(span)));
             Ok(streaming(TRANSPORT_STREAM, body))
         }
         Ok(Ready::RawSound(codec)) => {
             span.in_scope(|| info!(channel = channel.name(), "listens"));
-            let body = body(viewer, Some(Unwrapper::new()), (counted, Watching::new(span)));
+            let body = body(viewer, Some(Unwrapper::new()), (present, Watching::new(span)));
             Ok(streaming(raw_sound(codec), body))
         }
         Ok(Ready::File) => {
             drop(viewer);
-            file::file(&app, &catalog, channel, counted, &headers).await
+            file::file(&app, &catalog, channel, (present, &asker), &headers).await
         }
         Ok(Ready::Unavailable(failure)) => Err(ApiError::unavailable(channel.name(), &failure)),
         Err(_) => {
@@ -112,36 +113,35 @@ impl Drop for Watching {
     }
 }
 
-fn claim(app: &App, peer: Peer, headers: &HeaderMap) -> Claim {
-    let player = headers
-        .get(USER_AGENT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let player: String = player.chars().take(CLIENT_BYTES_MAX).collect();
+fn claim(asker: &Asker) -> Claim {
     Claim {
-        client: format!("{} {player}", app.links().client(headers, peer.0))
-            .trim()
-            .to_owned(),
+        client: asker.shown(),
         user: None,
         // VLC takes up a new PMT and restarts its decoders; others keep the programme they started with.
-        follows_pmt: player.contains("VLC"),
+        follows_pmt: asker.player.contains("VLC"),
     }
 }
 
 /// What a viewer gets: the programme's packets, or the frames inside them where `raw` takes them out.
-fn body(viewer: Viewer, raw: Option<Unwrapper>, counted: impl Send + 'static) -> Body {
+fn body(viewer: Viewer, raw: Option<Unwrapper>, (present, watching): (Present, Watching)) -> Body {
+    let stopped = Box::pin(present.stopped());
+    let state = (viewer, raw, stopped, (present, watching));
     Body::from_stream(futures_util::stream::unfold(
-        (viewer, raw, counted),
-        |(mut viewer, mut raw, counted)| async move {
+        state,
+        |(mut viewer, mut raw, mut stopped, there)| async move {
             loop {
-                let packets = viewer.next().await?;
+                let packets = tokio::select! {
+                    biased;
+                    () = &mut stopped => None,
+                    packets = viewer.next() => packets,
+                }?;
                 let bytes = match &mut raw {
                     None => packets,
                     Some(raw) => raw.push(&packets).into(),
                 };
                 // Packets of tables, or a sign of life, hold no frame.
                 if !bytes.is_empty() {
-                    return Some((Ok::<_, Infallible>(bytes), (viewer, raw, counted)));
+                    return Some((Ok::<_, Infallible>(bytes), (viewer, raw, stopped, there)));
                 }
             }
         },

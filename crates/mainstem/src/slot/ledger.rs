@@ -3,7 +3,9 @@
 //! Pure: what happened and `now` go in, [`Effect`]s come out. The locks, the timers and the sockets are the owner's
 //! ([`super::Pools`]), and a test can drive it through any sequence of events.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod settle;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use catalog::SourceName;
 
 use super::usage::{HeldUsage, PoolUsage, Usage};
-use super::{Login, Place, Purpose, Refused, Wish};
+use super::{FilmSession, Login, Place, Purpose, Refused, Wish};
 
 /// A limit answer so soon after a close of our own means that the provider still counts what was closed.
 pub const LINGERING_WITHIN: Duration = Duration::from_secs(15);
@@ -50,6 +52,8 @@ pub enum Effect {
     Grant(LeaseId, usize),
     /// The connection is taken back: its socket closes, then its slot is released.
     Revoke(LeaseId),
+    /// What was kept for this film's next request is no longer: somebody needed it.
+    GiveUp(Arc<str>),
 }
 
 /// What a limit answer of a provider means.
@@ -103,6 +107,7 @@ struct Held {
     source: SourceName,
     purpose: Purpose,
     subject: Option<Subject>,
+    session: Option<FilmSession>,
     watched: bool,
     revoked: bool,
     /// The provider said no to it, so that it never counted there.
@@ -110,6 +115,17 @@ struct Held {
     /// Where its wish stood in the line.
     line: u64,
     since: Instant,
+}
+
+/// A connection kept between two requests of a film: its socket is closed.
+#[derive(Debug)]
+struct Kept {
+    place: Place,
+    source: SourceName,
+    subject: Option<Subject>,
+    until: Instant,
+    /// When its provider no longer counts the socket that was closed, so that the next may be opened.
+    ready_at: Instant,
 }
 
 #[derive(Debug)]
@@ -138,6 +154,7 @@ type Line = (u8, u64, LeaseId);
 pub struct Ledger {
     total_max: usize,
     held: BTreeMap<LeaseId, Held>,
+    kept: BTreeMap<Arc<str>, Kept>,
     waiting: BTreeMap<Line, Waiting>,
     logins: HashMap<Login, Known>,
     /// Who watches what, and since which number of arrivals.
@@ -153,6 +170,7 @@ impl Ledger {
         Self {
             total_max,
             held: BTreeMap::new(),
+            kept: BTreeMap::new(),
             waiting: BTreeMap::new(),
             logins: HashMap::new(),
             watchers: HashMap::new(),
@@ -222,14 +240,50 @@ impl Ledger {
             return Vec::new();
         };
         if !held.refused {
-            let known = self.logins.entry(held.place.login.clone()).or_default();
-            known.last_close = Some(now);
-            let delay = known.learned.max(held.place.release_delay);
-            if !delay.is_zero() {
-                known.lingering.push(now + delay);
-            }
+            let until = self.closed(&held.place, now);
+            self.linger(&held.place.login, until, now);
         }
         self.settle(now)
+    }
+
+    /// A slot's socket is closed, and the slot is kept for the next request of its film for so long. Whoever needs it
+    /// more gets it at once.
+    pub fn keep(&mut self, id: LeaseId, hold: Duration, now: Instant) -> Vec<Effect> {
+        let session = self.held.get(&id).and_then(|held| {
+            let wanted = held.session.as_ref().filter(|_| !held.revoked && !held.refused)?;
+            Some(Arc::clone(&wanted.name)).filter(|name| !self.kept.contains_key(name))
+        });
+        let (Some(name), false) = (session, hold.is_zero()) else {
+            return self.release(id, now);
+        };
+        if let Some(held) = self.held.remove(&id) {
+            let kept = Kept {
+                ready_at: self.closed(&held.place, now),
+                until: now + hold,
+                place: held.place,
+                source: held.source,
+                subject: held.subject,
+            };
+            self.kept.insert(name, kept);
+        }
+        self.settle(now)
+    }
+
+    /// Notes a close; says until when the provider counts on.
+    fn closed(&mut self, place: &Place, now: Instant) -> Instant {
+        let known = self.logins.entry(place.login.clone()).or_default();
+        known.last_close = Some(now);
+        now + known.learned.max(place.release_delay)
+    }
+
+    fn linger(&mut self, login: &Login, until: Instant, now: Instant) {
+        if until > now {
+            self.logins
+                .entry(login.clone())
+                .or_default()
+                .lingering
+                .push(until);
+        }
     }
 
     /// Says whether anybody watches what flows through a slot.
@@ -348,13 +402,15 @@ impl Ledger {
             let lowered = known.lowered.map(|(_, until)| until);
             lingering.chain(cooling).chain(lowered)
         });
+        let kept = self.kept.values().flat_map(|kept| [kept.until, kept.ready_at]);
+        let times = times.chain(kept);
         times.filter(|until| *until > now).min()
     }
 
     /// How many more connections a login and the total allow now.
     #[must_use]
     pub fn free(&self, login: &Login, limit: usize, now: Instant) -> usize {
-        let left_in_all = self.total_max.saturating_sub(self.held.len());
+        let left_in_all = self.total_max.saturating_sub(self.total());
         self.allowed(login, limit, now)
             .saturating_sub(self.in_use_at(login, now))
             .min(left_in_all)
@@ -385,13 +441,22 @@ impl Ledger {
     #[must_use]
     pub fn refusal(&self, wish: &Wish) -> Refused {
         let has_room = |place: &Place| self.in_use(&place.login) < self.allowed_now(place);
-        if self.held.len() >= self.total_max && wish.places.iter().any(has_room) {
+        if self.total() >= self.total_max && wish.places.iter().any(has_room) {
             return Refused::AllFull {
                 limit: self.total_max,
             };
         }
         let limits = wish.places.iter().map(|place| self.allowed_now(place));
         Refused::LoginFull { limit: limits.sum() }
+    }
+
+    /// The source that serves a film to its viewer, while it does or a connection is kept for it.
+    #[must_use]
+    pub fn source_of(&self, session: &FilmSession) -> Option<SourceName> {
+        let kept = self.kept.get(&session.name).map(|kept| &kept.source);
+        let of_it = |held: &&Held| held.session.as_ref() == Some(session);
+        let held = || self.held.values().find(of_it).map(|held| &held.source);
+        kept.or_else(held).cloned()
     }
 
     /// The place in the line that a wish had, to ask again from there.
@@ -404,7 +469,7 @@ impl Ledger {
     #[must_use]
     pub fn usage(&self, now: Instant) -> Usage {
         let mut usage = Usage {
-            total: self.held.len(),
+            total: self.total(),
             total_max: self.total_max,
             waiting: self.waiting.len(),
             ..Usage::default()
@@ -421,6 +486,13 @@ impl Ledger {
                 watched: held.watched,
                 held_for: now.saturating_duration_since(held.since),
             });
+        }
+        for kept in self.kept.values() {
+            let source = kept.source.as_str().to_owned();
+            *usage.by_source.entry(source).or_default() += 1;
+            usage.held.push((kept.source.clone(), Purpose::File, false));
+            let pool = usage.pools.entry(kept.place.login.clone()).or_default();
+            pool.kept.push((kept.source.clone(), kept.subject.clone()));
         }
         for waiting in self.waiting.values() {
             for place in &waiting.wish.places {
@@ -452,6 +524,15 @@ impl Ledger {
 
     /// Forgets what time has ended.
     fn expire(&mut self, now: Instant) {
+        let over: Vec<_> = self
+            .kept
+            .iter()
+            .filter(|(_, kept)| kept.until <= now)
+            .map(|(name, _)| Arc::clone(name))
+            .collect();
+        for name in over {
+            self.give_up_kept(&name, now);
+        }
         self.logins.retain(|_, known| {
             known.lingering.retain(|until| *until > now);
             known.cooling = known.cooling.filter(|(until, _)| *until > now);
@@ -481,10 +562,14 @@ impl Ledger {
     }
 
     fn held_at(&self, login: &Login) -> usize {
-        self.held
-            .values()
-            .filter(|held| held.place.login == *login)
-            .count()
+        let held = self.held.values().filter(|held| held.place.login == *login);
+        let kept = self.kept.values().filter(|kept| kept.place.login == *login);
+        held.count() + kept.count()
+    }
+
+    /// Connections of all logins together.
+    fn total(&self) -> usize {
+        self.held.len() + self.kept.len()
     }
 
     fn allowed(&self, login: &Login, limit: usize, now: Instant) -> usize {
@@ -509,7 +594,7 @@ impl Ledger {
     }
 
     fn fits(&self, place: &Place) -> bool {
-        self.held.len() < self.total_max && self.has_room(place)
+        self.total() < self.total_max && self.has_room(place)
     }
 
     fn hold(&mut self, id: LeaseId, line: u64, wish: &Wish, number: usize, now: Instant) {
@@ -521,6 +606,7 @@ impl Ledger {
             source: wish.source.clone(),
             purpose: wish.purpose,
             subject: wish.subject.clone(),
+            session: wish.session.clone(),
             // A test is for nobody in particular.
             watched: wish.purpose != Purpose::Test,
             revoked: false,
@@ -529,119 +615,6 @@ impl Ledger {
             since: now,
         };
         self.held.insert(id, held);
-    }
-
-    /// Restores what always holds: nobody waits for what is free, and nobody waits for what should give way.
-    fn settle(&mut self, now: Instant) -> Vec<Effect> {
-        self.expire(now);
-        let mut effects = Vec::new();
-        self.grant(now, &mut effects);
-        self.make_room(&mut effects);
-        effects
-    }
-
-    fn grant(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        let mut at = None;
-        while self.held.len() < self.total_max {
-            let from = at.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-            let next = self.waiting.range((from, std::ops::Bound::Unbounded)).next();
-            let Some((&line, waiting)) = next else { return };
-            at = Some(line);
-            let number = waiting.wish.places.iter().position(|place| self.has_room(place));
-            let Some(number) = number else { continue };
-            if let Some(granted) = self.waiting.remove(&line) {
-                let (_, line, id) = line;
-                self.hold(id, line, &granted.wish, number, now);
-                effects.push(Effect::Grant(id, number));
-            }
-        }
-    }
-
-    /// Takes back what gives way, for those who still wait; nothing for whom something is on its way already.
-    fn make_room(&mut self, effects: &mut Vec<Effect>) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let mut coming: Vec<(Login, bool)> = Vec::new();
-        coming.extend(
-            self.held
-                .values()
-                .filter(|held| held.revoked)
-                .map(|held| (held.place.login.clone(), true)),
-        );
-        for (login, known) in &self.logins {
-            coming.extend(known.lingering.iter().map(|_| (login.clone(), false)));
-        }
-        let mut victims = Vec::new();
-        let mut taken = HashSet::new();
-        for waiting in self.waiting.values() {
-            let wish = &waiting.wish;
-            if !wish.purpose.may_take() {
-                continue;
-            }
-            let in_all = wish.places.iter().any(|place| self.has_room(place));
-            let serves = |(login, held): &(Login, bool)| {
-                if in_all {
-                    *held
-                } else {
-                    wish.is_at(login) && !self.is_cool(login)
-                }
-            };
-            if let Some(index) = coming.iter().position(serves) {
-                coming.swap_remove(index);
-                continue;
-            }
-            let victim = self
-                .held
-                .iter()
-                .filter(|(id, held)| {
-                    !held.revoked
-                        && !taken.contains(*id)
-                        && (in_all || (wish.is_at(&held.place.login) && !self.is_cool(&held.place.login)))
-                })
-                .filter_map(|(id, held)| Some((self.gives_way(held, wish)?, *id)))
-                .min();
-            if let Some((_, id)) = victim {
-                taken.insert(id);
-                victims.push(id);
-            }
-        }
-        for id in victims {
-            if let Some(held) = self.held.get_mut(&id) {
-                held.revoked = true;
-                effects.push(Effect::Revoke(id));
-            }
-        }
-    }
-
-    /// How readily a connection gives way to a wish (least worth first), if it does at all.
-    fn gives_way(&self, held: &Held, wish: &Wish) -> Option<u8> {
-        let is_viewers = wish.purpose.rank() == 0;
-        match held.purpose {
-            Purpose::Refresh => None,
-            Purpose::Test => is_viewers.then_some(0),
-            Purpose::Hedge => is_viewers.then_some(1),
-            Purpose::Live | Purpose::File if !held.watched => Some(2),
-            Purpose::Live | Purpose::File => (is_viewers && self.is_zap(held, wish)).then_some(3),
-        }
-    }
-
-    /// Whether all who watch what is held are one user or device, who now asks for something else. Who asked last has
-    /// it: two streams that one device keeps open do not take each other's connection in turn.
-    fn is_zap(&self, held: &Held, wish: &Wish) -> bool {
-        let watchers = |subject: &Option<Subject>| self.watchers.get(subject.as_ref()?);
-        let (Some(old), Some(new)) = (watchers(&held.subject), watchers(&wish.subject)) else {
-            return false;
-        };
-        if held.subject == wish.subject {
-            return false;
-        }
-        new.iter().any(|(arrival, who)| {
-            who.is_some()
-                && old
-                    .iter()
-                    .all(|(earlier, other)| other == who && earlier < arrival)
-        })
     }
 }
 

@@ -98,6 +98,8 @@ pub struct Wish {
     pub purpose: Purpose,
     /// Which channel or film it is for, in the word [`Pools::watch`] is told.
     pub subject: Option<Subject>,
+    /// The viewing of a film it is one request of. Its requests share one connection, one after the other, at one login.
+    pub session: Option<FilmSession>,
     /// Where it stands in the line: `None` at its end, or where an earlier wish stood, as [`Slot::line`] says.
     pub line: Option<u64>,
 }
@@ -111,6 +113,7 @@ impl Wish {
             source,
             purpose,
             subject: None,
+            session: None,
             line: None,
         }
     }
@@ -118,6 +121,16 @@ impl Wish {
     fn is_at(&self, login: &Login) -> bool {
         self.places.iter().any(|place| place.login == *login)
     }
+}
+
+/// One viewer's viewing of one film.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilmSession {
+    /// Names it.
+    pub name: Arc<str>,
+    /// Whether whoever has this name is one player beyond doubt. Then a new request takes the place of the old one, as a
+    /// seek does; else both are served, as long as there is room.
+    pub is_one_player: bool,
 }
 
 /// No connection was free in time.
@@ -270,6 +283,12 @@ impl Pools {
         self.state().ledger.learned_delay(login)
     }
 
+    /// The source that serves a film to its viewer, while it does or a connection is kept for it.
+    #[must_use]
+    pub fn source_of(&self, session: &FilmSession) -> Option<SourceName> {
+        self.state().ledger.source_of(session)
+    }
+
     /// Says that `who` watches `subject` until the result is dropped. What they watch gives way to what they ask for
     /// next: to no one else's need.
     #[must_use]
@@ -323,6 +342,9 @@ impl Pools {
                     if let Some(revoke) = state.revoke.get(&id) {
                         revoke.send_replace(true);
                     }
+                }
+                Effect::GiveUp(_) => {
+                    debug!("a connection kept for a film's next request goes to somebody who waits");
                 }
                 Effect::Grant(id, number) => {
                     debug!(slot = %id, "slot granted");
@@ -445,6 +467,13 @@ impl Slot {
         self.pools.carry_out(state, effects);
         self.pools.changed.notify_waiters();
         answer
+    }
+
+    /// Keeps the connection for the next request of its film for so long, after its socket was closed. Whoever needs it
+    /// more gets it at once.
+    pub fn keep(self, hold: Duration) {
+        self.pools.apply(|ledger, now| ledger.keep(self.id, hold, now));
+        // The drop that follows finds it gone already, and only forgets how to take it back.
     }
 
     /// Whether the provider evidently accepts the login, whatever it answered now: another connection of it is open, or

@@ -30,6 +30,8 @@ pub struct Usage {
 pub struct PoolUsage {
     /// The connections.
     pub held: Vec<HeldUsage>,
+    /// Connections kept between two requests of a film: source, and which film.
+    pub kept: Vec<(SourceName, Option<Subject>)>,
     /// Who waits: for what purpose, for which subject, for how long.
     pub waiting: Vec<(Purpose, Option<Subject>, Duration)>,
     /// Connections that are closed but still count at the provider.

@@ -7,6 +7,7 @@ mod body;
 mod failure;
 mod fetch;
 mod m3u;
+mod report;
 mod series;
 mod task;
 mod testcard;
@@ -15,9 +16,10 @@ mod xtream;
 pub use failure::RefreshError;
 pub use fetch::FetchBounds;
 pub use fetch::Fetcher;
+pub use report::SourceReport;
 pub use series::SeriesShelf;
 pub use series::{Episode, Series};
-pub use task::{Command, SourceHandle, SourceReport, SourceTask, Surroundings, Update};
+pub use task::{Command, SourceHandle, SourceTask, Surroundings, Update};
 
 pub use catalog::Listing;
 

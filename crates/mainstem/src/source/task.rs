@@ -15,6 +15,7 @@ use url::Url;
 
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest};
+use super::report::SourceReport;
 use super::series::{Episode, SeriesShelf, StoredShelf};
 use super::xtream::{Brought, Known, XtreamAccount};
 use super::{m3u, testcard};
@@ -22,6 +23,7 @@ use crate::config::Series as SeriesMode;
 use crate::config::{Origin, SourceConfig};
 use crate::slot::{Login, Place, Purpose, Wish};
 use crate::store::Store;
+use ::xtream::{Account, Status};
 
 /// First wait after a failed refresh; it doubles up to the source's own interval.
 const RETRY_MIN: Duration = Duration::from_secs(30);
@@ -46,41 +48,6 @@ pub struct Update {
     pub source: SourceName,
     /// The whole list.
     pub listing: Arc<Listing>,
-}
-
-/// What the operator sees of a source.
-#[derive(Debug, Clone, Default)]
-pub struct SourceReport {
-    /// Entries listed.
-    pub entries: usize,
-    /// Entries of the list that could not be read.
-    pub malformed: u64,
-    /// The last refresh that brought a list.
-    pub refreshed_at: Option<SystemTime>,
-    /// Whether what is known came from disk and no provider has confirmed it since the start.
-    pub from_disk: bool,
-    /// Why the last refresh brought none: code and sentence.
-    pub error: Option<(&'static str, String)>,
-    /// Connections the account says it allows.
-    pub account_connections: Option<u32>,
-    /// Connections the account says are open: shown, never trusted.
-    pub account_active: Option<u32>,
-    /// When the account ends, seconds since 1970.
-    pub expires_at: Option<i64>,
-    /// Series known.
-    pub series: usize,
-    /// Series whose episodes are not known.
-    pub series_unexpanded: usize,
-}
-
-impl SourceReport {
-    /// The day the account ended, if it has by `now`.
-    #[must_use]
-    pub fn expired(&self, now: SystemTime) -> Option<String> {
-        let at = jiff::Timestamp::from_second(self.expires_at?).ok()?;
-        let now = jiff::Timestamp::try_from(now).ok()?;
-        (at <= now).then(|| at.strftime("%Y-%m-%d").to_string())
-    }
 }
 
 /// What can be asked of a source's task.
@@ -143,6 +110,15 @@ struct Kept {
     shelf: StoredShelf,
 }
 
+/// What the log was told of the account, once for each news.
+#[derive(Debug, Default)]
+struct Told {
+    /// A configured limit above the account's own.
+    above: Option<(u32, u32)>,
+    /// That it ended.
+    ended: Option<String>,
+}
+
 /// One source's task.
 pub struct SourceTask {
     name: SourceName,
@@ -157,6 +133,7 @@ pub struct SourceTask {
     report: watch::Sender<SourceReport>,
     commands: mpsc::Receiver<Command>,
     failures: u32,
+    told: Told,
     /// Entries of a list that looked cut off, and how often it came in a row.
     short: (usize, u32),
 }
@@ -184,6 +161,7 @@ impl SourceTask {
             report,
             commands,
             failures: 0,
+            told: Told::default(),
             short: (0, 0),
         };
         (
@@ -320,16 +298,18 @@ impl SourceTask {
     }
 
     async fn fetch_account(&mut self) -> Result<Fetched, RefreshError> {
-        let Some(account) = &self.account else {
+        let Some(account) = self.account.clone() else {
             return Err(RefreshError::Empty);
         };
+        let said = account.account(&self.around.fetcher, &self.request).await?;
+        self.know_account(&said);
+        usable(&said)?;
         let known = Known {
             listing: self.listing.as_ref(),
             has_series: !self.shelf.series().is_empty(),
         };
         let Brought {
             listing,
-            account,
             series,
             failed,
         } = account
@@ -338,12 +318,43 @@ impl SourceTask {
         if let Some(series) = series {
             Arc::make_mut(&mut self.shelf).set_series(series);
         }
+        Ok(Fetched { listing, failed })
+    }
+
+    /// What the account says of itself is shown, and told where it matters; what it counts as open is never trusted.
+    fn know_account(&mut self, account: &Account) {
+        let allowed = account.max_connections.filter(|max| *max > 0);
         self.report.send_modify(|report| {
-            report.account_connections = account.max_connections.filter(|max| *max > 0);
+            report.account_connections = allowed;
             report.account_active = account.active_connections;
             report.expires_at = account.expires_at;
+            report.account_state = match &account.status {
+                Status::Expired => Some("expired"),
+                Status::Banned => Some("banned"),
+                Status::Disabled => Some("disabled"),
+                _ => None,
+            };
         });
-        Ok(Fetched { listing, failed })
+        let above = self
+            .config
+            .max_connections
+            .zip(allowed)
+            .filter(|(configured, allowed)| configured > allowed);
+        if self.told.above != above {
+            self.told.above = above;
+            if let Some((configured, allowed)) = above {
+                warn!(
+                    "max_connections is {configured}, but the account says it allows {allowed}: its provider may refuse or cut the connections above that"
+                );
+            }
+        }
+        let ended = self.report.borrow().account_ended(SystemTime::now());
+        if self.told.ended != ended {
+            self.told.ended.clone_from(&ended);
+            if let Some(ended) = ended {
+                warn!("{ended}; its streams will be refused until it is renewed");
+            }
+        }
     }
 
     /// A fresh list: kept in memory and on disk, and handed on.
@@ -529,6 +540,20 @@ impl SourceTask {
     fn account_file(&self) -> PathBuf {
         let digest = catalog::ChannelId::of_name(self.name.as_str());
         PathBuf::from(format!("accounts/{digest}.json.gz"))
+    }
+}
+
+/// An account that says it does not work is not asked for its lists: what is known of them stays.
+fn usable(account: &Account) -> Result<(), RefreshError> {
+    if account.auth == Some(false) {
+        return Err(RefreshError::Account("name or password is wrong".to_owned()));
+    }
+    match account.status {
+        Status::Banned | Status::Disabled | Status::Expired => Err(RefreshError::Account(format!(
+            "its status is {:?}",
+            account.status
+        ))),
+        _ => Ok(()),
     }
 }
 

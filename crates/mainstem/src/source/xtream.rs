@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use catalog::listing::{Entry, Extra, Fields, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
-use xtream::{Account, Category, Error, ListError, Status};
+use xtream::{Account, Category, Error, ListError};
 
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest};
@@ -29,7 +29,6 @@ pub(super) struct XtreamAccount {
 #[derive(Debug)]
 pub(super) struct Brought {
     pub(super) listing: Listing,
-    pub(super) account: Account,
     /// `None`: the list of series failed, the known ones stay.
     pub(super) series: Option<Vec<Series>>,
     /// The first kind of list that failed, while another came. What was known of it is in `listing`.
@@ -51,7 +50,7 @@ impl Known<'_> {
 }
 
 impl XtreamAccount {
-    /// Asks for everything: the account, then each kind of list with its categories. A kind that fails, or comes empty
+    /// Asks for every kind of list with its categories. A kind that fails, or comes empty
     /// where there was something, costs nothing but itself: what is `known` of it stays.
     pub(super) async fn refresh(
         &self,
@@ -59,7 +58,6 @@ impl XtreamAccount {
         request: &ListRequest,
         known: Known<'_>,
     ) -> Result<Brought, RefreshError> {
-        let account = self.account(fetcher, request).await?;
         let mut listing = Listing::new(self.source.clone());
         let (mut series, mut failures, mut asked) = (Some(Vec::new()), Vec::new(), 0);
         for (kind, wanted) in [(Kind::Live, self.live), (Kind::Film, self.films)] {
@@ -100,7 +98,6 @@ impl XtreamAccount {
         }
         Ok(Brought {
             listing,
-            account,
             series,
             failed,
         })
@@ -158,22 +155,17 @@ impl XtreamAccount {
         )
     }
 
-    async fn account(&self, fetcher: &Fetcher, request: &ListRequest) -> Result<Account, RefreshError> {
-        let account = fetcher
+    /// What the account says of itself, whatever that is.
+    pub(super) async fn account(
+        &self,
+        fetcher: &Fetcher,
+        request: &ListRequest,
+    ) -> Result<Account, RefreshError> {
+        fetcher
             .fetch(&self.url(None, &[]), request, |body| {
                 xtream::account(body).map_err(|error| plain(&error))
             })
-            .await?;
-        if account.auth == Some(false) {
-            return Err(RefreshError::Account("name or password is wrong".to_owned()));
-        }
-        match account.status {
-            Status::Banned | Status::Disabled | Status::Expired => Err(RefreshError::Account(format!(
-                "its status is {:?}",
-                account.status
-            ))),
-            _ => Ok(account),
-        }
+            .await
     }
 
     /// Category names by id. A panel without categories still has its streams; one that `had` them has a fault, and

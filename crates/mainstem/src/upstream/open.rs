@@ -16,7 +16,9 @@ use super::http::{Body, Client, Request, Response};
 use super::progressive::{Progressive, taken_back};
 use super::sniff::{Content, sniff};
 use super::{Upstream, card};
-use crate::slot::{LimitAnswer, Login, Place, Pools, Purpose, Refused, Rest, Slot, Subject, Wish};
+use crate::slot::{
+    FilmSession, LimitAnswer, Login, Place, Pools, Purpose, Refused, Rest, Slot, Subject, Wish,
+};
 
 /// Everything needed to ask a provider for one stream.
 #[derive(Debug, Clone)]
@@ -37,8 +39,10 @@ pub struct Target {
     pub release_delay: Duration,
     /// Which channel or film it is for, in the word [`Pools::watching`] is told.
     pub subject: Option<Subject>,
-    /// The day the account ended, where it has: a refusal then needs no other explanation.
-    pub expired: Option<String>,
+    /// The viewing of a film the request is one of.
+    pub session: Option<FilmSession>,
+    /// In words, that the account no longer works, where it does not: a refusal then needs no other explanation.
+    pub account_ended: Option<String>,
 }
 
 impl Target {
@@ -52,6 +56,7 @@ impl Target {
         };
         Wish {
             subject: self.subject.clone(),
+            session: self.session.clone(),
             ..Wish::at(place, self.source.clone(), purpose)
         }
     }
@@ -238,10 +243,9 @@ impl Opening {
             failure.class,
             FailureClass::Auth | FailureClass::Blocked | FailureClass::Limit
         );
-        if let Some(day) = target.expired.as_ref().filter(|_| about_login) {
+        if let Some(text) = target.account_ended.clone().filter(|_| about_login) {
             slot.refused();
             self.pools.cool(&target.login, rest, Rest::Auth);
-            let text = format!("the account expired on {day}");
             return Blame::Failed(Failure {
                 text,
                 class: FailureClass::Auth,

@@ -49,6 +49,13 @@ struct Has {
     delay: Duration,
 }
 
+#[derive(Debug, Clone)]
+struct MyKept {
+    login: Login,
+    until: Instant,
+    ready_at: Instant,
+}
+
 /// The books of the model.
 struct Model {
     ledger: Ledger,
@@ -58,6 +65,7 @@ struct Model {
     limits: BTreeMap<Login, usize>,
     waiting: BTreeMap<LeaseId, Mine>,
     held: BTreeMap<LeaseId, Has>,
+    kept: BTreeMap<Arc<str>, MyKept>,
     lingering: Vec<(Login, Instant)>,
     cooling: BTreeMap<Login, Instant>,
     lowered: BTreeMap<Login, (usize, Instant)>,
@@ -87,6 +95,7 @@ impl Model {
             limits,
             waiting: BTreeMap::new(),
             held: BTreeMap::new(),
+            kept: BTreeMap::new(),
             lingering: Vec::new(),
             cooling: BTreeMap::new(),
             lowered: BTreeMap::new(),
@@ -123,11 +132,20 @@ impl Model {
         });
         let places = places.collect();
         let subject = (!self.chance.one_in(4)).then(|| self.subject());
+        let purpose = purposes[self.chance.below(purposes.len())];
+        let session = (purpose == Purpose::File && !self.chance.one_in(3)).then(|| {
+            let number = self.chance.below(4);
+            FilmSession {
+                name: format!("viewing {number}").into(),
+                is_one_player: number < 2,
+            }
+        });
         Wish {
             places,
             source: SourceName::new("s"),
-            purpose: purposes[self.chance.below(purposes.len())],
+            purpose,
             subject,
+            session,
             line: None,
         }
     }
@@ -142,7 +160,7 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.chance.below(16) {
+        match self.chance.below(18) {
             0..=3 => self.ask(),
             4 => self.try_ask(),
             5 | 6 => self.release(),
@@ -154,6 +172,7 @@ impl Model {
             12 => self.watch(),
             13 => self.change_limits(),
             14 => self.obey(),
+            15 | 16 => self.keep(),
             _ => self.pass_time(),
         }
         self.check();
@@ -176,10 +195,13 @@ impl Model {
     }
 
     fn try_ask(&mut self) {
-        let wish = self.wish();
+        let wish = Wish {
+            session: None,
+            ..self.wish()
+        };
         let free = wish.places.iter().any(|place| {
             self.has_room(place)
-                && self.held.len() < self.total_max
+                && self.total() < self.total_max
                 && !self.waiting.values().any(|mine| mine.wish.is_at(&place.login))
         });
         match self.ledger.try_ask(&wish, self.now) {
@@ -202,18 +224,59 @@ impl Model {
     }
 
     fn release_of(&mut self, id: LeaseId) {
+        self.close(id);
+        let effects = self.ledger.release(id, self.now);
+        self.take(&effects);
+    }
+
+    fn close(&mut self, id: LeaseId) {
         let had = self.held.remove(&id).unwrap();
         if !had.refused {
             self.closed.insert(had.login.clone(), self.now);
-            let delay = had
-                .delay
-                .max(self.learned.get(&had.login).copied().unwrap_or_default());
+            let delay = self.delay(&had);
             if !delay.is_zero() {
                 self.lingering.push((had.login, self.now + delay));
             }
         }
-        let effects = self.ledger.release(id, self.now);
+    }
+
+    fn keep(&mut self) {
+        let Some(id) = self.held_id() else { return };
+        let has = &self.held[&id];
+        let session = has.mine.wish.session.clone();
+        let hold = Duration::from_secs(if self.chance.one_in(4) { 0 } else { 10 });
+        let session = session.filter(|session| {
+            !has.revoked && !has.refused && !hold.is_zero() && !self.kept.contains_key(&session.name)
+        });
+        let Some(session) = session else {
+            self.close(id);
+            let effects = self.ledger.keep(id, hold, self.now);
+            self.take(&effects);
+            return;
+        };
+        let has = self.held.remove(&id).unwrap();
+        self.closed.insert(has.login.clone(), self.now);
+        let kept = MyKept {
+            until: self.now + hold,
+            ready_at: self.now + self.delay(&has),
+            login: has.login,
+        };
+        self.kept.insert(session.name, kept);
+        let effects = self.ledger.keep(id, hold, self.now);
         self.take(&effects);
+        self.seen.insert("kept");
+    }
+
+    fn give_up(&mut self, name: &Arc<str>) {
+        let kept = self.kept.remove(name).expect("it was kept");
+        if kept.ready_at > self.now {
+            self.lingering.push((kept.login, kept.ready_at));
+        }
+    }
+
+    fn delay(&self, has: &Has) -> Duration {
+        has.delay
+            .max(self.learned.get(&has.login).copied().unwrap_or_default())
     }
 
     fn withdraw(&mut self) {
@@ -360,6 +423,15 @@ impl Model {
 
     fn forget(&mut self) {
         let now = self.now;
+        let over: Vec<_> = self
+            .kept
+            .iter()
+            .filter(|(_, kept)| kept.until <= now)
+            .map(|(name, _)| Arc::clone(name))
+            .collect();
+        for name in over {
+            self.give_up(&name);
+        }
         self.lingering.retain(|(_, until)| *until > now);
         self.cooling.retain(|_, until| *until > now);
         self.lowered.retain(|_, (_, until)| *until > now);
@@ -370,6 +442,12 @@ impl Model {
             match effect {
                 Effect::Grant(id, number) => self.granted(*id, *number),
                 Effect::Revoke(id) => self.revoked(*id),
+                Effect::GiveUp(name) => {
+                    let wanted = self.waiting.values().any(|mine| mine.wish.purpose.may_take());
+                    assert!(wanted, "given up for nobody");
+                    self.give_up(name);
+                    self.seen.insert("kept gave way");
+                }
             }
         }
     }
@@ -381,14 +459,28 @@ impl Model {
         let place = &mine.wish.places[number];
         for (other, before) in &self.waiting {
             let goes_first = (before.wish.purpose.rank(), before.line, *other) < at;
+            let goes_first =
+                goes_first && !self.is_bound(&before.wish) && self.kept_for(&mine.wish).is_none();
             assert!(
                 !(goes_first && before.wish.is_at(&place.login)),
                 "{other} was passed over for {id}"
             );
         }
-        assert!(self.has_room(place), "above the limit of {:?}", place.login);
-        assert!(self.held.len() < self.total_max);
-        self.seen.insert("granted");
+        match self.kept_for(&mine.wish) {
+            Some((name, kept)) => {
+                assert_eq!(kept.login, place.login, "a film goes on at its login");
+                assert!(kept.ready_at <= self.now, "the provider counts on");
+                assert!(!self.is_cool(&place.login));
+                self.kept.remove(&name);
+                self.seen.insert("went on with what was kept");
+            }
+            None => {
+                assert!(!self.is_bound(&mine.wish), "a player has two connections");
+                assert!(self.has_room(place), "above the limit of {:?}", place.login);
+                assert!(self.total() < self.total_max);
+                self.seen.insert("granted");
+            }
+        }
         self.grant(id, number, mine);
     }
 
@@ -411,7 +503,7 @@ impl Model {
         let has = &self.held[&id];
         assert!(!has.revoked, "taken back twice");
         let takers = self.waiting.values().filter(|mine| {
-            let total_full = self.held.len() >= self.total_max;
+            let total_full = self.total() >= self.total_max;
             total_full || mine.wish.is_at(&has.login)
         });
         let mut why = takers.filter_map(|mine| self.must_give_way(has, &mine.wish));
@@ -424,9 +516,12 @@ impl Model {
 
     fn must_give_way(&self, has: &Has, wish: &Wish) -> Option<&'static str> {
         let is_viewers = matches!(wish.purpose, Purpose::Live | Purpose::File);
+        let replaced = wish.session.as_ref().is_some_and(|session| session.is_one_player)
+            && has.mine.wish.session == wish.session;
         let is_idle = matches!(has.purpose, Purpose::Live | Purpose::File) && !has.watched;
         match (wish.purpose, has.purpose) {
             (Purpose::Hedge | Purpose::Test, _) | (_, Purpose::Refresh) => None,
+            _ if replaced => Some("replaced by the same player"),
             _ if is_idle => Some("idle gave way"),
             (_, Purpose::Hedge) if is_viewers => Some("hedge gave way"),
             (_, Purpose::Test) if is_viewers => Some("test gave way"),
@@ -463,6 +558,24 @@ impl Model {
     fn in_use(&self, login: &Login) -> usize {
         let held = self.held.values().filter(|has| has.login == *login).count();
         held + self.lingering.iter().filter(|(at, _)| at == login).count()
+            + self.kept.values().filter(|kept| kept.login == *login).count()
+    }
+
+    fn total(&self) -> usize {
+        self.held.len() + self.kept.len()
+    }
+
+    fn kept_for(&self, wish: &Wish) -> Option<(Arc<str>, MyKept)> {
+        let name = &wish.session.as_ref()?.name;
+        let kept = self.kept.get(name).filter(|kept| wish.is_at(&kept.login))?;
+        Some((Arc::clone(name), kept.clone()))
+    }
+
+    /// Whether a wish waits for one particular connection and takes no other.
+    fn is_bound(&self, wish: &Wish) -> bool {
+        let is_replaced = |has: &Has| has.mine.wish.session == wish.session && wish.is_at(&has.login);
+        let one_player = wish.session.as_ref().is_some_and(|session| session.is_one_player);
+        self.kept_for(wish).is_some() || (one_player && self.held.values().any(is_replaced))
     }
 
     fn allowed(&self, login: &Login) -> usize {
@@ -481,21 +594,21 @@ impl Model {
             let (in_use, allowed) = (self.in_use(login), self.allowed(login));
             let free = allowed
                 .saturating_sub(in_use)
-                .min(self.total_max.saturating_sub(self.held.len()));
+                .min(self.total_max.saturating_sub(self.total()));
             assert_eq!(self.ledger.free(login, self.limits[login], self.now), free);
         }
         for (id, mine) in &self.waiting {
             let free = mine.wish.places.iter().any(|place| self.has_room(place));
             assert!(
-                !free || self.held.len() >= self.total_max,
+                !free || self.is_bound(&mine.wish) || self.total() >= self.total_max,
                 "{id} waits for what is free"
             );
+            if let Some((_, kept)) = self.kept_for(&mine.wish) {
+                assert!(kept.ready_at > self.now || self.is_cool(&kept.login));
+            }
         }
         let usage = self.ledger.usage(self.now);
-        assert_eq!(
-            (usage.total, usage.waiting),
-            (self.held.len(), self.waiting.len())
-        );
+        assert_eq!((usage.total, usage.waiting), (self.total(), self.waiting.len()));
         // Time alone frees what lingers and rests: the owner must be told when.
         let next = self.lingering.iter().map(|(_, until)| *until).min();
         if let Some(next) = next {
@@ -504,7 +617,9 @@ impl Model {
         let is_idle = |has: &&Has| matches!(has.purpose, Purpose::Live | Purpose::File) && !has.watched;
         for has in self.held.values().filter(|has| !has.revoked).filter(is_idle) {
             let waits = |mine: &&Mine| {
-                mine.wish.purpose.rank() == 0 && mine.wish.places.iter().all(|place| place.login == has.login)
+                mine.wish.purpose.rank() == 0
+                    && !self.is_bound(&mine.wish)
+                    && mine.wish.places.iter().all(|place| place.login == has.login)
             };
             let waiters = self.waiting.values().filter(waits).count();
             let coming = self.held.values().filter(|other| other.revoked).count() + self.lingering.len();
@@ -538,7 +653,7 @@ fn run(seed: u64, seen: &mut BTreeSet<&'static str>) {
         let free = model.ledger.free(login, *limit, model.now);
         assert_eq!(free, (*limit).min(model.total_max));
     }
-    assert!(model.ledger.held.is_empty() && model.ledger.waiting.is_empty());
+    assert!(model.ledger.held.is_empty() && model.ledger.waiting.is_empty() && model.ledger.kept.is_empty());
     seen.append(&mut model.seen);
 }
 
@@ -555,12 +670,16 @@ fn whatever_happens_the_limits_hold_and_nobody_waits_in_vain() {
         "had at once",
         "hedge gave way",
         "idle gave way",
+        "kept",
+        "kept gave way",
         "lingering",
         "lowered",
         "promoted",
         "refused at once",
         "refused while it rests",
+        "replaced by the same player",
         "test gave way",
+        "went on with what was kept",
         "withdrawn",
         "zap",
     ];

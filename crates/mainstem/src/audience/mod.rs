@@ -1,0 +1,250 @@
+//! Who watches: counted against `limits.viewers` and each client's own limit, and told to the pools.
+//!
+//! Lives here: what tells clients apart, the rule how many channels one may watch ([`rules`], pure), and the one owner
+//! of who is there. Does not live here: users and their passwords, what anybody watches.
+
+mod rules;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use catalog::ChannelId;
+use http::header::USER_AGENT;
+use http::{HeaderMap, Uri};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub use rules::{Client, Rule, Rules};
+
+use crate::slot::{Pools, Subject, Watching};
+use rules::{Answer, PresenceId};
+
+/// Bytes of a player's name kept.
+const PLAYER_BYTES_MAX: usize = 120;
+
+/// Bytes a device's token may have.
+const TOKEN_BYTES_MAX: usize = 64;
+
+/// The parameter of a stream's address that names the device.
+pub const DEVICE: &str = "device";
+
+/// Who sent a request, as far as it says so itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// Its address; behind a trusted proxy, the one the proxy names.
+    pub address: IpAddr,
+    /// What its player calls itself.
+    pub player: String,
+    /// The token of its device, from the address it asked for.
+    pub device: Option<Arc<str>>,
+}
+
+impl Asker {
+    /// Reads who asks.
+    #[must_use]
+    pub fn read(address: IpAddr, uri: &Uri, headers: &HeaderMap) -> Self {
+        let player = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        Self {
+            address,
+            player: player
+                .unwrap_or_default()
+                .chars()
+                .take(PLAYER_BYTES_MAX)
+                .collect(),
+            device: device(uri),
+        }
+    }
+
+    /// Address and player, for people.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        format!("{} {}", self.address, self.player).trim().to_owned()
+    }
+
+    /// The claim the rules are applied to. Users are not known yet.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let shown = || Arc::from(self.shown());
+        let address = || Arc::from(self.address.to_string());
+        Client {
+            counted_as: self.device.clone().unwrap_or_else(address),
+            token: self.device.clone(),
+            device: self.device.clone().unwrap_or_else(shown),
+        }
+    }
+}
+
+/// The device's token in an address, if it has one that can be one.
+#[must_use]
+pub fn device(uri: &Uri) -> Option<Arc<str>> {
+    let pairs = url::form_urlencoded::parse(uri.query()?.as_bytes());
+    let (_, token) = pairs.into_iter().find(|(name, _)| name == DEVICE)?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let valid = !token.is_empty() && token.len() <= TOKEN_BYTES_MAX && token.bytes().all(is_plain);
+    valid.then(|| token.into())
+}
+
+/// Why a client is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotServed {
+    /// `limits.viewers` is reached.
+    #[error("as many viewers as limits.viewers allows are watching")]
+    TooMany,
+    /// The client watches as many channels as it may.
+    #[error("this client watches as many channels as limits.channels_per_client allows")]
+    ClientFull,
+}
+
+#[derive(Debug)]
+struct State {
+    rules: Rules,
+    stops: HashMap<PresenceId, CancellationToken>,
+}
+
+/// All who watch. Clones are cheap and mean the same people.
+#[derive(Debug, Clone)]
+pub struct Audience {
+    /// Short critical sections, never across an await.
+    state: Arc<Mutex<State>>,
+    left: Arc<Notify>,
+    pools: Pools,
+    viewers_max: usize,
+    /// How long a client that is full may take to end what it has left already.
+    grace: Duration,
+}
+
+impl Audience {
+    /// Room for `viewers_max`, each client by `rule`.
+    #[must_use]
+    pub fn new(pools: Pools, viewers_max: usize, rule: Rule, grace: Duration) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(State {
+                rules: Rules::new(rule),
+                stops: HashMap::new(),
+            })),
+            left: Arc::default(),
+            pools,
+            viewers_max,
+            grace,
+        }
+    }
+
+    /// Lets a client in to watch a channel. One that is full waits a moment: a player that switches channels ends its
+    /// old response a little later than it begins the new one.
+    ///
+    /// # Errors
+    /// [`NotServed`] where there is no room.
+    pub async fn enter(&self, asker: &Asker, channel: ChannelId) -> Result<Present, NotServed> {
+        let until = Instant::now() + self.grace;
+        let client = asker.client();
+        loop {
+            let left = self.left.notified();
+            if let Some(present) = self.try_enter(&client, channel)? {
+                return Ok(present);
+            }
+            if timeout_at(until, left).await.is_err() {
+                return Err(NotServed::ClientFull);
+            }
+        }
+    }
+
+    /// How many responses there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.state().rules.len()
+    }
+
+    /// Whether nobody watches.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.state().rules.is_empty()
+    }
+
+    fn try_enter(&self, client: &Client, channel: ChannelId) -> Result<Option<Present>, NotServed> {
+        let mut state = self.state();
+        if state.rules.len() >= self.viewers_max {
+            return Err(NotServed::TooMany);
+        }
+        let Answer::Served(id, stop) = state.rules.enter(client, channel, Instant::now().into_std()) else {
+            return Ok(None);
+        };
+        for stopped in &stop {
+            if let Some(stop) = state.stops.get(stopped) {
+                stop.cancel();
+            }
+        }
+        if !stop.is_empty() {
+            info!(
+                client = &*client.device,
+                stopped = stop.len(),
+                "an older stream of this client makes room"
+            );
+        }
+        let token = CancellationToken::new();
+        state.stops.insert(id, token.clone());
+        drop(state);
+        let subject: Subject = channel.to_string().into();
+        Ok(Some(Present {
+            _watching: self.pools.watching(&subject, client.token.clone()),
+            stop: token,
+            id,
+            audience: self.clone(),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who watches a channel, until this is dropped.
+#[derive(Debug)]
+pub struct Present {
+    _watching: Watching,
+    stop: CancellationToken,
+    id: PresenceId,
+    audience: Audience,
+}
+
+impl Present {
+    /// Resolves when the response must end for another of the same client.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.stop.clone().cancelled_owned()
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let mut state = self.audience.state();
+        state.rules.leave(self.id);
+        state.stops.remove(&self.id);
+        drop(state);
+        self.audience.left.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_token_names_a_device() {
+        for (uri, expected) in [
+            ("/stream/1?device=tv-1", Some("tv-1")),
+            ("/stream/1?x=1&device=a", Some("a")),
+            ("/stream/1?device=", None),
+            ("/stream/1?device=a%20b", None),
+            ("/stream/1?device=%0D%0A", None),
+            ("/stream/1", None),
+        ] {
+            let uri: Uri = uri.parse().unwrap();
+            assert_eq!(device(&uri).as_deref(), expected, "{uri}");
+        }
+        let long = format!("/stream/1?device={}", "x".repeat(TOKEN_BYTES_MAX + 1));
+        assert_eq!(device(&long.parse().unwrap()), None);
+    }
+}

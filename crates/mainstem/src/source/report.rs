@@ -1,0 +1,48 @@
+//! What the operator sees of a source.
+
+use std::time::SystemTime;
+
+/// What the operator sees of a source.
+#[derive(Debug, Clone, Default)]
+pub struct SourceReport {
+    /// Entries listed.
+    pub entries: usize,
+    /// Entries of the list that could not be read.
+    pub malformed: u64,
+    /// The last refresh that brought a list.
+    pub refreshed_at: Option<SystemTime>,
+    /// Whether what is known came from disk and no provider has confirmed it since the start.
+    pub from_disk: bool,
+    /// Why the last refresh brought none: code and sentence.
+    pub error: Option<(&'static str, String)>,
+    /// Connections the account says it allows.
+    pub account_connections: Option<u32>,
+    /// Connections the account says are open: shown, never trusted.
+    pub account_active: Option<u32>,
+    /// When the account ends, seconds since 1970.
+    pub expires_at: Option<i64>,
+    /// Why the account says that it does not work: `expired`, `banned` or `disabled`.
+    pub account_state: Option<&'static str>,
+    /// Series known.
+    pub series: usize,
+    /// Series whose episodes are not known.
+    pub series_unexpanded: usize,
+}
+
+impl SourceReport {
+    /// In words, that the account no longer works, if it does not by `now`.
+    #[must_use]
+    pub fn account_ended(&self, now: SystemTime) -> Option<String> {
+        let now = jiff::Timestamp::try_from(now).ok()?;
+        let at = self
+            .expires_at
+            .and_then(|at| jiff::Timestamp::from_second(at).ok());
+        match (self.account_state, at.filter(|at| *at <= now)) {
+            (None | Some("expired"), Some(at)) => {
+                Some(format!("the account expired on {}", at.strftime("%Y-%m-%d")))
+            }
+            (Some(state), _) => Some(format!("the account is {state}")),
+            (None, None) => None,
+        }
+    }
+}
