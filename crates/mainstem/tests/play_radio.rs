@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mpegts::Splicer;
@@ -14,7 +14,7 @@ use support::process::QUICK;
 use support::ts::Report;
 use support::{Launch, SOON, Viewer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -28,48 +28,28 @@ struct Radio {
     url: String,
     /// Connections break when it is set to false, and no more are taken.
     on_air: watch::Sender<bool>,
-    heads: Arc<std::sync::Mutex<Vec<String>>>,
+    heads: Arc<Mutex<Vec<String>>>,
     _task: JoinSet<()>,
 }
 
 impl Radio {
     /// Sends `sound`, which lasts `lap`, over and over; the first bytes are `lead`.
     async fn start(content_type: &'static str, lead: Vec<u8>, sound: Vec<u8>, lap: Duration) -> Self {
-        /// Parts that a lap is sent in.
-        const PARTS: usize = 64;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/radio", listener.local_addr().unwrap());
         let (on_air, watching) = watch::channel(true);
-        let heads: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+        let heads: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&heads);
         let mut task = JoinSet::new();
         task.spawn(async move {
             let mut connections = JoinSet::new();
-            while let Ok((mut socket, _)) = listener.accept().await {
+            while let Ok((socket, _)) = listener.accept().await {
                 let (lead, sound, seen) = (lead.clone(), sound.clone(), Arc::clone(&seen));
                 let mut watching = watching.clone();
                 connections.spawn(async move {
-                    let mut head = [0; 4_096];
-                    let length = socket.read(&mut head).await.unwrap_or(0);
-                    let head = String::from_utf8_lossy(&head[..length]).into_owned();
-                    seen.lock().unwrap().push(head);
-                    let send = async {
-                        let answer = format!("HTTP/1.0 200 OK\r\nContent-Type: {content_type}\r\n\r\n");
-                        socket.write_all(answer.as_bytes()).await?;
-                        socket.write_all(&lead).await?;
-                        let mut beat = tokio::time::interval(lap / u32::try_from(PARTS).unwrap());
-                        loop {
-                            for part in sound.chunks(sound.len().div_ceil(PARTS)) {
-                                beat.tick().await;
-                                socket.write_all(part).await?;
-                            }
-                        }
-                    };
                     tokio::select! {
-                        () = async { _ = watching.wait_for(|on_air| !on_air).await } => {}
-                        gone = send => {
-                            let _: std::io::Result<()> = gone;
-                        }
+                        () = async { drop(watching.wait_for(|on_air| !on_air).await) } => {}
+                        gone = send(socket, content_type, &lead, (&sound, lap), &seen) => drop(gone),
                     }
                 });
             }
@@ -81,6 +61,31 @@ impl Radio {
             _task: task,
         }
     }
+}
+
+/// Answers one request, until the connection breaks.
+async fn send(
+    mut socket: TcpStream,
+    content_type: &str,
+    lead: &[u8],
+    (sound, lap): (&[u8], Duration),
+    seen: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    /// Parts that a lap is sent in.
+    const PARTS: u32 = 64;
+    let mut head = [0; 4_096];
+    let length = socket.read(&mut head).await?;
+    let head = String::from_utf8_lossy(&head[..length]).into_owned();
+    seen.lock().unwrap().push(head);
+    let answer = format!("HTTP/1.0 200 OK\r\nContent-Type: {content_type}\r\n\r\n");
+    socket.write_all(answer.as_bytes()).await?;
+    socket.write_all(lead).await?;
+    let mut beat = tokio::time::interval(lap / PARTS);
+    for part in sound.chunks(sound.len().div_ceil(PARTS as usize)).cycle() {
+        beat.tick().await;
+        socket.write_all(part).await?;
+    }
+    Ok(())
 }
 
 fn layer_2() -> Vec<u8> {
