@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mpegts::es::audio_frame;
 use mpegts::radio::{Unwrapper, Wrapper};
 use mpegts::slate::{Slate, SlateClip, default_signature};
-use mpegts::{Codec, PACKET_BYTES, SYNC_BYTE, Splicer};
+use mpegts::{Codec, MediaTime, PACKET_BYTES, SYNC_BYTE, Splicer};
 
 /// Any bytes as a clip: what is taken can be shown for ever, in steps of whole packets that last.
 pub(crate) fn clip(bytes: &[u8]) {
@@ -40,7 +40,11 @@ pub(crate) fn radio(input: &[u8]) {
     let Some((step, bytes)) = input.split_first() else {
         return;
     };
-    let (mut wrapper, mut splicer, mut unwrapper) = (Wrapper::new(), Splicer::new(), Unwrapper::new());
+    let (mut wrapper, mut splicer, mut unwrapper) = (
+        Wrapper::new(MediaTime::default()),
+        Splicer::new(),
+        Unwrapper::new(),
+    );
     let mut raw = Vec::new();
     for part in bytes.chunks(1 + usize::from(*step)) {
         let packets = wrapper.push(part);

@@ -5,9 +5,9 @@
 //! a listener whose player wants what the source sent ([`Unwrapper`]). Both work on whole frames and keep time by
 //! counting samples. Stream titles (ICY metadata) are neither asked for nor read.
 
-use crate::clock::TICKS_90K;
+use crate::clock::{MediaTime, TICKS_90K};
 use crate::es::{AudioFrame, Codec, audio_frame};
-use crate::own_stream::{BEGIN_90K, Stamped, StreamWriter, Tables};
+use crate::own_stream::{Stamped, StreamWriter, Tables};
 use crate::packet::Pid;
 use crate::psi::PmtStream;
 use crate::splice::Signature;
@@ -44,8 +44,9 @@ const STEP_BYTES: usize = 64 * 1024;
 /// A frame is believed when another one like it follows; as long as one follows the other, each is passed on as soon
 /// as it is whole. Tags and rubbish are left out. The codec of the first frame is that of the stream: frames of another
 /// one are rubbish, as a programme does not change its map in the middle.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Wrapper {
+    begin_90k: i64,
     carry: Vec<u8>,
     /// Bytes of a tag still to come.
     tag_left: usize,
@@ -81,10 +82,20 @@ struct RadioStream {
 }
 
 impl Wrapper {
-    /// A wrapper that has seen nothing.
+    /// A wrapper that has seen nothing, whose first frame sounds at `begin`, at least a second after zero.
+    ///
+    /// Two connections of a channel are to begin at different times, minutes apart: a [`crate::Splicer`] knows the
+    /// replay of a broken source by its stamps and contents, and many a radio greets everybody with the same jingle.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(begin: MediaTime) -> Self {
+        Self {
+            begin_90k: begin.as_90k().max(TICKS_90K),
+            carry: Vec::new(),
+            tag_left: 0,
+            alike: None,
+            stream: None,
+            bytes_skipped: 0,
+        }
     }
 
     /// Takes raw bytes in any division; returns whole transport packets with the frames they complete, tables first.
@@ -135,7 +146,7 @@ impl Wrapper {
                     let (frame_bytes, _) = rest.split_at(frame.bytes.min(rest.len()));
                     self.alike = Some(alike);
                     if self.stream.is_none() {
-                        self.stream = RadioStream::new(alike);
+                        self.stream = RadioStream::new(alike, self.begin_90k);
                     }
                     if let Some(stream) = &mut self.stream {
                         stream.frame(frame_bytes, frame, out);
@@ -228,7 +239,7 @@ fn tag_bytes(bytes: &[u8]) -> Option<usize> {
 }
 
 impl RadioStream {
-    fn new(alike: Likeness) -> Option<Self> {
+    fn new(alike: Likeness, begin_90k: i64) -> Option<Self> {
         let stream_type = match alike {
             Likeness {
                 codec: Codec::Aac, ..
@@ -248,10 +259,10 @@ impl RadioStream {
             tables_at: None,
             writer: StreamWriter::new(PID, alike.codec),
             rate: alike.rate,
-            counted_from: BEGIN_90K,
+            counted_from: begin_90k,
             samples: 0,
             es: Vec::new(),
-            es_at: BEGIN_90K,
+            es_at: begin_90k,
         })
     }
 

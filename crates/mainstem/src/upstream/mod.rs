@@ -1,7 +1,7 @@
 //! Open connections to streams at the providers: an address and a slot in, bytes out.
 //!
 //! Lives here: the HTTP requests of streams and lists ([`http`]), what kind of answer came ([`sniff`]), and one
-//! reader for each kind: [`progressive`] transport streams, [`hls`], the built-in [`card`], and [files](mod@file).
+//! reader for each kind: [`progressive`] transport streams, raw [`radio`], [`hls`], the built-in [`card`], and [files](mod@file).
 //! Does not live here: which stream is opened, who watches, what is inside a transport stream.
 
 pub mod answer;
@@ -11,6 +11,7 @@ pub mod hls;
 pub mod http;
 pub mod open;
 pub mod progressive;
+pub mod radio;
 pub mod sniff;
 pub mod tls;
 
@@ -20,6 +21,8 @@ use relay::{Failure, Input};
 pub enum Upstream {
     /// A transport stream over one endless response.
     Progressive(Box<progressive::Progressive>),
+    /// Raw sound over one endless response, made a transport stream.
+    Radio(Box<radio::Radio>),
     /// Segments of a live playlist.
     Hls(Box<hls::HlsUpstream>),
     /// The built-in test card.
@@ -30,6 +33,7 @@ impl relay::Upstream for Upstream {
     async fn read(&mut self) -> Result<Input, Failure> {
         match self {
             Self::Progressive(progressive) => progressive.read().await,
+            Self::Radio(radio) => radio.read().await,
             Self::Hls(hls) => hls.read().await,
             Self::Card(card) => Ok(card.read()),
         }
@@ -38,6 +42,7 @@ impl relay::Upstream for Upstream {
     fn set_watched(&mut self, watched: bool) {
         match self {
             Self::Progressive(progressive) => progressive.set_watched(watched),
+            Self::Radio(radio) => radio.set_watched(watched),
             Self::Hls(hls) => hls.set_watched(watched),
             Self::Card(_) => {}
         }
@@ -46,6 +51,7 @@ impl relay::Upstream for Upstream {
     fn take_over(&mut self) {
         match self {
             Self::Progressive(progressive) => progressive.promote(),
+            Self::Radio(radio) => radio.promote(),
             Self::Hls(hls) => hls.promote(),
             Self::Card(_) => {}
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use catalog::{SourceName, StreamUrl};
-use http::header::RANGE;
+use http::header::{CONTENT_TYPE, RANGE};
 use http::{HeaderMap, StatusCode};
 use relay::{Failure, FailureClass};
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use super::answer::failure_of_answer;
 use super::hls::HlsUpstream;
 use super::http::{Body, Client, Request, Response};
 use super::progressive::{Progressive, taken_back};
+use super::radio::Radio;
 use super::sniff::{Content, sniff};
 use super::{Upstream, card};
 use crate::slot::{
@@ -122,6 +123,11 @@ impl Opening {
     async fn understand(&self, target: Target, mut answer: Response) -> Result<Upstream, Failure> {
         let (head, content) = self.first_bytes(&mut answer.body).await?;
         match content {
+            // A radio may be joined in the middle of a frame, and the next one may be far: then the answer's name for
+            // itself is all there is.
+            Content::Unknown if is_called_radio(&answer.headers) => {
+                Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body))))
+            }
             Content::TransportStream | Content::Unknown => Ok(Upstream::Progressive(Box::new(
                 Progressive::new(head, answer.body),
             ))),
@@ -151,10 +157,7 @@ impl Opening {
                 );
                 Err(Failure::new(FailureClass::Unusable, text))
             }
-            Content::Audio => Err(Failure::new(
-                FailureClass::Unusable,
-                "audio without a transport stream is not supported yet",
-            )),
+            Content::Audio => Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body)))),
         }
     }
 
@@ -367,6 +370,14 @@ fn still_counted() -> Failure {
         FailureClass::NoSlot,
         "the provider still counts a connection that was closed a moment ago",
     )
+}
+
+/// The names of raw MPEG audio (RFC 3003) and AAC, registered and not.
+fn is_called_radio(headers: &HeaderMap) -> bool {
+    let name = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let name = name.and_then(|name| name.split(';').next()).unwrap_or_default();
+    let radio = ["audio/mpeg", "audio/mp3", "audio/aac", "audio/aacp"];
+    radio.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
 }
 
 /// Says which kind of address is not supported, where it is one that lists do contain.

@@ -22,7 +22,11 @@ fn layer_2() -> Vec<u8> {
 
 /// Raw frames through the whole way: wrapped, spliced, unwrapped. Also says how long the programme is.
 fn through(raw: &[u8], step: usize) -> (Vec<u8>, i64, Wrapper) {
-    let (mut wrapper, mut splicer, mut unwrapper) = (Wrapper::new(), Splicer::new(), Unwrapper::new());
+    let (mut wrapper, mut splicer, mut unwrapper) = (
+        Wrapper::new(MediaTime::default()),
+        Splicer::new(),
+        Unwrapper::new(),
+    );
     let mut out = Vec::new();
     let mut times = Vec::new();
     let mut take = |splicer: &mut Splicer| {
@@ -173,7 +177,7 @@ fn frames_cut_at_packets_are_put_together() {
 #[test]
 fn rubbish_for_ever_stays_bounded_and_gives_nothing() {
     let mut random = Xorshift::new(3);
-    let mut wrapper = Wrapper::new();
+    let mut wrapper = Wrapper::new(MediaTime::default());
     for _ in 0..50 {
         let noise: Vec<u8> = (0..20_000)
             .map(|_| random.next().to_le_bytes()[0] & 0x7F)
@@ -206,4 +210,24 @@ fn mangled_frames_give_whole_packets_and_whole_frames() {
         }
         assert!(out.len() <= bytes.len());
     }
+}
+
+#[test]
+fn the_same_jingle_on_another_connection_is_not_a_replay() {
+    let raw = layer_2();
+    let mut splicer = Splicer::new();
+    let mut ends = Vec::new();
+    for minutes in [0, 7] {
+        let mut wrapper = Wrapper::new(MediaTime::from_90k(minutes * 60 * TICKS_90K));
+        splicer.begin_source();
+        for bytes in raw[..30_000].chunks(1_000) {
+            splicer.push(&wrapper.push(bytes));
+        }
+        assert!(splicer.source().entered && !splicer.source().rejoined);
+        while let Some(piece) = splicer.take() {
+            ends.push(piece.media_time.as_90k());
+        }
+    }
+    let sent = 2 * 30_000 / 288 * 2_160;
+    assert!((ends.last().unwrap() - ends[0] - sent).abs() <= 2 * PES_90K + 2 * 2_160);
 }

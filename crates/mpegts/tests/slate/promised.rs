@@ -1,9 +1,14 @@
 //! The slate between sources: the same programme map, no fault at the seams, every promised sound all along.
 
-use crate::fixtures::{PICTURE, SOUND, Seen, decodes_clean, drain, h264, judge, judge_sound, record, tools};
-use mpegts::es::{Kind, SoundFormat};
+use crate::fixtures::{
+    PICTURE, SOUND, Seen, decodes_clean, drain, h264, judge, judge_sound, record, scratch, tools,
+};
+use crate::silence::{frames, tone};
+use mpegts::es::{Kind, SoundFormat, audio_frame};
+use mpegts::radio::{Unwrapper, Wrapper};
 use mpegts::slate::{Message, Slate, SlateClip, SlateClipError, default_signature};
-use mpegts::{Codec, Pid, Piece, Signature, Splicer};
+use mpegts::{Codec, MediaTime, Pid, Piece, Signature, Splicer};
+use std::process::Command;
 use std::sync::Arc;
 
 const STEREO: SoundFormat = SoundFormat {
@@ -251,6 +256,67 @@ fn radio() {
         &[format],
         27_000,
     );
+}
+
+/// Raw frames to a listener: source, silence, source, every frame whole and of one kind.
+#[test]
+fn raw_radio() {
+    if !tools() {
+        return;
+    }
+    let mp3 = "-c:a libmp3lame -ac 2 -joint_stereo 0 -write_xing 0 -id3v2_version 0 -f mp3";
+    let he_aac = include_bytes!("../../../provider-double/clips/c.adts").to_vec();
+    for (name, codec, raw) in [
+        ("mp3", Codec::MpegAudio, tone("radio-mp3", mp3)),
+        ("adts", Codec::Aac, he_aac),
+    ] {
+        let mut channel = Channel::new(&[]);
+        let source = |channel: &mut Channel, minutes: i64| {
+            let mut wrapper = Wrapper::new(MediaTime::from_90k(minutes * 60 * 90_000));
+            channel.splicer.begin_source();
+            for bytes in raw.chunks(700) {
+                channel.splicer.push(&wrapper.push(bytes));
+                channel.pieces.extend(drain(&mut channel.splicer));
+            }
+        };
+        source(&mut channel, 1);
+        let promised = channel.signature();
+        channel.slate(&promised, 3);
+        source(&mut channel, 9);
+        assert_eq!(channel.signature(), promised, "{name}");
+        let mut unwrapper = Unwrapper::new();
+        let heard: Vec<u8> = channel
+            .pieces
+            .iter()
+            .flat_map(|piece| unwrapper.push(&piece.bytes))
+            .collect();
+        let format = audio_frame(codec, &raw).unwrap().format();
+        let whole = frames(codec, &heard);
+        assert_eq!(whole.concat().len(), heard.len(), "{name}: half a frame");
+        for frame in &whole {
+            assert_eq!(audio_frame(codec, frame).unwrap().format(), format, "{name}");
+        }
+        let frame = audio_frame(codec, &raw).unwrap();
+        let silent = (3 * frame.rate).div_ceil(frame.samples) as usize;
+        let expected = 2 * frames(codec, &raw).len() + silent;
+        // Of MPEG audio the last frame waits for one behind it.
+        assert!(
+            whole.len().abs_diff(expected) <= 4,
+            "{name}: {} of {expected}",
+            whole.len()
+        );
+        let path = scratch(name).with_extension(name);
+        std::fs::write(&path, &heard).unwrap();
+        let output = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(&path)
+            .args(["-f", "null", "-"])
+            .output()
+            .unwrap();
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(complaints.is_empty(), "{name} ({}): {complaints}", path.display());
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]

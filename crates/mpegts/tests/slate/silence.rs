@@ -146,7 +146,7 @@ fn every_format_decodes_to_silence() {
     }
 }
 
-fn frames(codec: Codec, mut es: &[u8]) -> Vec<&[u8]> {
+pub(crate) fn frames(codec: Codec, mut es: &[u8]) -> Vec<&[u8]> {
     let mut frames = Vec::new();
     while let Some(frame) = audio_frame(codec, es) {
         let Some((bytes, rest)) = es.split_at_checked(frame.bytes) else {
@@ -159,7 +159,7 @@ fn frames(codec: Codec, mut es: &[u8]) -> Vec<&[u8]> {
 }
 
 /// A tone as `codec` codes it.
-fn tone(name: &str, arguments: &str) -> Vec<u8> {
+pub(crate) fn tone(name: &str, arguments: &str) -> Vec<u8> {
     let path = scratch(name);
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-f", "lavfi", "-i", "sine=f=440:r=48000:d=2"])
