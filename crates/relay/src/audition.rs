@@ -16,9 +16,6 @@ const AUDITION_BYTES_MAX: usize = 16 << 20;
 /// of media, and arrival may jitter by a second or two.
 const KEYFRAME_WITHIN: Duration = Duration::from_secs(12);
 
-/// Scrambled packets after which a stream without a usable one is given up.
-const SCRAMBLED_PACKETS_MAX: u64 = 500;
-
 /// Times the packet grid may be lost before the first keyframe.
 const SYNC_LOSSES_MAX: u64 = 50;
 
@@ -94,25 +91,18 @@ impl<U> Audition<U> {
 
     /// Why it has nothing to show when its time is over.
     pub(crate) fn late(&self) -> Failure {
-        let source = self.scratch.source();
-        let text = if self.bytes == 0 {
-            "connected, but nothing came in time"
-        } else if source.packets == 0 {
-            "connected, but what came is no transport stream"
-        } else if !source.pat_seen {
-            "connected, but no programme table (PAT) came in time"
-        } else if source.programme.is_empty() {
-            "connected, but no programme map (PMT) came in time"
-        } else {
-            "connected, but no picture to start with came in time"
+        let text = match self.scratch.source().lacks() {
+            _ if self.bytes == 0 => "connected, but nothing came in time".to_owned(),
+            Some(lack) => format!("connected, but as far as it came in time {lack}"),
+            None => "connected, but no picture to start with came in time".to_owned(),
         };
         Failure::new(FailureClass::Transient, text)
     }
 
     pub(crate) fn hopeless(&self) -> Option<Failure> {
         let unusable = |text: &str| Some(Failure::new(FailureClass::Unusable, text));
-        if self.scratch.source().scrambled_packets > SCRAMBLED_PACKETS_MAX {
-            return unusable("the stream is scrambled");
+        if let Some(why) = self.scratch.source().unusable() {
+            return unusable(&why.to_string());
         }
         if self.bytes > AUDITION_BYTES_MAX {
             return unusable("no keyframe in 16 MiB");
