@@ -1,17 +1,21 @@
 //! Radio without a container: raw AAC and MPEG audio are relayed like any other source.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at what it does not expect"
+)]
 
 mod support;
 
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mpegts::Splicer;
 use mpegts::radio::Unwrapper;
-use support::decode::decode_aside;
+use support::decode::has_tool;
 use support::process::QUICK;
-use support::ts::Report;
 use support::{Launch, SOON, Viewer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -133,24 +137,102 @@ async fn raw_radio_plays_and_fails_over() {
         .ready()
         .await;
     for (name, first, second) in &pairs {
-        let viewer = Viewer::open(&mainstem.stream_url(name).await).await;
-        assert_eq!(viewer.status, 200, "{name}");
-        viewer.media(Duration::from_secs(3), SOON).await;
+        let listener = Viewer::open(&mainstem.stream_url(name).await).await;
+        assert_eq!(listener.status, 200, "{name}");
+        let called = listener.headers.get("content-type").unwrap().to_str().unwrap();
+        assert_eq!(called, if *name == "AAC" { "audio/aac" } else { "audio/mpeg" });
+        let heard = |seconds: u64| {
+            listener.until(SOON, "sound", move |raw| {
+                lasts(raw) >= Duration::from_secs(seconds)
+            })
+        };
+        heard(3).await;
         first.on_air.send(false).unwrap();
-        viewer.media(Duration::from_secs(7), SOON).await;
-        let bytes = viewer.bytes();
-        let report = Report::of(&bytes);
-        report.assert_clean(name);
-        assert_eq!(report.pmt_versions.len(), 1, "{name}");
+        heard(7).await;
         assert!(
             !second.heads.lock().unwrap().is_empty(),
             "{name}: the second was asked"
         );
+        // Nobody sends: silence, in the same form.
+        second.on_air.send(false).unwrap();
+        // Frames of silence are as short as they can be: 29 bytes of HE-AAC, 64 kbit/s of layer II.
+        let shorter = if *name == "AAC" { 40 } else { 200 };
+        let silence = move |raw: &[u8]| frames(raw).rev().take(20).all(|frame| frame.len() < shorter);
+        listener.until(SOON, "silence", silence).await;
+        first.on_air.send(true).unwrap();
+        listener.until(SOON, "sound again", |raw| !silence(raw)).await;
+        heard(14).await;
+        let raw = listener.bytes();
+        assert!(
+            frames(&raw).next().is_some_and(|frame| frame.len() >= shorter),
+            "{name}: begins with sound"
+        );
         for head in first.heads.lock().unwrap().iter() {
             assert!(!head.to_ascii_lowercase().contains("icy-metadata"), "{head}");
         }
-        decode_aside(bytes).await;
+        decodes(name, &raw);
     }
+}
+
+/// Whole frames from the first byte on; the last one may still be coming.
+///
+/// # Panics
+/// Something else stands between them.
+fn frames(raw: &[u8]) -> std::vec::IntoIter<&[u8]> {
+    let mut frames = Vec::new();
+    let mut rest = raw;
+    while let Some((frame, more)) = frame_bytes(rest).and_then(|bytes| rest.split_at_checked(bytes)) {
+        frames.push(frame);
+        rest = more;
+    }
+    frames.into_iter()
+}
+
+/// The length of an ADTS frame (ISO 14496-3 1.A.2.2), or of one of layer II at 48 kHz (ISO 11172-3 2.4.2.3).
+fn frame_bytes(raw: &[u8]) -> Option<usize> {
+    const KILOBITS: [usize; 15] = [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384];
+    match *raw {
+        [0xFF, 0xF1, _, a, b, c, ..] => {
+            Some(usize::from(a & 3) << 11 | usize::from(b) << 3 | usize::from(c >> 5))
+        }
+        [0xFF, 0xFD, third, ..] => {
+            assert_eq!(third & 0x0C, 0x04, "another rate");
+            Some(KILOBITS[usize::from(third >> 4)] * 144 / 48)
+        }
+        [_, _, _, _, _, _, ..] => panic!("no frame: {:x?}", &raw[..6]),
+        _ => None,
+    }
+}
+
+/// How long the frames sound.
+fn lasts(raw: &[u8]) -> Duration {
+    let frame = if raw.get(1) == Some(&0xF1) {
+        Duration::from_secs(1_024) / 24_000
+    } else {
+        Duration::from_secs(1_152) / 48_000
+    };
+    frame * u32::try_from(frames(raw).count()).unwrap()
+}
+
+/// ffmpeg decodes it without a complaint.
+fn decodes(name: &str, raw: &[u8]) {
+    if !has_tool("ffmpeg") {
+        return;
+    }
+    let whole: usize = frames(raw).map(<[u8]>::len).sum();
+    let file = tempfile::NamedTempFile::with_suffix(if name == "AAC" { ".aac" } else { ".mp2" }).unwrap();
+    std::fs::write(file.path(), &raw[..whole]).unwrap();
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(file.path())
+        .args(["-f", "null", "-"])
+        .output()
+        .unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && complaints.is_empty(),
+        "{name}: {complaints}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
