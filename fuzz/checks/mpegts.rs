@@ -106,8 +106,9 @@ pub(crate) fn pes(input: &[u8]) {
     }
 }
 
-/// Any source between two good ones: what leaves keeps the [`Rules`]. The first byte says whether sources end or are
-/// cut and whether the hostile one brings its own tables, the next two how its bytes are divided.
+/// Any source between two good ones: what leaves keeps the [`Rules`]. The bits of the first byte say whether sources
+/// end, whether the hostile one brings its own tables, how often pieces are taken, and whether its packets are mended;
+/// the next two bytes say how its bytes are divided.
 pub(crate) fn splice(input: &[u8]) {
     let Some(([flags, low, high], bytes)) = input.split_first_chunk::<3>() else {
         return;
@@ -116,7 +117,10 @@ pub(crate) fn splice(input: &[u8]) {
     let mut splicer = Splicer::new();
     let mut rules = Rules::default();
     let tables = if flags & 2 == 0 { &GOOD[..TABLES] } else { &[] };
-    let hostile = [tables, bytes].concat();
+    let mut hostile = [tables, bytes].concat();
+    if flags & 8 != 0 {
+        mend(&mut hostile);
+    }
     for source in [GOOD, &hostile, GOOD] {
         splicer.begin_source();
         for part in source.chunks(step) {
@@ -132,6 +136,26 @@ pub(crate) fn splice(input: &[u8]) {
         }
         while let Some(piece) = splicer.take() {
             rules.piece(&piece);
+        }
+    }
+}
+
+/// What chance does not find: sync bytes, counters that go on, and the CRC of tables. What is left to be hostile is the
+/// contents.
+fn mend(bytes: &mut [u8]) {
+    let mut counters = [0; 8192];
+    for packet in bytes.as_chunks_mut::<PACKET_BYTES>().0 {
+        packet[0] = SYNC_BYTE;
+        let pid = usize::from(u16::from_be_bytes([packet[1] & 0x1F, packet[2]]));
+        let step = (packet[3] >> 4) & 1;
+        counters[pid] = (counters[pid] + step) & 15;
+        packet[3] = (packet[3] & 0xF0) | counters[pid];
+        // A table in one packet, as those of the corpus are: the first of its section, behind a pointer_field of nought.
+        let whole = 8 + usize::from(u16::from_be_bytes([packet[6] & 0x0F, packet[7]]));
+        let table = matches!(packet[5], 0 | 2) && packet[1] & 0x40 != 0 && packet[3] & 0x30 == 0x10;
+        if table && packet[4] == 0 && packet[6] & 0x80 != 0 && (12..=PACKET_BYTES).contains(&whole) {
+            let crc = crc32(&packet[5..whole - 4]).to_be_bytes();
+            packet[whole - 4..whole].copy_from_slice(&crc);
         }
     }
 }

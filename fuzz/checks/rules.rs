@@ -74,7 +74,7 @@ impl Rules {
         }
         match (pid, packet.payload()) {
             (0, _) => {
-                SectionReader::default().push(packet, |section| drop(Pat::parse(section).expect("a PAT")))
+                SectionReader::default().push(packet, |section| drop(Pat::parse(section).expect("a PAT")));
             }
             (0x1000, _) => self.read_map(packet),
             (_, Some(payload)) => {
@@ -105,7 +105,7 @@ impl Rules {
     fn read_map(&mut self, packet: &Packet<'_>) {
         let mut found = None;
         self.map.push(packet, |section| {
-            found = Some(Pmt::parse(section).expect("a PMT"))
+            found = Some(Pmt::parse(section).expect("a PMT"));
         });
         let Some(pmt) = found else { return };
         for stream in &pmt.streams {

@@ -25,7 +25,7 @@ pub use clip::Clip;
 pub use clock::{MediaTime, Pcr27m, Pts90k};
 pub use es::Codec;
 pub use packet::{PACKET_BYTES, Packet, Pid, SYNC_BYTE};
-pub use splice::{Likeness, Piece, Signature, SignatureStream, SourceReport, Splicer};
+pub use splice::{Likeness, Piece, Signature, SignatureStream, SourceReport, Splicer, Unusable};
 
 #[cfg(test)]
 mod tests {

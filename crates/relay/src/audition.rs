@@ -16,9 +16,6 @@ const AUDITION_BYTES_MAX: usize = 16 << 20;
 /// of media, and arrival may jitter by a second or two.
 const KEYFRAME_WITHIN: Duration = Duration::from_secs(12);
 
-/// Scrambled packets after which a stream without a usable one is given up.
-const SCRAMBLED_PACKETS_MAX: u64 = 500;
-
 /// Times the packet grid may be lost before the first keyframe.
 const SYNC_LOSSES_MAX: u64 = 50;
 
@@ -111,8 +108,8 @@ impl<U> Audition<U> {
 
     pub(crate) fn hopeless(&self) -> Option<Failure> {
         let unusable = |text: &str| Some(Failure::new(FailureClass::Unusable, text));
-        if self.scratch.source().scrambled_packets > SCRAMBLED_PACKETS_MAX {
-            return unusable("the stream is scrambled");
+        if let Some(why) = self.scratch.source().unusable() {
+            return unusable(&why.to_string());
         }
         if self.bytes > AUDITION_BYTES_MAX {
             return unusable("no keyframe in 16 MiB");

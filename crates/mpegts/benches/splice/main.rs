@@ -10,6 +10,8 @@
 )]
 
 mod allocations;
+#[path = "../../tests/splice/muxer.rs"]
+mod muxer;
 mod stream;
 
 use mpegts::{PACKET_BYTES, Packet, Piece, Splicer};

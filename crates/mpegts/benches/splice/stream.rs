@@ -1,7 +1,7 @@
 //! Streams to measure with: the sizes and the structure of broadcasts, with contents of no meaning.
 
-use mpegts::psi::{Pat, Pmt, PmtStream, packetize};
-use mpegts::{PACKET_BYTES, Pid};
+use crate::muxer::{Muxer, Stamps};
+use mpegts::Pid;
 
 const MAP: Pid = Pid::new(0x1000);
 const VIDEO: Pid = Pid::new(0x100);
@@ -19,7 +19,7 @@ const MARGIN_90K: u64 = 60_000;
 /// About `megabytes` of pictures of one slice each, in groups of 50; beside them sound of 192 kbit/s, tables every
 /// 120 ms and a clock every 20 ms.
 pub(crate) fn film(megabytes: usize, megabits_per_second: usize) -> Vec<u8> {
-    let mut out = Writer::new(&[(0x1B, VIDEO), (0x0F, SOUND)], VIDEO);
+    let mut out = Muxer::new(MAP, &[(0x1B, VIDEO), (0x0F, SOUND)], VIDEO);
     let mut sound_at = 900_000;
     for number in 0.. {
         let dts = 900_000 + number * PICTURE_90K;
@@ -34,15 +34,18 @@ pub(crate) fn film(megabytes: usize, megabits_per_second: usize) -> Vec<u8> {
         };
         let bytes = megabits_per_second * 50 * size;
         let picture = picture(number % 50 == 0, bytes, number);
-        out.pes(
-            VIDEO,
-            0xE0,
-            &picture,
-            (dts + delay * PICTURE_90K, dts),
-            number % 50 == 0,
-        );
+        let stamps = Stamps {
+            pts: dts + delay * PICTURE_90K,
+            dts,
+        };
+        out.pes(VIDEO, 0xE0, &picture, stamps, Some(dts - MARGIN_90K));
+        out.clock(dts - MARGIN_90K + PICTURE_90K / 2);
         while sound_at < dts {
-            out.pes(SOUND, 0xC0, &frames(8, 512, number), (sound_at, sound_at), false);
+            let stamps = Stamps {
+                pts: sound_at,
+                dts: sound_at,
+            };
+            out.pes(SOUND, 0xC0, &frames(8, 512, number), stamps, None);
             sound_at += SOUND_90K;
         }
         if out.bytes.len() > megabytes * 1_000_000 {
@@ -54,13 +57,20 @@ pub(crate) fn film(megabytes: usize, megabits_per_second: usize) -> Vec<u8> {
 
 /// About `megabytes` of sound alone.
 pub(crate) fn radio(megabytes: usize) -> Vec<u8> {
-    let mut out = Writer::new(&[(0x0F, SOUND)], SOUND);
+    let mut out = Muxer::new(MAP, &[(0x0F, SOUND)], SOUND);
     for number in 0.. {
         if number % 2 == 0 {
             out.tables();
         }
         let at = 900_000 + number * SOUND_90K / 2;
-        out.pes(SOUND, 0xC0, &frames(4, 341, number), (at, at), true);
+        let stamps = Stamps { pts: at, dts: at };
+        out.pes(
+            SOUND,
+            0xC0,
+            &frames(4, 341, number),
+            stamps,
+            Some(at - MARGIN_90K),
+        );
         if out.bytes.len() > megabytes * 1_000_000 {
             break;
         }
@@ -116,112 +126,4 @@ fn noise(bytes: usize, seed: u64) -> impl Iterator<Item = u8> {
         [a, b | 1, c, d | 1, e, f | 1, g, h | 1]
     });
     words.flatten().take(bytes)
-}
-
-struct Writer {
-    bytes: Vec<u8>,
-    pat: Vec<u8>,
-    pmt: Vec<u8>,
-    clock: Pid,
-    counters: [u8; 8192],
-}
-
-impl Writer {
-    fn new(streams: &[(u8, Pid)], clock: Pid) -> Self {
-        let pat = Pat {
-            transport_stream_id: 1,
-            version: 0,
-            programs: vec![(1, MAP)],
-        };
-        let streams = streams.iter().map(|(stream_type, pid)| PmtStream {
-            stream_type: *stream_type,
-            pid: *pid,
-            descriptors: Vec::new(),
-        });
-        let pmt = Pmt {
-            program_number: 1,
-            version: 0,
-            pcr_pid: clock,
-            descriptors: Vec::new(),
-            streams: streams.collect(),
-        };
-        Self {
-            bytes: Vec::new(),
-            pat: pat.write().unwrap(),
-            pmt: pmt.write().unwrap(),
-            clock,
-            counters: [15; 8192],
-        }
-    }
-
-    fn tables(&mut self) {
-        packetize(&self.pat, Pid::PAT, &mut self.counters[0], &mut self.bytes);
-        let counter = &mut self.counters[usize::from(MAP.value())];
-        packetize(&self.pmt, MAP, counter, &mut self.bytes);
-    }
-
-    fn pes(&mut self, pid: Pid, stream_id: u8, es: &[u8], (pts, dts): (u64, u64), keyframe: bool) {
-        let mut pes = vec![0, 0, 1, stream_id, 0, 0, 0x80, 0xC0, 10];
-        pes.extend(stamp(0x30, pts));
-        pes.extend(stamp(0x10, dts));
-        pes.extend(es);
-        if stream_id == 0xC0 {
-            let length = u16::try_from(pes.len() - 6).unwrap();
-            pes[4..6].copy_from_slice(&length.to_be_bytes());
-        }
-        let clocked = pid == self.clock;
-        let half = pes.len() / 2;
-        let (mut first, mut rest, mut second_clock) = (true, pes.as_slice(), clocked && es.len() > 10_000);
-        while !rest.is_empty() {
-            let mut field = Vec::new();
-            if first && clocked {
-                field = clock(dts - MARGIN_90K, keyframe);
-            } else if second_clock && rest.len() < half {
-                second_clock = false;
-                field = clock(dts - MARGIN_90K + PICTURE_90K / 2, false);
-            }
-            let mut room = PACKET_BYTES - 4 - field.len();
-            if rest.len() < room && field.is_empty() {
-                field.push(0);
-                room -= 1;
-                if rest.len() < room {
-                    field.push(0);
-                    room -= 1;
-                }
-            }
-            let now = rest.len().min(room);
-            field.resize(field.len() + room - now, 0xFF);
-            if let Some(length) = field.len().checked_sub(1) {
-                field[0] = u8::try_from(length).unwrap();
-            }
-            let counter = &mut self.counters[usize::from(pid.value())];
-            *counter = (*counter + 1) & 15;
-            let [high, low] = pid.value().to_be_bytes();
-            let control = if field.is_empty() { 0x10 } else { 0x30 };
-            self.bytes
-                .extend([0x47, high | if first { 0x40 } else { 0 }, low, control | *counter]);
-            self.bytes.extend(field);
-            self.bytes.extend(&rest[..now]);
-            rest = &rest[now..];
-            first = false;
-        }
-    }
-}
-
-/// An adaptation field with a clock; its length is filled in later.
-fn clock(base: u64, keyframe: bool) -> Vec<u8> {
-    let mut field = vec![0, if keyframe { 0x50 } else { 0x10 }];
-    field.extend(&((base << 15) | 0x7E00).to_be_bytes()[2..]);
-    field
-}
-
-fn stamp(prefix: u8, ticks: u64) -> [u8; 5] {
-    let low = |value: u64| value.to_le_bytes()[0];
-    [
-        prefix | (low(ticks >> 29) & 0x0E) | 1,
-        low(ticks >> 22),
-        low(ticks >> 14) | 1,
-        low(ticks >> 7),
-        low(ticks << 1) | 1,
-    ]
 }

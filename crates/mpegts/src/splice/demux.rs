@@ -18,6 +18,10 @@ const PES_BYTES_MAX: usize = 6 + u16::MAX as usize;
 /// Bytes of packets kept until the programme map arrives, so that a map behind the first keyframe costs no wait.
 const EARLY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Times the map of another programme comes before ours counts as absent: all maps of a multiplex are repeated about
+/// equally often (every 500 ms at least, TR 101 290 1.5).
+const OTHER_MAPS: u8 = 4;
+
 /// Streams of one programme; real ones have a dozen.
 pub(super) const STREAMS_MAX: usize = 32;
 
@@ -79,8 +83,10 @@ pub(super) struct Demux {
     pat_read: Vec<u8>,
     pmt_read: Vec<u8>,
     program: Option<(u16, Pid)>,
-    /// It is the only one.
-    alone: bool,
+    /// All that the PAT lists.
+    programs: Vec<(u16, Pid)>,
+    /// The first other programme whose map came while ours did not, and how often it did.
+    other: Option<((u16, Pid), u8)>,
     pcr_pid: Option<Pid>,
     streams: Vec<InStream>,
     mapped: bool,
@@ -96,7 +102,8 @@ impl Demux {
             pat_read: Vec::new(),
             pmt_read: Vec::new(),
             program: None,
-            alone: false,
+            programs: Vec::new(),
+            other: None,
             pcr_pid: None,
             streams: Vec::new(),
             mapped: false,
@@ -140,6 +147,7 @@ impl Demux {
             _ if pid == Pid::PAT => self.read_pat(&packet, report),
             Some((_, map_pid)) if pid == map_pid => self.read_pmt(&packet, report, events),
             _ if !self.mapped => {
+                self.reconsider_programme(&packet);
                 if self.early.len() < EARLY_BYTES_MAX {
                     self.early.extend_from_slice(bytes);
                 }
@@ -164,24 +172,46 @@ impl Demux {
         });
         let Some(pat) = found else { return };
         report.pat_seen = true;
+        self.programs = pat.programs;
         if self
             .program
-            .is_some_and(|program| pat.programs.contains(&program))
+            .is_some_and(|program| self.programs.contains(&program))
         {
             return;
         }
-        if let Some(first) = pat.programs.first() {
-            self.program = Some(*first);
-            self.alone = pat.programs.len() == 1;
-            self.pmt = SectionReader::default();
-            self.pmt_read.clear();
+        if let Some(first) = self.programs.first() {
+            self.choose(*first);
+        }
+    }
+
+    fn choose(&mut self, program: (u16, Pid)) {
+        self.program = Some(program);
+        self.other = None;
+        self.pmt = SectionReader::default();
+        self.pmt_read.clear();
+    }
+
+    /// A programme that was cut out of a multiplex often keeps the PAT of all: the one whose map comes is there.
+    fn reconsider_programme(&mut self, packet: &Packet<'_>) {
+        let of_packet = |(_, map_pid): &&(u16, Pid)| *map_pid == packet.pid();
+        let Some(other) = self.programs.iter().find(of_packet) else {
+            return;
+        };
+        let (first, times) = self.other.get_or_insert((*other, 0));
+        if packet.unit_start() && first == other && self.pmt_read.is_empty() {
+            *times += 1;
+            if *times >= OTHER_MAPS {
+                let other = *other;
+                self.choose(other);
+            }
         }
     }
 
     fn read_pmt(&mut self, packet: &Packet<'_>, report: &mut SourceReport, events: &mut Vec<Event>) {
         let mut found = None;
         // Where there is only one programme, a map with another number than the PAT gave it is still its map.
-        let wanted = self.program.map(|(number, _)| number).filter(|_| !self.alone);
+        let alone = self.programs.len() == 1;
+        let wanted = self.program.map(|(number, _)| number).filter(|_| !alone);
         self.pmt.push(packet, |section| {
             if is_news(&mut self.pmt_read, section) {
                 found = Pmt::parse(section)

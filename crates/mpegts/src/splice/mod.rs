@@ -20,7 +20,7 @@ use bytes::Bytes;
 use demux::{Demux, Event};
 use join::Join;
 use mux::Mux;
-pub use report::{Likeness, Signature, SignatureStream, SourceReport};
+pub use report::{Likeness, Signature, SignatureStream, SourceReport, Unusable};
 
 /// Whole packets, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What is said about a splice: the promise to viewers and the account of the present source.
 
 use crate::es::{Codec, PictureSize, SoundFormat};
-use crate::packet::Pid;
+use crate::packet::{PACKET_BYTES, Pid};
 
 /// One elementary stream promised to viewers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +120,69 @@ pub struct SourceReport {
     pub entered: bool,
     /// The source was recognised as the previous one on the same timeline, and joined without repeating.
     pub rejoined: bool,
+}
+
+/// Bytes of a source within which its packets and its tables have to be found: a second at 64 Mbit/s, where the tables
+/// come twice in a second (TR 101 290 1.3 and 1.5). Slower sources run into a bound of time first.
+const TABLES_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Scrambled packets of the programme before nothing else is expected any more: 94 kB.
+const SCRAMBLED_PACKETS_MAX: u64 = 500;
+
+/// Why a source is of no use, as far as its bytes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// No grid of packets.
+    NoPackets,
+    /// Packets without a programme association table.
+    NoPat,
+    /// A programme association table, and none of the maps it names.
+    NoPmt,
+    /// The programme's streams are scrambled.
+    Scrambled,
+}
+
+impl core::fmt::Display for Unusable {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NoPackets => "this is no transport stream",
+            Self::NoPat => "the stream has no programme association table (PAT)",
+            Self::NoPmt => "the stream has no programme map (PMT)",
+            Self::Scrambled => "the stream is scrambled",
+        })
+    }
+}
+
+impl SourceReport {
+    /// What is wrong with a source that has not entered, once enough of it was read to give it up.
+    #[must_use]
+    pub fn unusable(&self) -> Option<Unusable> {
+        self.lacks()
+            .filter(|lack| *lack == Unusable::Scrambled || self.bytes() > TABLES_BYTES_MAX)
+    }
+
+    /// What has kept the source from entering so far; `None` when it has, and when it only lacks a picture to start
+    /// with.
+    #[must_use]
+    pub fn lacks(&self) -> Option<Unusable> {
+        if self.entered {
+            None
+        } else if self.scrambled_packets > SCRAMBLED_PACKETS_MAX {
+            Some(Unusable::Scrambled)
+        } else if !self.programme.is_empty() {
+            None
+        } else if self.pat_seen {
+            Some(Unusable::NoPmt)
+        } else if self.packets * PACKET_BYTES as u64 > self.bytes_skipped {
+            Some(Unusable::NoPat)
+        } else {
+            Some(Unusable::NoPackets)
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.packets * PACKET_BYTES as u64 + self.bytes_skipped
+    }
 }
 
 #[cfg(test)]

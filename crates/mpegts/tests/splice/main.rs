@@ -7,8 +7,14 @@
     reason = "a test may panic"
 )]
 
+mod entries;
 mod fixtures;
 mod formats;
 mod hostile;
 mod loops;
+mod made;
+mod muxer;
+#[path = "../../../../fuzz/checks/rules.rs"]
+mod rules;
+mod schedules;
 mod sources;

@@ -1,6 +1,7 @@
 //! Sources of every kind after one another.
 
 use crate::fixtures::{PICTURE, SOUND, Seen, decodes_clean, drain, h264, judge, judge_sound, record, tools};
+use crate::rules::Rules;
 use mpegts::psi::{Pmt, SectionReader, packetize};
 use mpegts::{Codec, PACKET_BYTES, Packet, Pid, Piece, Splicer};
 
@@ -18,6 +19,8 @@ fn cut(sources: &[(&[u8], usize)]) -> (Vec<Piece>, Splicer) {
         }
         assert!(splicer.source().entered, "{:?}", splicer.source());
     }
+    let mut rules = Rules::default();
+    pieces.iter().for_each(|piece| rules.piece(piece));
     (pieces, splicer)
 }
 
@@ -240,6 +243,8 @@ fn another_codec_is_another_epoch_on_another_pid() {
         assert_eq!(pids(0)[0] != pids(1)[0], video_changes);
         assert_eq!(pids(0)[1] != pids(1)[1], !video_changes);
         assert!(seen[0].version != seen[1].version && seen[1].version != seen[2].version);
+        // The clock stays where it was, listed or not, and nothing else comes there.
+        assert!(seen.iter().all(|pmt| pmt.pcr_pid == seen[0].streams[0].pid));
     }
 }
 
