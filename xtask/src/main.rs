@@ -21,7 +21,7 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "\
 cargo xtask test [--full]         every test; --full runs the long forms
-cargo xtask bench                 figures beside nginx, of long lists, of idling
+cargo xtask bench                 figures beside nginx, of long lists, of idling, of the splice
 cargo xtask bench --program FILE  the same of a program built earlier
 cargo xtask bench --build         how long the release build takes from clean";
 

@@ -54,7 +54,9 @@ pub(crate) fn run(program: Option<&Path>) -> Result<()> {
     rows.extend(lists::measure(&program, &folder)?);
     rows.push(build::crates()?);
     print(&rows);
-    Ok(())
+    let mut splice = cargo();
+    splice.args(["bench", "--locked", "--package", "mpegts", "--bench", "splice"]);
+    steps.run("splice", &mut splice, Summary::None)
 }
 
 fn build(steps: &mut Steps) -> Result<PathBuf> {

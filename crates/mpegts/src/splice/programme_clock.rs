@@ -17,6 +17,9 @@ const HOLD_BACK_90K: i64 = 9_000;
 /// A source's clock this far from where the decoding times say it should be is not believed.
 const TRUST_90K: i64 = 90_000;
 
+/// However a source's clock drifts, ours stays this close behind the decoding times: what decoders hold, twice over.
+const BEHIND_MAX_90K: i64 = 270_000;
+
 /// Ticks between two stamps: 2.7.2 allows 100 ms.
 const PERIOD_90K: i64 = 7_200;
 
@@ -60,7 +63,9 @@ impl ProgrammeClock {
         let Some(lag) = self.lag_90k else { return };
         let moved = value.saturating_sub(lag.saturating_mul(SUB));
         let expected = self.expected(now.as_90k());
-        if moved.abs_diff(expected) < (TRUST_90K * SUB).unsigned_abs() {
+        let behind = now.as_90k().saturating_sub(moved / SUB);
+        let near = moved.abs_diff(expected) < (TRUST_90K * SUB).unsigned_abs();
+        if near && (0..=BEHIND_MAX_90K).contains(&behind) {
             self.anchor = moved;
             self.anchor_at_90k = now.as_90k();
         }
@@ -211,6 +216,24 @@ mod tests {
         let late_audio = MediaTime::from_90k(900_000 - 60_000);
         let stamps = due(&mut clock, 903_600, late_audio);
         assert!(stamps.iter().all(|pcr| pcr / SUB <= 840_000));
+    }
+
+    #[test]
+    fn a_clock_that_strays_bit_by_bit_is_left_behind() {
+        for step in [-80_000, -4_000, 4_000, 80_000] {
+            let mut clock = ProgrammeClock::default();
+            clock.enter(MediaTime::from_90k(900_000), Some(840_000 * SUB));
+            let mut stamps = Vec::new();
+            for frame in 0..3_000 {
+                let now = 900_000 + frame * 3_600;
+                let natural = 840_000 + frame * 3_600 + frame * step;
+                clock.observe(natural * SUB, MediaTime::from_90k(now));
+                stamps.extend(due(&mut clock, now, FAR));
+                let behind = now - stamps[stamps.len() - 1] / SUB;
+                assert!((0..=BEHIND_MAX_90K).contains(&behind), "{step}: {behind} behind");
+            }
+            rises_within_100_ms(&stamps);
+        }
     }
 
     #[test]
