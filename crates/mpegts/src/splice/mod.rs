@@ -3,6 +3,7 @@
 //! Streams keep their PIDs, the tables are our own, continuity counters are generated, and PCR, PTS and DTS go on
 //! where they stood, whatever the sources do. Choosing sources and pacing them is not done here.
 
+mod cue;
 mod demux;
 mod join;
 mod mux;
@@ -150,6 +151,7 @@ impl Splicer {
                     let used = self.join.pes(whole, &mut outgoing);
                     used.into_iter().for_each(|buffer| self.demux.recycle(buffer));
                 }
+                Event::Section { stream, bytes } => self.join.section(stream, bytes, &mut outgoing),
                 Event::Pcr { value, flagged } => self.join.clock(value, flagged, &mut outgoing),
             }
         }

@@ -9,7 +9,7 @@ use super::report::Signature;
 use crate::clock::{MediaTime, Pcr27m};
 use crate::es::{Codec, PictureSize, SoundFormat};
 use crate::packet::{HEADER_BYTES, PACKET_BYTES, Pid, SYNC_BYTE};
-use crate::pes;
+use crate::{pes, psi};
 
 /// PAT and PMT come at least this often: TR 101 290 allows 500 ms, 100 ms let any player in at once.
 const TABLES_PERIOD_90K: i64 = 7_200;
@@ -205,6 +205,21 @@ impl Mux {
         self.write(pid, bytes, first);
         if let (Some(stamps), Some(stream)) = (stamps, self.stream_mut(pid)) {
             stream.last = Some(stamps);
+        }
+    }
+
+    /// Sends a section on a stream of sections.
+    pub(super) fn send_section(&mut self, pid: Pid, section: &[u8]) {
+        let Some(now) = self.now else { return };
+        self.open_piece(false, now);
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.pid == pid) else {
+            return;
+        };
+        let mut packets = Vec::new();
+        psi::packetize(section, pid, &mut stream.continuity, &mut packets);
+        for packet in packets.as_chunks::<PACKET_BYTES>().0 {
+            self.pieces.make_room();
+            self.pieces.buffer().extend_from_slice(packet);
         }
     }
 
