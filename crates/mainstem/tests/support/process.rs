@@ -32,6 +32,13 @@ impl Launch {
         launch.file("config.yaml", config)
     }
 
+    /// A configuration in YAML, and any free port of every address this machine has.
+    pub(crate) fn everywhere(config: &str) -> Self {
+        let mut launch = Self::new(config);
+        launch.arguments = ["--host", "0.0.0.0", "--port", "0"].map(str::to_owned).to_vec();
+        launch
+    }
+
     /// Puts a file beside the configuration.
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         std::fs::write(self.folder.path().join(name), text).unwrap();
