@@ -114,7 +114,11 @@ fn what_ffmpeg_makes_passes() {
     for entry in std::fs::read_dir(clips).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "ts") {
-            Report::of(&std::fs::read(&path).unwrap()).assert_clean(&path.display().to_string());
+            let report = Report::of(&std::fs::read(&path).unwrap());
+            let name = path.file_stem().unwrap();
+            // ffmpeg writes the PCR of radio where a PES packet begins, which is too seldom here.
+            let expected: &[Kind] = if name == "n" { &[Kind::ClockGap] } else { &[] };
+            assert_eq!(report.kinds(), expected, "{name:?}: {}", report.complaints());
             count += 1;
         }
     }
