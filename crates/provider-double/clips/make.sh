@@ -76,12 +76,12 @@ ff -f lavfi -i "$(picture J darkslateblue 320x180 200),setfield=tff" -f lavfi -i
     -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0xb0b 11 0x0b00 0x0b01) \
     -flags:v +ildct+ilme+bitexact -output_ts_offset 20000 -metadata service_name=J -f mpegts j.ts
 # K: H.264 high, pyramids of B pictures in GOPs of 2.4 s that are open, AAC-LC
-ff -f lavfi -i "$(picture K maroon 320x180 200)" -f lavfi -i "$(tone 640 48000 $((374 * 1024)))" \
+ff -f lavfi -i "$(picture K chocolate 320x180 200)" -f lavfi -i "$(tone 640 48000 $((374 * 1024)))" \
     $x264 -profile:v high -g 60 -bf 7 -refs 4 -x264-params open-gop=1:scenecut=0:b-adapt=0:b-pyramid=normal -b:v 80k \
     -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0xc0c 12 0x0c00 0x0c80) \
     -output_ts_offset 33000 -metadata service_name=K -f mpegts k.ts
 # L: H.264 high of another size, AAC-LC
-ff -f lavfi -i "$(picture L navy 480x270 200)" -f lavfi -i "$(tone 660 48000 $((374 * 1024)))" \
+ff -f lavfi -i "$(picture L gray 480x270 200)" -f lavfi -i "$(tone 660 48000 $((374 * 1024)))" \
     $x264 -profile:v high -g 50 -bf 2 -x264-params open-gop=0:scenecut=0 -b:v 90k \
     -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0xd0d 13 0x0d00 0x0d01) \
     -output_ts_offset 44000 -metadata service_name=L -f mpegts l.ts
@@ -99,7 +99,7 @@ ff -f lavfi -i "$(tone 720 48000 $((374 * 1024)))" \
     -c:a aac -b:a 64k -ac 2 -pes_payload_size 0 $bitexact $(ids 0x1010 16 0x1000 0x1001) \
     -output_ts_offset 77000 -metadata service_name=O -f mpegts o.ts
 # P: HEVC, E-AC-3 of 5.1 channels
-ff -f lavfi -i "$(picture P darkcyan 320x180 200)" -f lavfi -i "$(tone 740 48000 $((250 * 1536)))" \
+ff -f lavfi -i "$(picture P darkorange 320x180 200)" -f lavfi -i "$(tone 740 48000 $((250 * 1536)))" \
     -c:v libx265 -pix_fmt yuv420p -preset veryfast -g 50 \
     -x265-params log-level=error:keyint=50:min-keyint=50:scenecut=0:open-gop=0:pools=1:frame-threads=1:info=0 -b:v 70k \
     -c:a eac3 -b:a 96k -ac 6 $bitexact $(ids 0x1111 17 0x1100 0x1101) \

@@ -152,6 +152,32 @@ pub(crate) fn whole_units(bytes: &[u8]) -> Vec<u8> {
     whole.flat_map(|(_, packet)| *packet).collect()
 }
 
+/// The packets from which on another version of the PMT holds: each is that of the PAT before it.
+pub(crate) fn changes_of_pmt(bytes: &[u8]) -> Vec<usize> {
+    let (packets, _) = bytes.as_chunks::<PACKET>();
+    let (mut pat, mut pmt_pid, mut version, mut changes) = (0, None, None, Vec::new());
+    for (number, packet) in packets
+        .iter()
+        .enumerate()
+        .filter(|(_, packet)| starts_unit(*packet))
+    {
+        let section = payload(packet).get(1..).unwrap_or_default();
+        if pid(packet) == 0 {
+            pat = number;
+            pmt_pid = section
+                .get(10..12)
+                .map(|p| u16::from(p[0] & 0x1F) << 8 | u16::from(p[1]));
+        } else if Some(pid(packet)) == pmt_pid {
+            let now = section.get(5).map(|byte| byte >> 1 & 0x1F);
+            if version.is_some() && version != now {
+                changes.push(pat);
+            }
+            version = now;
+        }
+    }
+    changes
+}
+
 /// Media time seen, read on from where the last look ended.
 #[derive(Debug, Default)]
 pub(crate) struct MediaMeter {
