@@ -1,7 +1,11 @@
 //! A next source of another codec: a plain player's response ends at a packet's end, and what it gets when it asks again
 //! decodes from the first picture on; a player that follows a new PMT goes on.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at what it does not expect"
+)]
 
 mod support;
 

@@ -5,6 +5,7 @@
 //! `MAINSTEM_TEST_FULL` has all of it.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "a test stops at what it does not expect, and prints its figures"
@@ -243,7 +244,7 @@ impl Cell {
         let before = viewer.count();
         viewer.more_media(SEEN + KEYFRAME, SOON).await;
         assert!(!viewer.is_over(), "{name}");
-        let silence = silence(&viewer, died);
+        let silence = viewer.longest_silence(died);
         self.one_switch();
         let bytes = viewer.bytes();
         drop(viewer);
@@ -323,22 +324,6 @@ impl Cell {
         };
         assert!(one.is_like(first) && other.is_like(second), "{name}: {scenes:?}");
     }
-}
-
-/// The longest time between two arrivals of something that is not a null packet, from a moment on.
-fn silence(viewer: &Viewer, since: Instant) -> Duration {
-    let bytes = viewer.bytes();
-    let (mut last, mut from, mut longest) = (since, 0, Duration::ZERO);
-    for (at, count) in viewer.arrivals() {
-        let (packets, _) = bytes[from / PACKET * PACKET..count].as_chunks::<PACKET>();
-        from = count;
-        if at < since || packets.iter().all(|p| pid(p) == 0x1FFF) {
-            continue;
-        }
-        longest = longest.max(at - last);
-        last = at;
-    }
-    longest
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,7 @@ const AUDIO: u16 = 0x101;
 const FILE_BYTES_MAX: usize = 30_000;
 
 type Packet = [u8; PACKET];
-type Break = fn(Vec<Packet>) -> Vec<u8>;
+type Break = fn(&[Packet]) -> Vec<u8>;
 
 /// Name, what the reader has to say, and how it comes about.
 const BROKEN: [(&str, Kind, Break); 23] = [
@@ -74,7 +74,7 @@ fn every_broken_file_fails_for_its_own_reason() {
     let is_to_write = std::env::var_os("MAINSTEM_WRITE_BROKEN").is_some();
     for (name, kind, derive) in BROKEN {
         let path = folder().join(format!("{name}.ts"));
-        let derived = derive(good());
+        let derived = derive(&good());
         if is_to_write {
             std::fs::write(&path, &derived).unwrap();
         }
@@ -98,7 +98,7 @@ fn what_is_right_passes() {
         Report::of(&bytes[..cut]).assert_clean("the good file, cut");
     }
     // Once more is allowed (clause 2.4.3.3), the PCR being another.
-    Report::of(&repeated(good(), 1)).assert_clean("a packet sent twice");
+    Report::of(&repeated(&good(), 1)).assert_clean("a packet sent twice");
     // Null packets are allowed anywhere.
     let mut null = [0xFF; PACKET];
     null[..4].copy_from_slice(&[0x47, 0x1F, 0xFF, 0x10]);
@@ -155,23 +155,26 @@ fn recount(packets: &mut [Packet]) {
     }
 }
 
-fn with(mut packets: Vec<Packet>, change: fn(&mut Packet)) -> Vec<u8> {
+fn with(packets: &[Packet], change: fn(&mut Packet)) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let at = middle(&packets, VIDEO);
     change(&mut packets[at]);
     bytes(&packets)
 }
 
-fn rubbish_between_packets(packets: Vec<Packet>) -> Vec<u8> {
+fn rubbish_between_packets(packets: &[Packet]) -> Vec<u8> {
     let (before, after) = packets.split_at(packets.len() / 2);
     [bytes(before), vec![0xAA; 10], bytes(after)].concat()
 }
 
-fn lost_packet(mut packets: Vec<Packet>) -> Vec<u8> {
+fn lost_packet(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     packets.remove(middle(&packets, VIDEO));
     bytes(&packets)
 }
 
-fn repeated(mut packets: Vec<Packet>, times: usize) -> Vec<u8> {
+fn repeated(packets: &[Packet], times: usize) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let at = (packets.len() / 2..packets.len())
         .find(|at| pcr(&packets[*at]).is_some())
         .unwrap();
@@ -184,7 +187,8 @@ fn repeated(mut packets: Vec<Packet>, times: usize) -> Vec<u8> {
     bytes(&packets)
 }
 
-fn repeated_otherwise(mut packets: Vec<Packet>) -> Vec<u8> {
+fn repeated_otherwise(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let at = middle(&packets, VIDEO);
     let mut copy = packets[at];
     copy[100] ^= 1;
@@ -193,7 +197,8 @@ fn repeated_otherwise(mut packets: Vec<Packet>) -> Vec<u8> {
 }
 
 /// Changes a PMT's section, without its CRC.
-fn map(mut packets: Vec<Packet>, change: fn(&mut [u8])) -> Vec<u8> {
+fn map(packets: &[Packet], change: fn(&mut [u8])) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let at = starts(&packets, PMT)[5];
     change(&mut packets[at][5..]);
     bytes(&packets)
@@ -221,7 +226,8 @@ fn new_version(section: &mut [u8]) {
     section[5] = section[5] & 0xC1 | (section[5] + 2) & 0x3E;
 }
 
-fn unlisted_sound(mut packets: Vec<Packet>) -> Vec<u8> {
+fn unlisted_sound(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     maps(&mut packets, 0, |section| {
         let at = sound_entry(section);
         section[at + 2] += 1;
@@ -229,7 +235,8 @@ fn unlisted_sound(mut packets: Vec<Packet>) -> Vec<u8> {
     bytes(&packets)
 }
 
-fn type_changed(mut packets: Vec<Packet>) -> Vec<u8> {
+fn type_changed(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     maps(&mut packets, 8, |section| {
         let at = sound_entry(section);
         section[at] = 0x03;
@@ -238,7 +245,8 @@ fn type_changed(mut packets: Vec<Packet>) -> Vec<u8> {
     bytes(&packets)
 }
 
-fn version_kept(mut packets: Vec<Packet>) -> Vec<u8> {
+fn version_kept(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     maps(&mut packets, 8, |section| {
         let at = sound_entry(section);
         // A reserved bit before ES_info_length: the streams are the same.
@@ -247,7 +255,8 @@ fn version_kept(mut packets: Vec<Packet>) -> Vec<u8> {
     bytes(&packets)
 }
 
-fn without_tables(mut packets: Vec<Packet>, of: u16) -> Vec<u8> {
+fn without_tables(packets: &[Packet], of: u16) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let mut seen = 0;
     packets.retain(|p| {
         seen += usize::from(pid(p) == of);
@@ -257,14 +266,16 @@ fn without_tables(mut packets: Vec<Packet>, of: u16) -> Vec<u8> {
     bytes(&packets)
 }
 
-fn clock_elsewhere(mut packets: Vec<Packet>) -> Vec<u8> {
+fn clock_elsewhere(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     maps(&mut packets, 0, |section| {
         section[8..10].copy_from_slice(&(0xE000 | AUDIO).to_be_bytes());
     });
     bytes(&packets)
 }
 
-fn clock_gap(mut packets: Vec<Packet>) -> Vec<u8> {
+fn clock_gap(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let from = packets.len() / 2;
     let clocks: Vec<usize> = (from..packets.len())
         .filter(|at| pcr(&packets[*at]).is_some())
@@ -277,7 +288,8 @@ fn clock_gap(mut packets: Vec<Packet>) -> Vec<u8> {
     bytes(&packets)
 }
 
-fn clock_jumps_back(mut packets: Vec<Packet>) -> Vec<u8> {
+fn clock_jumps_back(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let from = packets.len() / 2;
     for packet in &mut packets[from..] {
         if let Some(now) = pcr(packet) {
@@ -306,7 +318,8 @@ fn set_stamp(packet: &mut Packet, which: usize, stamp: i64) {
     packet[at + 4] = byte(stamp) << 1 | 1;
 }
 
-fn sound_moved(mut packets: Vec<Packet>, by: i64) -> Vec<u8> {
+fn sound_moved(packets: &[Packet], by: i64) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     for at in starts(&packets, AUDIO) {
         let pts = stamp(&packets[at], 0);
         set_stamp(&mut packets[at], 0, pts + by);
@@ -322,7 +335,8 @@ fn reordered(packets: &[Packet]) -> Vec<usize> {
         .collect()
 }
 
-fn decoding_back(mut packets: Vec<Packet>) -> Vec<u8> {
+fn decoding_back(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let units = starts(&packets, VIDEO);
     let with_both = reordered(&packets);
     let at = with_both[with_both.len() / 2];
@@ -334,7 +348,8 @@ fn decoding_back(mut packets: Vec<Packet>) -> Vec<u8> {
     bytes(&packets)
 }
 
-fn shown_before_decoded(mut packets: Vec<Packet>) -> Vec<u8> {
+fn shown_before_decoded(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let with_both = reordered(&packets);
     let at = with_both[with_both.len() / 2];
     let dts = stamp(&packets[at], 5);
@@ -342,7 +357,8 @@ fn shown_before_decoded(mut packets: Vec<Packet>) -> Vec<u8> {
     bytes(&packets)
 }
 
-fn sound_cut(mut packets: Vec<Packet>) -> Vec<u8> {
+fn sound_cut(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     packets.remove(middle_of_sound(&packets));
     recount(&mut packets);
     bytes(&packets)
@@ -353,7 +369,8 @@ fn middle_of_sound(packets: &[Packet]) -> usize {
     (packets.len() / 2..packets.len()).find(inner).unwrap()
 }
 
-fn marker_lost(mut packets: Vec<Packet>) -> Vec<u8> {
+fn marker_lost(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let units = starts(&packets, AUDIO);
     let at = units[units.len() / 2];
     let place = payload_at(&packets[at]) + 9;
@@ -362,7 +379,8 @@ fn marker_lost(mut packets: Vec<Packet>) -> Vec<u8> {
 }
 
 /// The stream begins with the second picture: flagged as an entry, which it is not.
-fn keyframe_lost(mut packets: Vec<Packet>) -> Vec<u8> {
+fn keyframe_lost(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let units = starts(&packets, VIDEO);
     let (first, second) = (units[0], units[1]);
     assert!(counter(&packets[first]) == 0 && !adaptation(&packets[second]).is_empty());
@@ -371,7 +389,8 @@ fn keyframe_lost(mut packets: Vec<Packet>) -> Vec<u8> {
     bytes(&packets)
 }
 
-fn flag_lost(mut packets: Vec<Packet>) -> Vec<u8> {
+fn flag_lost(packets: &[Packet]) -> Vec<u8> {
+    let mut packets = packets.to_vec();
     let first = starts(&packets, VIDEO)[0];
     packets[first][5] &= !0x40;
     bytes(&packets)

@@ -7,6 +7,7 @@
     clippy::allow_attributes,
     clippy::unwrap_used,
     dead_code,
+    unused_imports,
     reason = "each test uses a part of it; a surprise ends the test"
 )]
 
@@ -21,7 +22,8 @@ use std::time::Duration;
 
 pub(crate) use self::entry::is_video;
 pub(crate) use self::packet::{
-    PACKET, adaptation, counter, has_payload, payload, payload_at, pcr, pid, starts_unit,
+    NULL_PID, PACKET, adaptation, counter, has_payload, is_random_access, payload, payload_at, pcr, pid,
+    starts_unit,
 };
 use self::packet::{forward, seconds};
 pub(crate) use self::problem::{Kind, Problem};
