@@ -314,9 +314,8 @@ fn vlc_plays_on() {
         let stops: Vec<&str> = log
             .lines()
             .filter(|line| {
-                line.contains("called too late")
+                line.contains("too late")
                     || line.contains("buffer deadlock")
-                    || line.contains("playback too late")
                     || line.contains("ts demux warning")
                     || line.contains("ts demux error")
             })
