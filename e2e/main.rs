@@ -12,6 +12,7 @@
 )]
 
 mod card;
+mod failover;
 mod packaging;
 mod picture;
 mod program;

@@ -264,6 +264,12 @@ pub(crate) const QUICK: &str = "timing:
   api_interval: 0s
 ";
 
+/// Lines of `QUICK`, and others in whose place no slate comes before six seconds of silence.
+pub(crate) const NO_SLATE: (&str, &str) = (
+    "slate_after: 3s\n  head_within: 4s",
+    "slate_after: 6s\n  head_within: 7s",
+);
+
 /// How long a `QUICK` mainstem may take until viewers notice that a source is gone: a stall, one attempt at the same
 /// source that hangs, and the opening of the next; and as much again for a machine that is busy.
 pub(crate) const QUICK_SWITCH: Duration = Duration::from_secs(10);
