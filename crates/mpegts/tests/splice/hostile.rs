@@ -6,7 +6,7 @@ use crate::rules::Rules;
 use mpegts::{Codec, PACKET_BYTES, Packet, Pid, Piece, Splicer};
 
 const TESTCARD: &[u8] = include_bytes!("../../../../assets/testcard.ts");
-const SLATE: &[u8] = include_bytes!("../../../../assets/slate.ts");
+const SLATE: &[u8] = include_bytes!("../../../../fuzz/good.ts");
 
 const VIDEOS: [Codec; 3] = [Codec::H264, Codec::Hevc, Codec::Mpeg2Video];
 const SOUNDS: [Codec; 3] = [Codec::Aac, Codec::MpegAudio, Codec::Ac3];
