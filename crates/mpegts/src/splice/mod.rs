@@ -30,7 +30,8 @@ pub struct Piece {
     pub bytes: Bytes,
     /// The decoding time at which the piece begins; never goes back in the life of a [`Splicer`].
     pub media_time: MediaTime,
-    /// Begins with PAT, PMT and the packet of a random-access point: a viewer may start here.
+    /// Begins with PAT, PMT and the packet of a random-access point: a viewer may start here. The picture may go on in
+    /// the pieces behind.
     pub keyframe: bool,
     /// Another source, or another stretch of the same one, begins here.
     pub discontinuity: bool,

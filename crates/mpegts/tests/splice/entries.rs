@@ -294,6 +294,44 @@ fn a_second_camera_goes_on_beside_the_first() {
 }
 
 #[test]
+fn teletext_without_stamps_goes_through() {
+    let (mut out, mut counters, mut sent) = (Vec::new(), [0; 2], 0);
+    for bytes in packets(&source(PLAIN, 4)) {
+        let packet = Packet::new(&bytes).unwrap();
+        match pid(&bytes) {
+            0x1000 => SectionReader::default().push(&packet, |section| {
+                let mut pmt = Pmt::parse(section).unwrap();
+                pmt.streams.push(PmtStream {
+                    stream_type: 0x06,
+                    pid: Pid::new(0x1888),
+                    descriptors: vec![0x56, 5, b'd', b'e', b'u', 9, 0],
+                });
+                packetize(&pmt.write().unwrap(), packet.pid(), &mut counters[0], &mut out);
+            }),
+            _ => out.extend(bytes),
+        }
+        if pid(&bytes) == 0x1001 && packet.unit_start() {
+            // EN 300 472: one transport packet, a PES header of 45 bytes, here without its optional PTS.
+            let mut text = [0xFF; PACKET_BYTES];
+            text[..4].copy_from_slice(&[0x47, 0x58, 0x88, 0x10 | counters[1]]);
+            text[4..13].copy_from_slice(&[0, 0, 1, 0xBD, 0, 178, 0x84, 0, 36]);
+            counters[1] = (counters[1] + 1) & 15;
+            out.extend(text);
+            sent += 1;
+        }
+    }
+    let (pieces, splicer) = play(&[&out]);
+    let promised = &splicer.signature().unwrap().streams[2];
+    assert_eq!(
+        (promised.codec, promised.language),
+        (Codec::Teletext, Some(*b"deu"))
+    );
+    let all = pieces.iter().flat_map(|piece| packets(&piece.bytes));
+    let through = all.filter(|bytes| pid(bytes) == promised.pid.value()).count();
+    assert!(through + 2 >= sent, "{through} of {sent}");
+}
+
+#[test]
 fn a_picture_without_end_is_given_up() {
     let clean = source(PLAIN, 2);
     let mut endless = Vec::new();

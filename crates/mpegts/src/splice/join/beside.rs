@@ -29,7 +29,9 @@ impl Join {
             return Some(unit.bytes);
         };
         let Some(stamp) = unit.header.pts else {
-            if !feed.joining && self.skip_until.is_none() {
+            // Of sound it is the rest of what began in the packet before; text and data may have no time at all.
+            let timeless = !unit.codec.is_audio();
+            if (timeless || !feed.joining) && self.skip_until.is_none() {
                 out.mux.send(pid, &mut unit.bytes, None, Role::OTHER);
             }
             return Some(unit.bytes);
