@@ -99,13 +99,12 @@ fn status(code: u16) -> Fault {
 /// Every death. The bounds are those of `support::process::QUICK`: an answer or a stall has 2 s and 2.5 s.
 fn deaths() -> Vec<Row> {
     let fault = |fault| Death::AtOpen(Fake::Faults(vec![fault]));
-    // Over and over in one answer, it is a channel that shows black: nothing in it says otherwise.
-    let panel = || {
+    let panel = |repeat| {
         let redirect = Fault::Redirect {
             hops: 1,
             form: RedirectForm::OtherHost,
         };
-        Death::AtOpen(Fake::Faults(vec![redirect, Fault::BlackClip(Repeat::Once)]))
+        Death::AtOpen(Fake::Faults(vec![redirect, Fault::BlackClip(repeat)]))
     };
     vec![
         row("refused", Death::AtOpen(Fake::Refused), 500),
@@ -126,7 +125,12 @@ fn deaths() -> Vec<Row> {
         row("all-sync-loss", fault(Fault::SyncLoss), 2_500),
         Row {
             shows: true,
-            ..row("black-clip", panel(), 6_500)
+            ..row("black-clip", panel(Repeat::Once), 6_500)
+        },
+        Row {
+            shows: true,
+            // It is known by its third beginning, and lasts 3.2 s.
+            ..row("black-clip-again", panel(Repeat::Endless), 8_000)
         },
         row("stall", Death::MidStream(Now::Stall), 3_500),
         row("trickle-0.3", Death::MidStream(Now::Trickle(0.3)), 5_000),
