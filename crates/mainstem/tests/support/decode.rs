@@ -224,3 +224,40 @@ fn keep(bytes: &[u8]) -> String {
     std::fs::write(&path, bytes).unwrap();
     path.display().to_string()
 }
+
+/// How loud the sound is, tenth of a second by tenth: 0 is silence, 1 as loud as can be. `None` without ffmpeg.
+pub(crate) fn loudness(bytes: &[u8]) -> Option<Vec<f64>> {
+    const TENTH: usize = 800;
+    if !has_tool("ffmpeg") {
+        return None;
+    }
+    let output = ffmpeg(
+        bytes,
+        &["-map", "0:a", "-ac", "1", "-ar", "8000", "-f", "s16le", "-"],
+    );
+    let (samples, _) = output.stdout.as_chunks::<2>();
+    let level = |tenth: &[[u8; 2]]| {
+        let squares = tenth
+            .iter()
+            .map(|sample| (f64::from(i16::from_le_bytes(*sample)) / 32_768.0).powi(2));
+        (squares.sum::<f64>() / 800.0).sqrt()
+    };
+    Some(samples.chunks_exact(TENTH).map(level).collect())
+}
+
+/// The first picture, shrunk to grey; empty without one. `None` without ffmpeg.
+pub(crate) fn first_picture(bytes: &[u8]) -> Option<Vec<u8>> {
+    let scale = "scale=160:90:flags=area,format=gray";
+    let wanted = [
+        "-map",
+        "0:v?",
+        "-frames:v",
+        "1",
+        "-vf",
+        scale,
+        "-f",
+        "rawvideo",
+        "-",
+    ];
+    has_tool("ffmpeg").then(|| ffmpeg(bytes, &wanted).stdout)
+}

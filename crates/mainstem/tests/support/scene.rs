@@ -5,7 +5,7 @@
 use provider_double::{Account, AccountHandle, Channel, Clip, Fault, Plan, Provider, StreamHandle};
 
 use super::process::QUICK;
-use super::{Launch, Mainstem};
+use super::{Launch, Mainstem, eventually, get_json};
 
 /// The clip of a channel's first source unless it says otherwise: purple, a keyframe every 2 s, the PCR on a PID of its
 /// own.
@@ -131,6 +131,21 @@ impl Scene {
             )
             .ready()
             .await;
+        // The lists come in any order.
+        let url = mainstem.url("/streams");
+        let entries = |case: &Case| 2 + u64::from(case.between.is_some());
+        eventually("every channel has all its sources", || async {
+            let list = get_json(&url).await;
+            let channels = list["streams"].as_array()?;
+            let has_all = |case: &&Case| {
+                let mut found = channels.iter().filter(|channel| channel["name"] == case.name);
+                found
+                    .next()
+                    .is_some_and(|channel| channel["sources"] == entries(case))
+            };
+            (cases.iter().filter(has_all).count() == cases.len()).then_some(())
+        })
+        .await;
         Self {
             first,
             second,
