@@ -14,12 +14,13 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::addresses::Addresses;
 use super::body::{CHUNKS_WAITING_MAX, ChannelReader, Step, unpacked};
 use super::bucket::Bucket;
 use super::failure::{RefreshError, Refusal};
 use super::in_flight::{Asked, Heard, InFlight, Leading, Role};
 use crate::slot::{Login, Pools, Wish};
-use crate::upstream::http::{Body, Client, Request};
+use crate::upstream::http::{Body, Client, HttpError, Request, Response};
 
 /// Longest wish of a provider to be left alone that is honoured in full.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -51,6 +52,8 @@ pub struct ListRequest {
     pub headers: HeaderMap,
     /// Whether any certificate is taken.
     pub insecure_tls: bool,
+    /// The source's hosts.
+    pub addresses: Arc<Addresses>,
     /// A stream slot to hold meanwhile, where the source says that lists count.
     pub wish: Option<Wish>,
 }
@@ -209,17 +212,8 @@ impl Fetcher {
             .next_call(self.bounds.call_every, Instant::now())
             .map_err(RefreshError::LeftAlone)?;
         sleep_until(due).await;
-        let slot = match &request.wish {
-            Some(wish) => Some(self.pools.acquire(wish.clone(), self.bounds.head_within).await)
-                .transpose()
-                .map_err(|refused| RefreshError::NoSlot(refused.to_string()))?,
-            None => None,
-        };
-        let mut outgoing = Request::get(&asked.url, self.bounds.head_within)?;
-        outgoing.headers = asked.headers.clone();
-        outgoing.insecure_tls = asked.insecure_tls;
         let listeners = leading.start();
-        let answer = self.client.send(outgoing, slot).await?;
+        let answer = self.send(asked, request).await?;
         let is_same = answer.status == StatusCode::NOT_MODIFIED;
         if !answer.status.is_success() && !is_same {
             let refusal = refusal(answer.status, &answer.headers);
@@ -251,6 +245,30 @@ impl Fetcher {
         let pumped = pump(answer.body, readers, self.bounds.silence_max);
         let (parsed, ()) = tokio::join!(self.parse(own, parse), pumped);
         parsed
+    }
+
+    /// Asks the source's hosts one after the other until one can be connected to.
+    async fn send(&self, asked: &Asked, request: &ListRequest) -> Result<Response, RefreshError> {
+        let mut last = HttpError::Address;
+        for (host, url) in request.addresses.at_hosts(&asked.url) {
+            let slot = match &request.wish {
+                Some(wish) => Some(self.pools.acquire(wish.clone(), self.bounds.head_within).await)
+                    .transpose()
+                    .map_err(|refused| RefreshError::NoSlot(refused.to_string()))?,
+                None => None,
+            };
+            let mut outgoing = Request::get(&url, self.bounds.head_within)?;
+            outgoing.headers = asked.headers.clone();
+            outgoing.insecure_tls = asked.insecure_tls;
+            match self.client.send(outgoing, slot).await {
+                Err(error @ HttpError::Connect(_)) => {
+                    request.addresses.is_down(host);
+                    last = error;
+                }
+                answer => return Ok(answer?),
+            }
+        }
+        Err(last.into())
     }
 
     async fn parse<T, P>(&self, heard: Heard, parse: P) -> Result<News<T>, RefreshError>

@@ -3,6 +3,7 @@
 //! Lives here: when to refresh, what a failed refresh means (what was known stays), and the requests of each kind of
 //! source. Does not live here: channels, viewers, which entries the operator wants.
 
+mod addresses;
 mod body;
 mod bucket;
 mod failure;
@@ -15,6 +16,7 @@ mod task;
 mod testcard;
 mod xtream;
 
+pub use addresses::Addresses;
 pub use failure::RefreshError;
 pub use fetch::FetchBounds;
 pub use fetch::Fetcher;

@@ -13,9 +13,10 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 use url::Url;
 
+use super::addresses::Addresses;
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest, News, Validators};
-use super::report::SourceReport;
+use super::report::{FurtherReport, SourceReport};
 use super::series::{Episode, SeriesShelf, StoredShelf};
 use super::xtream::{Brought, Known, XtreamAccount};
 use super::{m3u, testcard};
@@ -69,6 +70,8 @@ pub enum Command {
 pub struct SourceHandle {
     /// The login its lists are asked for with.
     pub login: Login,
+    /// Its logins and hosts.
+    pub addresses: Arc<Addresses>,
     /// What it reports.
     pub report: watch::Receiver<SourceReport>,
     /// Its series and their known episodes; nobody has to wait for a busy source to see them.
@@ -146,8 +149,12 @@ impl SourceTask {
     pub fn new(config: SourceConfig, around: Surroundings) -> (Self, SourceHandle) {
         let name = config.name.clone();
         let account = xtream_account(&name, &config, around.entries_max);
-        let request = list_request(&name, &config, around.connections_default);
-        let (report, reports) = watch::channel(SourceReport::default());
+        let addresses = Arc::new(Addresses::new(&config));
+        let request = list_request(&name, &config, &addresses, around.connections_default);
+        let (report, reports) = watch::channel(SourceReport {
+            further: further(&config, &addresses),
+            ..SourceReport::default()
+        });
         let (sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (shelf, login) = (Arc::new(SeriesShelf::default()), request.login.clone());
         let (shelves, shelf_seen) = watch::channel(Arc::clone(&shelf));
@@ -171,6 +178,7 @@ impl SourceTask {
             task,
             SourceHandle {
                 login,
+                addresses,
                 report: reports,
                 shelf: shelf_seen,
                 commands: sender,
@@ -335,6 +343,7 @@ impl SourceTask {
         };
         let said = account.account(&self.around.fetcher, &self.request).await?;
         self.know_account(&said);
+        self.ask_further(&account).await;
         usable(&said)?;
         let known = Known {
             listing: self.listing.as_ref(),
@@ -385,6 +394,34 @@ impl SourceTask {
             self.told.ended.clone_from(&ended);
             if let Some(ended) = ended {
                 warn!("{ended}; its streams will be refused until it is renewed");
+            }
+        }
+    }
+
+    /// What the accounts of the further logins say of their limits. One that cannot be asked keeps what it said before.
+    async fn ask_further(&self, account: &XtreamAccount) {
+        let logins = self.report.borrow().further.clone();
+        let urls = account.account_urls(&self.request.addresses);
+        for (further, url) in logins.into_iter().zip(urls) {
+            let request = ListRequest {
+                login: further.login.clone(),
+                wish: None,
+                ..self.request.clone()
+            };
+            match account.account_at(&self.around.fetcher, &request, &url).await {
+                Ok(said) => self.report.send_modify(|report| {
+                    let known = report
+                        .further
+                        .iter_mut()
+                        .find(|known| known.login == further.login);
+                    if let Some(known) = known {
+                        known.account_connections = said.max_connections.filter(|max| *max > 0);
+                        known.account_active = said.active_connections;
+                    }
+                }),
+                Err(error) => {
+                    warn!(login = %further.login, %error, "a further login's account could not be asked");
+                }
             }
         }
     }
@@ -622,8 +659,13 @@ fn xtream_account(name: &SourceName, config: &SourceConfig, entries_max: usize) 
     })
 }
 
-fn list_request(name: &SourceName, config: &SourceConfig, connections_default: usize) -> ListRequest {
-    let login = list_login(name, config);
+fn list_request(
+    name: &SourceName,
+    config: &SourceConfig,
+    addresses: &Arc<Addresses>,
+    connections_default: usize,
+) -> ListRequest {
+    let login = addresses.login(&list_url(config));
     let wish = config.refresh_counts.then(|| {
         let place = Place {
             login: login.clone(),
@@ -638,24 +680,36 @@ fn list_request(name: &SourceName, config: &SourceConfig, connections_default: u
         login,
         headers: super::request_headers(config),
         insecure_tls: config.insecure_tls,
+        addresses: Arc::clone(addresses),
         wish,
     }
 }
 
-/// The login a source's own lists are asked for with.
-fn list_login(name: &SourceName, config: &SourceConfig) -> Login {
+/// An address that holds the login a source's own lists are asked for with.
+fn list_url(config: &SourceConfig) -> String {
     match &config.origin {
         Origin::Xtream {
             base,
             username,
             password,
-        } => {
-            let url = xtream::url::live(base.expose(), username.expose(), password.expose(), "0", "ts");
-            Login::of_entry(config.account.as_deref(), name, &url)
-        }
-        Origin::M3uUrl(url) => Login::of_entry(config.account.as_deref(), name, url.expose()),
-        Origin::M3uFile(_) | Origin::Testcard => Login::of_entry(config.account.as_deref(), name, ""),
+        } => xtream::url::live(base.expose(), username.expose(), password.expose(), "0", "ts"),
+        Origin::M3uUrl(url) => url.expose().to_owned(),
+        Origin::M3uFile(_) | Origin::Testcard => String::new(),
     }
+}
+
+/// What is known of the further logins before anybody was asked.
+fn further(config: &SourceConfig, addresses: &Addresses) -> Vec<FurtherReport> {
+    let url = list_url(config);
+    let all = addresses
+        .elsewhere(&url)
+        .map(|(further, login, _)| FurtherReport {
+            login,
+            configured_connections: further.max_connections,
+            account_connections: None,
+            account_active: None,
+        });
+    all.collect()
 }
 
 /// `wait`, moved by up to [`JITTER_PERCENT`] either way; different for every source and moment.

@@ -8,6 +8,7 @@ use catalog::listing::{Entry, Extra, Fields, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
 use xtream::{Account, Category, Error, ListError};
 
+use super::addresses::Addresses;
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest};
 use super::series::Series;
@@ -161,8 +162,27 @@ impl XtreamAccount {
         fetcher: &Fetcher,
         request: &ListRequest,
     ) -> Result<Account, RefreshError> {
+        self.account_at(fetcher, request, &self.url(None, &[])).await
+    }
+
+    /// Where the accounts of the further logins are asked, in their order.
+    pub(super) fn account_urls(&self, addresses: &Addresses) -> Vec<String> {
+        let url = self.url(None, &[]);
+        let all = addresses
+            .elsewhere(&url)
+            .map(|(_, _, url)| url.expose().to_owned());
+        all.collect()
+    }
+
+    /// What an account says of itself.
+    pub(super) async fn account_at(
+        &self,
+        fetcher: &Fetcher,
+        request: &ListRequest,
+        url: &str,
+    ) -> Result<Account, RefreshError> {
         fetcher
-            .fetch(&self.url(None, &[]), request, |body| {
+            .fetch(url, request, |body| {
                 xtream::account(body).map_err(|error| plain(&error))
             })
             .await
