@@ -174,6 +174,7 @@ impl Join {
         let same = pid == self.reference_pid;
         self.reference_pid = pid;
         self.doubtful = None;
+        self.forget_held(out.streams);
         if self.running && same && !out.mux.breaks_promise(out.streams) {
             self.map_streams(out);
         } else {

@@ -2,6 +2,7 @@
 //! did, and kept from straying off on a time base of their own.
 
 use super::{Feed, GAP_90K, Join, Outgoing, PATIENCE_90K, WINDOW_90K};
+use crate::splice::demux::InStream;
 use crate::splice::mux::{Role, Stamps};
 use crate::splice::unit::Unit;
 use std::collections::VecDeque;
@@ -102,6 +103,16 @@ impl Join {
         {
             self.held_bytes -= dropped.bytes.len();
         }
+    }
+
+    /// What was held under another map may be something else under this one.
+    pub(super) fn forget_held(&mut self, streams: &[InStream]) {
+        let listed = |unit: &Unit| {
+            let mut same = streams.iter().filter(|stream| stream.pid == unit.pid);
+            same.any(|stream| stream.codec == unit.codec)
+        };
+        self.held.retain(listed);
+        self.held_bytes = self.held.iter().map(|unit| unit.bytes.len()).sum();
     }
 
     fn take_held(&mut self) -> VecDeque<Unit> {
