@@ -99,8 +99,9 @@ pub fn run(options: &Options, outcome: Outcome) -> Result<(), StartError> {
         .build()
         .map_err(system)?;
     let ended = runtime.block_on(async {
-        let running = Running::start(loaded.config).await?;
+        // Before anybody is told that it listens: whoever is told may end it the moment after.
         let signals = Signals::new().map_err(system)?;
+        let running = Running::start(loaded.config).await?;
         running.until_told(options, &level, signals).await;
         Ok(())
     });
