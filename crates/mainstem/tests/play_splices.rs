@@ -166,7 +166,7 @@ async fn how_long_nothing_comes() {
         let mut sorted: Vec<Duration> = of_death.map(|(_, silence)| *silence).collect();
         sorted.sort_unstable();
         eprintln!(
-            "{name}: nothing comes for {:.0?} (median), {:.0?} (most)",
+            "{name}: nothing comes for {:.2?} (median), {:.2?} (most)",
             sorted[EACH / 2],
             sorted[EACH - 1]
         );
