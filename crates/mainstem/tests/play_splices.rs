@@ -72,12 +72,15 @@ async fn clocks_wrap_while_one_source_follows_another() {
         (Clip::H264Pyramid, Clip::PcrOwnPid),
         (Clip::PcrOwnPid, Clip::H264Interlaced),
         (Clip::Radio, Clip::RadioGrouped),
+        (Clip::Hevc, Clip::Hevc),
+        (Clip::Mpeg2, Clip::Mpeg2),
     ];
-    let cases = WRAPS_AT.iter().enumerate().map(|(number, at)| {
-        let (first, second) = pairs[number % pairs.len()];
-        let mut case = Case::new(&format!("wrap-{at}"), first, second);
+    let cases = (0..pairs.len() * 4).map(|number| {
+        let ((first, second), at) = (pairs[number % pairs.len()], WRAPS_AT[number % WRAPS_AT.len()]);
+        let letters = format!("{}{}", first.letter(), second.letter());
+        let mut case = Case::new(&format!("wrap-{letters}-{at}-{number}"), first, second);
         for channel in [&mut case.first, &mut case.second] {
-            let ahead = Duration::from_millis(*at) + channel.phase;
+            let ahead = Duration::from_millis(at) + channel.phase;
             channel.time_base = Some(WRAP - u64::try_from(ahead.as_millis()).unwrap() * 90);
         }
         case
@@ -163,7 +166,7 @@ async fn how_long_nothing_comes() {
         let mut sorted: Vec<Duration> = of_death.map(|(_, silence)| *silence).collect();
         sorted.sort_unstable();
         eprintln!(
-            "{name}: nothing comes for {:.0?} (median), {:.0?} (most)",
+            "{name}: nothing comes for {:.2?} (median), {:.2?} (most)",
             sorted[EACH / 2],
             sorted[EACH - 1]
         );
