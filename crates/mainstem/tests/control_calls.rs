@@ -1,5 +1,4 @@
-//! The calls of a login: made once where several sources want the same, conditional where the provider tells versions,
-//! and none while it wants to be left alone.
+//! The calls of a login: conditional where the provider tells versions, and none while it wants to be left alone.
 
 #![allow(
     clippy::allow_attributes,
@@ -15,7 +14,6 @@ mod control;
 mod support;
 
 use control::{Web, details, names, playlist, refresh, until_details};
-use provider_double::{Account, Channel, Clip, Plan, Provider, Synthetic};
 use support::Mainstem;
 use support::process::QUICK;
 
@@ -28,38 +26,6 @@ fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
         body.len()
     )
     .into_bytes()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_sources_that_want_the_same_of_one_login_ask_once() {
-    let plan = Plan::new()
-        .account(Account::new("u", "p"))
-        .channel(Channel::new(1, "One", Clip::H264Closed))
-        .synthetic(Synthetic {
-            movies: 40,
-            ..Synthetic::default()
-        });
-    let provider = Provider::start(plan).unwrap();
-    let source = |name: &str| {
-        format!(
-            "  - {{name: {name}, type: xtream, url: \"{}\", username: u, password: p}}\n",
-            provider.base_url()
-        )
-    };
-    let mainstem = Mainstem::start(&format!("{QUICK}sources:\n{}{}", source("a"), source("b"))).await;
-    for name in ["a", "b"] {
-        until_details(&mainstem, name, "has its list", |found| found["streams"] == 41).await;
-    }
-    let asked: Vec<_> = provider
-        .account("u")
-        .requests()
-        .into_iter()
-        .map(|request| request.query)
-        .collect();
-    for action in ["get_live_streams", "get_vod_streams"] {
-        let calls = asked.iter().filter(|query| query.contains(action)).count();
-        assert_eq!(calls, 1, "{action}: {asked:?}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,7 +165,7 @@ async fn a_limit_above_the_accounts_own_is_told_once_and_so_is_the_end_of_an_acc
     let viewer = Viewer::open(&mainstem.stream_url("Channel 1").await).await;
     viewer.more(1_000).await;
     mainstem
-        .wait_log("the account expired on 2023-11-14 (auth)")
+        .wait_log("the account expired on 2023-11-14 (expired)")
         .await;
     let pool = get_json(&mainstem.url("/status")).await["pools"][0].clone();
     assert_eq!(pool["cooling"]["reason"], "auth", "{pool}");
@@ -193,7 +193,7 @@ async fn a_hundred_viewers_of_twenty_channels_share_five_connections() {
     for channel in 0..20 {
         let of_channel: Vec<_> = viewers.iter().filter(|(of, _)| *of == channel).collect();
         let (_, one) = of_channel[0];
-        one.more_media(Duration::from_secs(1), SOON).await;
+        one.media(Duration::from_secs(4), SOON).await;
         if is_live(one).await {
             fed += of_channel.len();
         }

@@ -56,6 +56,16 @@ pub struct SourceConfig {
     pub insecure_tls: bool,
 }
 
+#[cfg(test)]
+impl SourceConfig {
+    /// The built-in card with every default.
+    pub(crate) fn testcard() -> Self {
+        let text = "sources: [{name: card, type: testcard}]";
+        let loaded = super::parse(text, std::path::Path::new("config.yaml"), &|_| None);
+        loaded.unwrap().config.sources.remove(0)
+    }
+}
+
 /// A login beside the one a source's list is asked for with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FurtherLogin {

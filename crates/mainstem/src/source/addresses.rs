@@ -20,6 +20,8 @@ const DOWN_FOR: Duration = Duration::from_secs(60);
 pub struct Addresses {
     name: SourceName,
     account: Option<String>,
+    /// The login the list is asked for with, as far as it has one: only its streams are had elsewhere too.
+    own: Option<Login>,
     further: Vec<FurtherLogin>,
     /// What addresses begin with, without a slash at the end; the list's own first. One alone is not replaced.
     hosts: Vec<StreamUrl>,
@@ -36,9 +38,10 @@ impl Addresses {
             Origin::M3uUrl(url) => origin_of(url.expose()),
             Origin::M3uFile(_) | Origin::Testcard => None,
         };
-        Self {
+        let mut addresses = Self {
             name: config.name.clone(),
             account: config.account.clone(),
+            own: None,
             further: config.logins.clone(),
             hosts: own
                 .map(StreamUrl::from)
@@ -46,7 +49,10 @@ impl Addresses {
                 .chain(config.hosts.iter().cloned())
                 .collect(),
             down: Mutex::default(),
-        }
+        };
+        let list = list_url(config);
+        addresses.own = xtream::url::credentials_in(&list).map(|_| addresses.login(&list));
+        addresses
     }
 
     /// The login an address counts against, whichever host it names.
@@ -69,7 +75,9 @@ impl Addresses {
         &'a self,
         url: &'a str,
     ) -> impl Iterator<Item = (&'a FurtherLogin, Login, StreamUrl)> {
-        self.further.iter().filter_map(|further| {
+        let is_own = self.own.is_none() || self.own == Some(self.login(url));
+        let further = if is_own { self.further.as_slice() } else { &[] };
+        further.iter().filter_map(|further| {
             let (username, password) = (further.username.expose(), further.password.expose());
             let url = xtream::url::with_login(url, username, password)?;
             let login = match &self.account {
@@ -117,6 +125,19 @@ impl Addresses {
     }
 }
 
+/// An address that holds the login a source's own lists are asked for with.
+pub(super) fn list_url(config: &SourceConfig) -> String {
+    match &config.origin {
+        Origin::Xtream {
+            base,
+            username,
+            password,
+        } => xtream::url::live(base.expose(), username.expose(), password.expose(), "0", "ts"),
+        Origin::M3uUrl(url) => url.expose().to_owned(),
+        Origin::M3uFile(_) | Origin::Testcard => String::new(),
+    }
+}
+
 /// Scheme, host and port.
 fn origin_of(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
@@ -133,6 +154,7 @@ mod tests {
         Addresses {
             name: SourceName::new("s"),
             account: None,
+            own: None,
             further: further
                 .iter()
                 .map(|(username, password)| FurtherLogin {
@@ -188,5 +210,12 @@ mod tests {
         assert_eq!(there.expose(), "http://a.example/live/second/word/1.ts");
         assert_ne!(*login, logins.login(url));
         assert_eq!(logins.elsewhere("http://a.example/hls/1.m3u8").count(), 0);
+        let of_list = Addresses {
+            own: Some(logins.login(url)),
+            ..logins
+        };
+        assert_eq!(of_list.elsewhere(url).count(), 1);
+        let foreign = "http://other.example/live/first/pass/1.ts";
+        assert_eq!(of_list.elsewhere(foreign).count(), 0, "another provider's stream");
     }
 }

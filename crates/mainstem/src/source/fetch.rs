@@ -369,3 +369,91 @@ async fn pump(mut body: Body, mut readers: Vec<mpsc::Sender<Step>>, silence_max:
 pub(super) fn broken(error: &io::Error) -> RefreshError {
     RefreshError::NotAList(format!("the list broke off: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalog::SourceName;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    fn fetcher() -> Fetcher {
+        let bounds = FetchBounds {
+            head_within: SOON,
+            silence_max: SOON,
+            total_max: SOON,
+            bytes_max: 1_000,
+            call_every: Duration::ZERO,
+        };
+        Fetcher::new(Client::new(SOON, 0).unwrap(), Pools::new(1), bounds)
+    }
+
+    fn request() -> ListRequest {
+        let config = crate::config::SourceConfig::testcard();
+        ListRequest {
+            login: Login::of_entry(Some("one"), &SourceName::new("s"), ""),
+            headers: HeaderMap::new(),
+            insecure_tls: false,
+            addresses: Arc::new(Addresses::new(&config)),
+            wish: None,
+        }
+    }
+
+    /// The next request, up to the end of its head.
+    async fn accept(listener: &TcpListener) -> (TcpStream, String) {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        (socket, String::from_utf8(head).unwrap())
+    }
+
+    async fn answer(mut socket: TcpStream, body: &str) {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(body.as_bytes()).await.unwrap();
+    }
+
+    async fn list(fetcher: &Fetcher, url: &str) -> String {
+        let read = |body: &mut dyn Read| {
+            let mut text = String::new();
+            body.read_to_string(&mut text).map_err(|error| broken(&error))?;
+            Ok(text)
+        };
+        fetcher.fetch(url, &request(), read).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn two_who_want_the_same_while_it_waits_for_its_turn_ask_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = |path: &str| format!("http://{address}/{path}");
+        let (first, same, other) = (url("first"), url("same"), url("other"));
+        let fetcher = fetcher();
+        let asking = async {
+            // The first has its turn before the others ask; they ask before its answer comes.
+            let (_, one, two, three) = tokio::join!(
+                list(&fetcher, &first),
+                list(&fetcher, &same),
+                list(&fetcher, &same),
+                list(&fetcher, &other)
+            );
+            (one, two, three)
+        };
+        let serving = async {
+            let mut heads = Vec::new();
+            for body in ["1", "2", "3"] {
+                let (socket, head) = accept(&listener).await;
+                heads.push(head.split(' ').nth(1).unwrap().to_owned());
+                answer(socket, body).await;
+            }
+            heads
+        };
+        let (lists, heads) = tokio::join!(asking, serving);
+        assert_eq!(heads, ["/first", "/same", "/other"]);
+        assert_eq!(lists, ("2".to_owned(), "2".to_owned(), "3".to_owned()));
+    }
+}

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 use url::Url;
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, list_url};
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest, News, Validators};
 use super::report::{FurtherReport, SourceReport};
@@ -196,14 +196,14 @@ impl SourceTask {
     pub async fn run(mut self) {
         self.load().await;
         loop {
+            self.merge_wishes().await;
             let due = Instant::now() + self.refresh().await;
-            self.fulfilled().await;
             self.wait(due).await;
         }
     }
 
-    /// Whoever wished for a refresh while one was under way has had it.
-    async fn fulfilled(&mut self) {
+    /// All who wish for a refresh before it begins have the same one.
+    async fn merge_wishes(&mut self) {
         for _ in 0..self.commands.len() {
             match self.commands.try_recv() {
                 Ok(command) => self.answer(command).await,
@@ -682,19 +682,6 @@ fn list_request(
         insecure_tls: config.insecure_tls,
         addresses: Arc::clone(addresses),
         wish,
-    }
-}
-
-/// An address that holds the login a source's own lists are asked for with.
-fn list_url(config: &SourceConfig) -> String {
-    match &config.origin {
-        Origin::Xtream {
-            base,
-            username,
-            password,
-        } => xtream::url::live(base.expose(), username.expose(), password.expose(), "0", "ts"),
-        Origin::M3uUrl(url) => url.expose().to_owned(),
-        Origin::M3uFile(_) | Origin::Testcard => String::new(),
     }
 }
 

@@ -265,11 +265,14 @@ impl Opening {
                     continue;
                 }
             }
-            let answer = answer.map_err(Failure::from)?;
+            let mut answer = answer.map_err(Failure::from)?;
             if ranged && answer.status == StatusCode::RANGE_NOT_SATISFIABLE {
                 return Ok(answer);
             }
             let Some(failure) = failure_of_answer(&asked_url, &answer) else {
+                if let Some(slot) = answer.body.slot_mut() {
+                    slot.accepted();
+                }
                 return Ok(answer);
             };
             let head = Some((answer.status, answer.headers.clone()));
@@ -299,7 +302,7 @@ impl Opening {
 
     /// How long a newcomer waits for a connection: longer where the provider is known to count on for longer.
     fn patience(&self, target: &Target) -> Duration {
-        let learned = target.logins().map(|(login, _)| self.pools.learned_delay(login));
+        let learned = target.logins().map(|(login, _)| self.pools.expected_delay(login));
         let learned = learned.max().unwrap_or_default().min(LEARNED_WAIT_MAX);
         let delay = target.release_delay.max(learned);
         if delay.is_zero() {

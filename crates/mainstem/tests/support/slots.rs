@@ -9,6 +9,7 @@
     reason = "each test file uses a part of it; a test may panic"
 )]
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -145,17 +146,23 @@ pub(crate) fn crowd(log: &AccountLog, limit: usize) -> String {
 /// Sockets whose other end is at a port of loopback and that this end has not closed, as the kernel has them: not yet
 /// connected (02), connected (01), or closed by the other end alone (08). See proc_net_tcp in the kernel's manual.
 pub(crate) fn sockets_at(port: u16) -> usize {
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let wanted = format!(":{port:04X}");
-    let is_open = |line: &&str| {
-        let mut words = line.split_whitespace().skip(2);
-        let (other, state) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        other.ends_with(&wanted) && ["01", "02", "08"].contains(&state)
-    };
-    table.lines().skip(1).filter(is_open).count()
+    open_sockets(port).len()
 }
 
-/// Looks at the kernel's table all the time, on a thread of its own.
+/// The same by their own addresses.
+fn open_sockets(port: u16) -> HashSet<String> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let wanted = format!(":{port:04X}");
+    let open = table.lines().skip(1).filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let is_open = words[2].ends_with(&wanted) && ["01", "02", "08"].contains(&words[3]);
+        is_open.then(|| words[1].to_owned())
+    });
+    open.collect()
+}
+
+/// Looks at the kernel's table all the time, on a thread of its own. The table changes while it is read; what is in two
+/// readings, one after the other, was open at the same time in between.
 pub(crate) struct SocketWatch {
     peak: Arc<AtomicUsize>,
     over: Arc<AtomicBool>,
@@ -168,9 +175,12 @@ impl SocketWatch {
         let (peak, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (seen, end) = (Arc::clone(&peak), Arc::clone(&over));
         let thread = std::thread::spawn(move || {
+            let mut before = HashSet::new();
             while !end.load(Ordering::Relaxed) {
-                seen.fetch_max(sockets_at(port), Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(5));
+                let now = open_sockets(port);
+                seen.fetch_max(now.intersection(&before).count(), Ordering::Relaxed);
+                before = now;
+                std::thread::sleep(Duration::from_millis(1));
             }
         });
         Self {

@@ -47,6 +47,7 @@ struct Has {
     revoked: bool,
     refused: bool,
     delay: Duration,
+    since: Instant,
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +71,8 @@ struct Model {
     cooling: BTreeMap<Login, Instant>,
     lowered: BTreeMap<Login, (usize, Instant)>,
     learned: BTreeMap<Login, Duration>,
+    /// Closes that a provider seemed to count still when it refused.
+    suspected: BTreeMap<Login, Instant>,
     closed: BTreeMap<Login, Instant>,
     watchers: Vec<(Subject, u64, Option<Identity>)>,
     /// How often each kind of thing happened: a move that never comes tests nothing.
@@ -100,6 +103,7 @@ impl Model {
             cooling: BTreeMap::new(),
             lowered: BTreeMap::new(),
             learned: BTreeMap::new(),
+            suspected: BTreeMap::new(),
             closed: BTreeMap::new(),
             watchers: Vec::new(),
             seen: BTreeSet::new(),
@@ -160,7 +164,7 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.chance.below(18) {
+        match self.chance.below(19) {
             0..=3 => self.ask(),
             4 => self.try_ask(),
             5 | 6 => self.release(),
@@ -173,6 +177,7 @@ impl Model {
             13 => self.change_limits(),
             14 => self.obey(),
             15 | 16 => self.keep(),
+            17 => self.accept(),
             _ => self.pass_time(),
         }
         self.check();
@@ -326,14 +331,14 @@ impl Model {
         match (answer, since.filter(|since| *since < LINGERING_WITHIN)) {
             (LimitAnswer::Lingering { again_after }, Some(since)) => {
                 self.lingering.push((login.clone(), self.now + again_after));
-                let learned = self.learned.entry(login.clone()).or_default();
-                *learned = (*learned).max((since + again_after).min(LEARNED_MAX));
-                assert_eq!(self.ledger.learned_delay(&login), *learned);
+                self.suspected.insert(login.clone(), self.closed[&login]);
+                assert!(self.ledger.expected_delay(&login) >= since + again_after);
                 assert!(self.ledger.cools(&login, self.now).is_none() || self.is_cool(&login));
                 self.seen.insert("lingering");
             }
             (LimitAnswer::Reached { limit }, None) => {
                 assert_eq!(limit, open.max(1), "what was open");
+                self.suspected.remove(&login);
                 self.lowered.insert(login, (limit, self.now + LOWERED_FOR));
                 self.seen.insert("lowered");
             }
@@ -360,6 +365,23 @@ impl Model {
                 self.seen.insert("asked again from the same place in the line");
             }
         }
+    }
+
+    fn accept(&mut self) {
+        let Some(id) = self.held_id() else { return };
+        let (login, since) = (self.held[&id].login.clone(), self.held[&id].since);
+        self.ledger.accepted(id);
+        let is_fresh = |closed: &Instant| self.now - *closed < LINGERING_WITHIN;
+        let last = self.closed.get(&login).copied().filter(is_fresh);
+        if let Some(close) = self.suspected.remove(&login).filter(|close| Some(*close) == last) {
+            let counted_for = since.saturating_duration_since(close);
+            let learned = self.learned.entry(login.clone()).or_default();
+            *learned = (*learned).max(counted_for);
+            self.seen.insert("learned");
+        }
+        let learned = self.learned.get(&login).copied().unwrap_or_default();
+        assert_eq!(self.ledger.learned_delay(&login), learned);
+        assert!(learned <= LINGERING_WITHIN);
     }
 
     fn refuse_and_cool(&mut self) {
@@ -493,6 +515,7 @@ impl Model {
             revoked: false,
             refused: false,
             delay: place.release_delay,
+            since: self.now,
             mine,
         };
         self.held.insert(id, has);
@@ -646,7 +669,7 @@ fn run(seed: u64, seen: &mut BTreeSet<&'static str>) {
     while let Some(id) = model.held.keys().next().copied() {
         model.release_of(id);
     }
-    model.now += LOWERED_FOR + LEARNED_MAX;
+    model.now += LOWERED_FOR + LINGERING_WITHIN;
     model.forget();
     assert_eq!(model.ledger.tick(model.now), []);
     for (login, limit) in &model.limits {
@@ -672,6 +695,7 @@ fn whatever_happens_the_limits_hold_and_nobody_waits_in_vain() {
         "idle gave way",
         "kept",
         "kept gave way",
+        "learned",
         "lingering",
         "lowered",
         "promoted",
