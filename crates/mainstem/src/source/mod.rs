@@ -4,8 +4,10 @@
 //! source. Does not live here: channels, viewers, which entries the operator wants.
 
 mod body;
+mod bucket;
 mod failure;
 mod fetch;
+mod in_flight;
 mod m3u;
 mod report;
 mod series;

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use url::Url;
 
 use super::failure::RefreshError;
-use super::fetch::{Fetcher, ListRequest};
+use super::fetch::{Fetcher, ListRequest, News, Validators};
 use super::report::SourceReport;
 use super::series::{Episode, SeriesShelf, StoredShelf};
 use super::xtream::{Brought, Known, XtreamAccount};
@@ -132,6 +132,8 @@ pub struct SourceTask {
     shelves: watch::Sender<Arc<SeriesShelf>>,
     report: watch::Sender<SourceReport>,
     commands: mpsc::Receiver<Command>,
+    /// What tells the list that is known from a later one; empty after a start, when nobody knows.
+    version: Validators,
     failures: u32,
     told: Told,
     /// Entries of a list that looked cut off, and how often it came in a row.
@@ -160,6 +162,7 @@ impl SourceTask {
             shelves,
             report,
             commands,
+            version: Validators::default(),
             failures: 0,
             told: Told::default(),
             short: (0, 0),
@@ -186,7 +189,18 @@ impl SourceTask {
         self.load().await;
         loop {
             let due = Instant::now() + self.refresh().await;
+            self.fulfilled().await;
             self.wait(due).await;
+        }
+    }
+
+    /// Whoever wished for a refresh while one was under way has had it.
+    async fn fulfilled(&mut self) {
+        for _ in 0..self.commands.len() {
+            match self.commands.try_recv() {
+                Ok(command) => self.answer(command).await,
+                Err(_) => return,
+            }
         }
     }
 
@@ -195,11 +209,12 @@ impl SourceTask {
         let started = Instant::now();
         self.know_limit();
         let (brought, failed) = match self.fetch().await {
-            Ok(Fetched { listing, failed }) => {
+            Ok(Some(Fetched { listing, failed })) => {
                 let counts = (listing.entries.len(), listing.malformed);
                 self.take(listing).await;
                 (Some(counts), failed)
             }
+            Ok(None) => (Some(self.confirm()), None),
             Err(error) => (None, Some(error)),
         };
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -224,6 +239,17 @@ impl SourceTask {
         spread(retry, &self.name)
     }
 
+    /// The provider says that its list is still the known one.
+    fn confirm(&self) -> (usize, u64) {
+        self.report.send_modify(|report| {
+            report.refreshed_at = Some(SystemTime::now());
+            report.from_disk = false;
+            report.error = None;
+        });
+        let report = self.report.borrow();
+        (report.entries, report.malformed)
+    }
+
     /// Where lists count as connections, they keep the limit that streams keep.
     fn know_limit(&mut self) {
         let account = self.report.borrow().account_connections;
@@ -235,38 +261,44 @@ impl SourceTask {
         }
     }
 
-    async fn fetch(&mut self) -> Result<Fetched, RefreshError> {
-        match &self.config.origin {
-            Origin::Testcard => Ok(Fetched {
+    /// `None`: what is known is what the provider has.
+    async fn fetch(&mut self) -> Result<Option<Fetched>, RefreshError> {
+        let fetched = match &self.config.origin {
+            Origin::Testcard => Fetched {
                 listing: testcard::listing(&self.name),
                 failed: None,
-            }),
+            },
             Origin::M3uFile(_) | Origin::M3uUrl(_) => {
-                let (listing, ending) = self.fetch_m3u().await?;
+                let News::List((listing, ending), version) = self.fetch_m3u().await? else {
+                    return Ok(None);
+                };
                 self.believe(&listing, ending)?;
-                Ok(Fetched {
+                self.version = version;
+                Fetched {
                     listing,
                     failed: None,
-                })
+                }
             }
-            Origin::Xtream { .. } => self.fetch_account().await,
-        }
+            Origin::Xtream { .. } => self.fetch_account().await?,
+        };
+        Ok(Some(fetched))
     }
 
-    async fn fetch_m3u(&self) -> Result<(Listing, Ending), RefreshError> {
+    async fn fetch_m3u(&self) -> Result<News<(Listing, Ending)>, RefreshError> {
         let (name, entries_max) = (self.name.clone(), self.around.entries_max);
+        let fetcher = &self.around.fetcher;
         match &self.config.origin {
             Origin::M3uFile(path) => {
                 let parse = move |body: &mut dyn std::io::Read| m3u::read(&name, None, entries_max, body);
-                self.around.fetcher.read_file(PathBuf::from(path), parse).await
+                let list = fetcher.read_file(PathBuf::from(path), parse).await?;
+                Ok(News::List(list, Validators::default()))
             }
             Origin::M3uUrl(url) => {
                 let base = Url::parse(url.expose()).ok();
                 let parse =
                     move |body: &mut dyn std::io::Read| m3u::read(&name, base.as_ref(), entries_max, body);
-                self.around
-                    .fetcher
-                    .fetch(url.expose(), &self.request, parse)
+                fetcher
+                    .fetch_news(url.expose(), &self.request, &self.version, parse)
                     .await
             }
             Origin::Testcard | Origin::Xtream { .. } => Err(RefreshError::Empty),
