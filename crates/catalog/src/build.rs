@@ -1,6 +1,6 @@
 //! Grouping: from what each source lists to what viewers can pick.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use crate::{
     channel::{Catalog, Channel, SourceCount, StreamEntry},
@@ -101,7 +101,7 @@ struct Grouping<'a> {
 impl<'a> Grouping<'a> {
     fn add(&mut self, source: u32, rules: &SourceRules, listing: &'a Listing) -> SourceCount {
         let (mut kept, mut unnamed) = (0, 0);
-        for entry in &listing.entries {
+        for (place, entry) in (0u32..).zip(listing.entries.iter()) {
             if entry.name().is_empty() {
                 unnamed += 1;
             } else if self.tally.admits(entry) {
@@ -111,7 +111,8 @@ impl<'a> Grouping<'a> {
                     StreamEntry {
                         id,
                         source,
-                        entry: entry.clone(),
+                        place,
+                        entries: Arc::clone(&listing.entries),
                     },
                     entry.name(),
                     rules,

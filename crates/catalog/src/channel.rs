@@ -1,6 +1,7 @@
 //! What viewers can pick: an immutable snapshot of all channels, and the ways to name one.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, OnceLock},
@@ -8,7 +9,7 @@ use std::{
 
 use crate::{
     id::{ChannelId, Numbered, StreamId, slug_2025, slug_2026, slug_first},
-    listing::{Entry, Header, Kind, SourceName},
+    listing::{Entries, Entry, Header, Kind, SourceName},
     secret::StreamUrl,
 };
 
@@ -17,7 +18,9 @@ use crate::{
 pub struct StreamEntry {
     pub(crate) id: StreamId,
     pub(crate) source: u32,
-    pub(crate) entry: Arc<Entry>,
+    /// Place in `entries`, where there always is one.
+    pub(crate) place: u32,
+    pub(crate) entries: Arc<Entries>,
 }
 
 impl StreamEntry {
@@ -32,23 +35,23 @@ impl StreamEntry {
     }
 
     /// Where it plays.
-    pub fn url(&self) -> &StreamUrl {
-        self.entry.url()
+    pub fn url(&self) -> StreamUrl {
+        self.entry().url()
     }
 
     /// Headers to send upstream.
     pub fn headers(&self) -> &[Header] {
-        self.entry.headers()
+        self.entry().headers()
     }
 
     /// What it plays.
     pub fn kind(&self) -> Kind {
-        self.entry.kind()
+        self.entry().kind()
     }
 
     /// Everything the source's list says of it.
-    pub fn entry(&self) -> &Entry {
-        &self.entry
+    pub fn entry(&self) -> Entry<'_> {
+        self.entries.get_or_blank(self.place as usize)
     }
 }
 
@@ -69,7 +72,7 @@ impl Channel {
 
     /// The name its streams share, before prefix and suffix.
     pub fn name(&self) -> &str {
-        self.primary.entry.name()
+        self.primary.entry().name()
     }
 
     /// Prefix, name and suffix of the primary stream's source: what a player shows.
@@ -101,7 +104,7 @@ impl Channel {
     }
 
     /// Logo URL of the first stream that has one.
-    pub fn logo(&self) -> Option<&str> {
+    pub fn logo(&self) -> Option<Cow<'_, str>> {
         self.first(Entry::logo)
     }
 
@@ -112,7 +115,7 @@ impl Channel {
 
     /// `tvg-chno` of the first stream that has one.
     pub fn tvg_chno(&self) -> Option<&str> {
-        self.first(|entry| entry.extra().tvg_chno.as_deref())
+        self.first(Entry::tvg_chno)
     }
 
     /// `tvg-language` of the first stream that has one.
@@ -130,8 +133,8 @@ impl Channel {
         self.first(|entry| entry.extra().radio.as_deref())
     }
 
-    fn first<'a>(&'a self, attribute: impl Fn(&'a Entry) -> Option<&'a str>) -> Option<&'a str> {
-        self.streams().find_map(|stream| attribute(&stream.entry))
+    fn first<'a, T>(&'a self, attribute: impl Fn(Entry<'a>) -> Option<T>) -> Option<T> {
+        self.streams().find_map(|stream| attribute(stream.entry()))
     }
 }
 

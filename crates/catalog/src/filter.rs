@@ -4,6 +4,7 @@ use crate::{
     build::Issue,
     listing::Entry,
     pattern::{LimitExceeded, Pattern},
+    secret::StreamUrl,
 };
 
 /// The operator's rules. Names are matched as the source gives them, before prefix and suffix; streams are matched
@@ -49,10 +50,19 @@ impl<'a> Tally<'a> {
     }
 
     /// Whether the rules let `entry` through: excludes first, then each kind of include there is.
-    pub fn admits(&mut self, entry: &Entry) -> bool {
-        let (name, stream) = (entry.name(), entry.url().expose());
-        !self.exclude_name.matches(name)
-            && !self.exclude_stream.matches(stream)
+    pub fn admits(&mut self, entry: Entry<'_>) -> bool {
+        let name = entry.name();
+        if self.exclude_name.matches(name) {
+            return false;
+        }
+        // An address is put together only where somebody asks for it.
+        let url = if self.exclude_stream.is_empty() && self.include_stream.is_empty() {
+            StreamUrl::default()
+        } else {
+            entry.url()
+        };
+        let stream = url.expose();
+        !self.exclude_stream.matches(stream)
             && (self.include_name.is_empty() || self.include_name.matches(name))
             && (self.include_stream.is_empty() || self.include_stream.matches(stream))
     }

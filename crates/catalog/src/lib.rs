@@ -19,6 +19,6 @@ pub use build::{Issue, SourceRules, build};
 pub use channel::{Catalog, Channel, SourceCount, StreamEntry};
 pub use filter::Filters;
 pub use id::{ChannelId, StreamId};
-pub use listing::{Entry, Kind, Listing, SourceName};
+pub use listing::{Entries, Entry, Kind, Listing, SourceName};
 pub use pattern::Pattern;
 pub use secret::{Secret, StreamUrl};

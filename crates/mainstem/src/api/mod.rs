@@ -25,6 +25,7 @@ use crate::channels::{Channels, Key};
 use crate::config::Config;
 use crate::links::Links;
 use crate::output;
+use crate::output::rendering::Renderings;
 use error::ApiError;
 
 /// What every handler can reach.
@@ -38,6 +39,8 @@ pub struct App {
     pub config: watch::Receiver<Arc<Config>>,
     /// Those who watch.
     pub audience: Audience,
+    /// The channel lists that are ready to be sent.
+    pub renderings: Arc<Renderings>,
     /// Where mainstem listens, as the last resort for links.
     pub listening: Arc<str>,
     /// When the program started.
