@@ -99,8 +99,9 @@ pub fn run(options: &Options, outcome: Outcome) -> Result<(), StartError> {
         .build()
         .map_err(system)?;
     let ended = runtime.block_on(async {
-        let running = Running::start(loaded.config).await?;
+        // First: who is told that it listens may send a signal at once, and an unhandled one ends a program.
         let signals = Signals::new().map_err(system)?;
+        let running = Running::start(loaded.config).await?;
         running.until_told(options, &level, signals).await;
         Ok(())
     });
