@@ -534,6 +534,20 @@ impl Model {
             .next()
             .unwrap_or_else(|| panic!("nobody who waits may take {has:?}"));
         self.seen.insert(why);
+        if why != "replaced by the same player" && self.total() < self.total_max {
+            let login = &has.login;
+            let wants = |mine: &&Mine| {
+                mine.wish.purpose.may_take() && mine.wish.is_at(login) && !self.is_bound(&mine.wish)
+            };
+            let want = self.waiting.values().filter(wants).count();
+            let is_coming = |other: &&Has| other.revoked && other.login == *login;
+            let coming = self.held.values().filter(is_coming).count()
+                + self.lingering.iter().filter(|(at, _)| at == login).count();
+            assert!(
+                coming < want,
+                "{coming} come free for {want} who wait, and one more is taken"
+            );
+        }
         self.held.get_mut(&id).unwrap().revoked = true;
     }
 
