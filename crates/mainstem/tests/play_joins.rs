@@ -42,8 +42,8 @@ async fn fifty_joins_at_random_moments_of_a_long_gop_decode_from_the_first_pictu
     let url = scene.mainstem.stream_url("long").await;
     let first = Viewer::open(&url).await;
     first.media(Duration::from_secs(1), SOON).await;
-    // Nearly two GOPs, so that joins come before, at and after keyframes.
-    let (began, span_ms) = (tokio::time::Instant::now(), 14_000);
+    // Two GOPs and a half, so that joins come before, at and after keyframes.
+    let (began, span_ms) = (tokio::time::Instant::now(), 20_000);
     let joins = (0..JOINS).map(|number| {
         let at = began + Duration::from_millis(random(&mut state, span_ms));
         let url = url.clone();

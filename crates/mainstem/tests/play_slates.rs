@@ -25,7 +25,7 @@ use support::{Launch, SOON, Viewer, all_at_once};
 const SLATE: Colour = Colour([0x14, 0x18, 0x1F]);
 
 /// Media a viewer sees of each.
-const SEEN: Duration = Duration::from_millis(2_500);
+const SEEN: Duration = Duration::from_secs(4);
 
 /// A slate has no B pictures and a source may: ffmpeg's demuxer has made up its mind by then, and mends it by itself.
 const MORE_DELAY: &[&str] = &[

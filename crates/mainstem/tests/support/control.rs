@@ -135,11 +135,7 @@ pub(crate) fn refreshes(mainstem: &Mainstem, source: &str) -> usize {
 
 /// Asks for a refresh as an operator does, and waits for its outcome.
 pub(crate) async fn refresh(mainstem: &Mainstem, source: &str) -> Value {
-    // The one at the start tells of itself a moment after its list is served.
-    let before = eventually(&format!("{source} refreshes at the start"), || async {
-        Some(refreshes(mainstem, source)).filter(|refreshes| *refreshes > 0)
-    })
-    .await;
+    let before = refreshes(mainstem, source);
     mainstem.signal("HUP");
     eventually(&format!("{source} refreshes"), || async {
         (refreshes(mainstem, source) > before).then_some(())
