@@ -327,7 +327,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         }
         let again = match self.phase {
             Phase::Live { line, since } if line.stream == stream => {
-                let healthy = now.saturating_duration_since(since) >= self.timing.healthy_after;
+                let healthy = self.has_been_healthy(since, now);
                 if healthy {
                     self.forget_failures();
                 }
@@ -398,9 +398,17 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         candidates: impl FnOnce() -> Vec<Candidate<S>>,
         actions: &mut Vec<Action<S>>,
     ) {
-        if self.is_live() && self.hedge.is_none() && self.viewers > 0 {
-            self.open_hedge(now, candidates, actions);
+        let Phase::Live { since, .. } = self.phase else {
+            return;
+        };
+        if self.hedge.is_some() || self.viewers == 0 {
+            return;
         }
+        if self.has_been_healthy(since, now) {
+            // What failed before this stream took over, or beside it when it was last in doubt, is no news any more.
+            self.forget_failures();
+        }
+        self.open_hedge(now, candidates, actions);
     }
 
     fn recovered(&mut self, actions: &mut Vec<Action<S>>) {
@@ -558,6 +566,10 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         }
         actions.push(Action::Close);
         actions.push(Action::Finish);
+    }
+
+    fn has_been_healthy(&self, since: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(since) >= self.timing.healthy_after
     }
 
     fn forget_failures(&mut self) {

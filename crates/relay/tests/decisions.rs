@@ -522,6 +522,22 @@ fn a_hedge_that_fails_is_followed_by_the_next() {
 }
 
 #[test]
+fn a_healthy_stream_that_is_suspect_again_gets_whatever_there_is() {
+    let mut play = delivering(apart(&[1, 2]));
+    play.event(&Event::Suspect);
+    play.event(&Event::Failed(2, &failure(FailureClass::Transient)));
+    assert_eq!(play.event(&Event::Recovered), []);
+    play.pass(3_600);
+    assert_eq!(play.event(&Event::Suspect), [Action::Hedge(2)], "an hour later");
+    assert_eq!(play.event(&Event::Entered(2)), [Action::Adopt]);
+    play.pass(5);
+    assert_eq!(play.event(&Event::Suspect), [], "not back to what was just left");
+    play.event(&Event::Recovered);
+    play.pass(60);
+    assert_eq!(play.event(&Event::Suspect), [Action::Hedge(1)]);
+}
+
+#[test]
 fn a_hedge_needs_another_login_with_a_connection_to_spare() {
     let mut play = delivering(apart(&[1, 2]));
     play.streams[1].login = 1;

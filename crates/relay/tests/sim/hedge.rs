@@ -141,3 +141,18 @@ async fn a_lone_source_met_at_the_end_of_a_burst_is_waited_for() {
     assert_eq!(stage.world.asked(), [1]);
     assert_eq!(watcher.judge.stretches(), [1]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_second_stall_costs_no_more_than_the_first() {
+    let stalls = |seconds| life(&[live(seconds), Act::Silent]);
+    let stage = two(&[stalls(20), backup()], &[stalls(60)], 1);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.see(2, 40.0).await);
+    assert!(watcher.see(1, 80.0).await);
+    assert!(watcher.watch(30.0).await);
+    let back = watcher.judge.pictures.iter().rposition(|picture| picture.source == 2).unwrap();
+    let (last, first) = (&watcher.judge.pictures[back], &watcher.judge.pictures[back + 1]);
+    let gap = first.at - last.at;
+    assert!(gap <= Duration::from_millis(1_700), "{gap:?} without pictures");
+    assert_eq!(stage.world.asked(), [1, 2, 1]);
+}
