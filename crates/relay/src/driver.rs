@@ -25,7 +25,7 @@ use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Role, 
 /// that returns to be seen at once.
 const SLATE_AHEAD: Duration = Duration::from_millis(1_000);
 
-/// Media of a slate after which something must have been shown of it.
+/// Media of a slate within which something must have been shown of it: otherwise it would be written for ever.
 const SLATE_SHOWS_WITHIN: Duration = Duration::from_secs(4);
 
 /// How often counters on the status page move.
@@ -540,12 +540,16 @@ impl<O: Opener> Driver<O> {
     fn feed_slate(&mut self) {
         let now = now();
         let ahead = |pace: &Option<Pace>| pace.as_ref().map(|pace| pace.ahead(now));
+        let mut hidden = Duration::ZERO;
         while ahead(&self.pace).is_none_or(|ahead| ahead < SLATE_AHEAD) {
             let Some(slate) = &mut self.slate else { return };
+            let before = slate.shown();
             self.splicer.push(slate.step());
-            let shown = slate.shown();
-            if !self.drain() && self.pace.is_none() && shown > SLATE_SHOWS_WITHIN {
-                let failure = Failure::new(FailureClass::Unusable, "the slate clip cannot be shown");
+            hidden += slate.shown().saturating_sub(before);
+            if self.drain() {
+                hidden = Duration::ZERO;
+            } else if hidden > SLATE_SHOWS_WITHIN {
+                let failure = Failure::new(FailureClass::Unusable, "the slate cannot be shown");
                 self.end(Over::Unavailable(failure));
             }
         }

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mpegts::Signature;
 use mpegts::slate::{Message, Slate, SlateClip, default_signature};
+use mpegts::{Pid, Signature};
 use relay::{
     Candidate, Claim, Failure, FailureClass, Hub, HubTask, Input, Opener, Role, Timing, Upstream, Viewer,
 };
@@ -215,6 +215,8 @@ pub(crate) struct World {
     /// The login of each stream; all that are not here share one.
     logins: Mutex<HashMap<u8, u64>>,
     no_slate: bool,
+    /// The slate is of a form that no splice can show.
+    slate_hides: bool,
 }
 
 impl World {
@@ -224,6 +226,12 @@ impl World {
 
     pub(crate) fn without_slate(mut self) -> Self {
         self.no_slate = true;
+        self
+    }
+
+    /// Its pictures are on the PID of null packets.
+    pub(crate) fn with_a_slate_that_hides(mut self) -> Self {
+        self.slate_hides = true;
         self
     }
 
@@ -383,7 +391,11 @@ impl Opener for World {
 
     fn slate(&self, _key: &Key, _message: Message, promised: Option<&Signature>) -> Option<Slate> {
         static CLIP: LazyLock<Arc<SlateClip>> = LazyLock::new(|| Arc::new(SlateClip::parse(SLATE).unwrap()));
-        let signature = promised.cloned().unwrap_or_else(default_signature);
+        let mut signature = promised.cloned().unwrap_or_else(default_signature);
+        if self.slate_hides {
+            signature.streams.truncate(1);
+            signature.streams[0].pid = Pid::new(0x1FFF);
+        }
         (!self.no_slate).then(|| Slate::new(&signature, Some(Arc::clone(&CLIP))).unwrap())
     }
 }
