@@ -210,12 +210,17 @@ impl Channels {
                     health: health.score(stream.id(), now),
                     position,
                 };
+                // A hedge is asked for at this login alone.
+                let idle = || {
+                    let pools = self.pools();
+                    !pools.is_cooling(&target.login) && pools.is_idle(&target.login, target.limit)
+                };
                 let candidate = Candidate {
                     stream: stream.id(),
                     label: target.source.as_str().into(),
                     cooling,
                     login: number_of(&target.login),
-                    idle: is_card || self.pools().is_idle(&target.login, target.limit),
+                    idle: is_card || idle(),
                 };
                 Some((rating, candidate))
             })
