@@ -358,9 +358,12 @@ impl<O: Opener> Driver<O> {
         };
         match healthy {
             _ if failure.class == FailureClass::Revoked => debug!(source = &*label, %failure, "given up"),
+            _ if self.viewers.is_empty() => debug!(source = &*label, %failure, "ended while nobody watched"),
             Some(healthy) => {
                 warn!(source = &*label, %failure, after_s = healthy.as_secs(), "the stream broke off; moving on");
             }
+            // What all sources have failed with was told when the slate came; now they are tried for as long as it takes.
+            None if self.slate.is_some() => debug!(source = &*label, %failure, "still cannot be opened"),
             None => info!(source = &*label, %failure, "could not be opened; moving on"),
         }
         self.last_failure = Some(format!("{label}: {failure}"));
@@ -432,7 +435,7 @@ impl<O: Opener> Driver<O> {
             match action {
                 Action::Open(stream) => self.open(stream, label(stream)),
                 Action::Hedge(stream) => self.open_hedge(stream, label(stream)),
-                Action::CloseHedge => self.hedge = None,
+                Action::CloseHedge => self.close_hedge(),
                 Action::Adopt => self.adopt(),
                 Action::Close => {
                     self.live = None;
@@ -470,6 +473,13 @@ impl<O: Opener> Driver<O> {
         let until = now() + self.timing.open_within;
         let opening = self.opener.open(&self.key, stream, Role::Hedge);
         self.hedge = Some(Attempt::new(stream, label, until, opening));
+    }
+
+    /// The connection is closed with it.
+    fn close_hedge(&mut self) {
+        if let Some(hedge) = self.hedge.take() {
+            info!(source = &*hedge.label, "not needed after all; closed");
+        }
     }
 
     /// The hedge goes on alone. What it was beside is closed at once: a source that lost this race has failed its
@@ -589,6 +599,13 @@ impl<O: Opener> Driver<O> {
     }
 
     fn end(&mut self, over: Over) {
+        if let Over::Unavailable(failure) = &over {
+            warn!(
+                viewers = self.viewers.len(),
+                %failure,
+                "nothing can be shown; responses end, and whoever asks again starts anew"
+            );
+        }
         self.live = None;
         self.attempt = None;
         self.hedge = None;
