@@ -256,6 +256,9 @@ impl<O: Opener> Driver<O> {
         if let Some(attempt) = self.attempt(which) {
             debug!(source = &*attempt.label, "opened; waiting for a keyframe");
             attempt.opened(upstream, now(), until);
+            if which == Which::Main {
+                attempt.take_over();
+            }
         }
     }
 
@@ -326,7 +329,6 @@ impl<O: Opener> Driver<O> {
         self.opener.delivers(stream, audition.signature());
         info!(source = &*label, viewers = self.viewers.len(), "delivers");
         let (mut upstream, waiting) = audition.into_parts();
-        upstream.take_over();
         upstream.set_watched(!self.viewers.is_empty());
         let alone = self.opener.candidates(&self.key, self.splicer.signature()).len() <= 1;
         let mut live = Live::new((stream, alone), label, upstream, now());
@@ -504,6 +506,9 @@ impl<O: Opener> Driver<O> {
             self.opener.ended(stream, &failure, healthy);
         }
         self.attempt = self.hedge.take();
+        if let Some(attempt) = &mut self.attempt {
+            attempt.take_over();
+        }
     }
 
     fn start_slate(&mut self, message: Message) {

@@ -47,6 +47,8 @@ pub(crate) enum Act {
     Silent,
     /// Silent for so long.
     Pause(Duration),
+    /// Somebody else needs the connection.
+    Needed,
     /// What comes next is what came first, stamps and pictures.
     Rewind,
     Fails(FailureClass),
@@ -373,7 +375,7 @@ impl Opener for World {
                 return Err(Failure::new(FailureClass::NoSlot, "all connections are in use"));
             };
             match life.door {
-                Door::Opens => Ok(Double::new(socket, &life, turn)),
+                Door::Opens => Ok(Double::new(socket, &life, role, turn)),
                 Door::Refuses(class) => Err(Failure::new(class, "refused")),
                 Door::Hangs => std::future::pending().await,
                 Door::Panics => panic!("the opener panics, as it was told to"),
@@ -411,11 +413,13 @@ pub(crate) struct Double {
     at: usize,
     revocable: bool,
     watched: bool,
+    /// Opened as a hedge, it gives way to whoever needs its connection.
+    gives_way: bool,
     _socket: Socket,
 }
 
 impl Double {
-    fn new(socket: Socket, life: &Life, turn: u64) -> Self {
+    fn new(socket: Socket, life: &Life, role: Role, turn: u64) -> Self {
         let start = life.start_90k.unwrap_or(turn * 7_777_777);
         Self {
             acts: life.acts.iter().copied().collect(),
@@ -427,6 +431,7 @@ impl Double {
             at: 0,
             revocable: life.revocable,
             watched: true,
+            gives_way: role == Role::Hedge,
             _socket: socket,
         }
     }
@@ -490,6 +495,10 @@ impl Upstream for Double {
                 Act::Card => return Ok(self.card()),
                 Act::Silent => std::future::pending().await,
                 Act::Pause(pause) => sleep_until(due + pause).await,
+                Act::Needed if self.gives_way => {
+                    return Err(Failure::new(FailureClass::Revoked, "taken back"));
+                }
+                Act::Needed => {}
                 Act::Rewind => self.camera.rewind(),
                 Act::Fails(class) => return Err(Failure::new(class, "failed in mid-stream")),
                 Act::Panics => panic!("the upstream panics, as it was told to"),
@@ -503,7 +512,9 @@ impl Upstream for Double {
         self.watched = watched;
     }
 
-    fn take_over(&mut self) {}
+    fn take_over(&mut self) {
+        self.gives_way = false;
+    }
 }
 
 /// A hub at work in a world.
