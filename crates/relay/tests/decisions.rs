@@ -590,6 +590,35 @@ fn nobody_watching_is_worth_one_connection_at_most() {
 }
 
 #[test]
+fn who_comes_while_a_stream_is_in_doubt_gets_the_next_beside_it_at_once() {
+    // It fell behind while nobody watched, or the last viewer left beside a hedge.
+    for watched in [false, true] {
+        let mut play = delivering(apart(&[1, 2]));
+        if watched {
+            play.event(&Event::Suspect);
+        }
+        play.event(&Event::Left(0));
+        if !watched {
+            play.event(&Event::Suspect);
+        }
+        assert_eq!(
+            play.broadcast.deadline(),
+            Some(play.now + Timing::default().linger),
+            "nobody watches"
+        );
+        assert_eq!(play.event(&Event::Joined(1)), [Action::Watched(true)]);
+        let (waited, actions) = play.tick();
+        assert_eq!((waited, actions), (Duration::ZERO, vec![Action::Hedge(2)]));
+    }
+    let mut play = delivering(apart(&[1, 2]));
+    play.event(&Event::Left(0));
+    play.event(&Event::Suspect);
+    play.event(&Event::Recovered);
+    assert_eq!(play.event(&Event::Joined(1)), [Action::Watched(true)]);
+    assert_eq!(play.broadcast.deadline(), None, "it has caught up");
+}
+
+#[test]
 fn the_slate_says_what_can_be_done() {
     let check = |classes: &[FailureClass], expected| {
         let streams: Vec<(u8, bool)> = (0..).zip(classes).map(|(stream, _)| (stream, false)).collect();
