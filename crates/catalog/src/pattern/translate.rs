@@ -30,6 +30,8 @@ pub(super) enum Edges {
     Native,
     /// With look-around, right for every text.
     Exact,
+    /// As `Native`, without anything the linear engine does not have: finds at least what the pattern finds.
+    Loose,
 }
 
 /// A pattern in the engine's syntax.
@@ -40,6 +42,10 @@ pub(super) struct Translation {
     pub(super) has_end: bool,
     /// Native edges are wrong for texts with characters on which the two ideas of a word differ.
     pub(super) has_word_edge: bool,
+    /// There is look-around, a back-reference or the like in it.
+    pub(super) backtracks: bool,
+    /// The names of the groups, by number - 1.
+    pub(super) groups: Vec<Option<Box<str>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +71,7 @@ pub(super) struct Translator<'p> {
     solids: usize,
     has_end: bool,
     pub(super) has_word_edge: bool,
+    pub(super) backtracks: bool,
 }
 
 pub(super) struct Group<'p> {
@@ -111,6 +118,7 @@ pub(super) fn translate(source: &str, edges: Edges) -> Result<Translation, Patte
         solids: 0,
         has_end: false,
         has_word_edge: false,
+        backtracks: false,
     };
     translator.alternatives(usize::MAX)?;
     if translator.at < source.len() {
@@ -120,12 +128,19 @@ pub(super) fn translate(source: &str, edges: Edges) -> Result<Translation, Patte
         out: regex,
         has_end,
         has_word_edge,
+        backtracks,
+        groups,
         ..
     } = translator;
     Ok(Translation {
         regex,
         has_end,
         has_word_edge,
+        backtracks,
+        groups: groups
+            .into_iter()
+            .map(|group| group.name.map(Box::from))
+            .collect(),
     })
 }
 
@@ -267,7 +282,7 @@ impl<'p> Translator<'p> {
     fn end(&mut self) {
         let end = match (self.flags.multiline, self.edges) {
             (true, _) => "(?m:$)",
-            (false, Edges::Native) => r"\z",
+            (false, Edges::Native | Edges::Loose) => r"\z",
             (false, Edges::Exact) => r"(?=\n?\z)",
         };
         self.has_end |= !self.flags.multiline;
@@ -327,7 +342,8 @@ impl<'p> Translator<'p> {
         if self.eat("?") {
             self.out.push('?');
         } else if self.eat("+") {
-            self.out.insert_str(from, "(?>");
+            self.backtracks = true;
+            self.out.insert_str(from, self.atomic());
             self.out.push(')');
         }
         Ok(Item::Repeated)
@@ -364,15 +380,22 @@ impl<'p> Translator<'p> {
             let at = self.at;
             let name = self.until(')', "missing ), unterminated name", at)?;
             let group = self.condition(name, at)?;
-            self.out.push_str(&format!("(?:(?({group})"));
-            (branches_max, close) = (2, "))");
+            self.backtracks = true;
+            if self.edges == Edges::Loose {
+                self.out.push_str("(?:");
+                (branches_max, close) = (2, "|)");
+            } else {
+                self.out.push_str(&format!("(?:(?({group})"));
+                (branches_max, close) = (2, "))");
+            }
         } else if let Some(open) = ["=", "!", "<=", "<!"].into_iter().find(|open| self.eat(open)) {
             self.out.push_str(&format!("(?{open}"));
-            looks_around = true;
+            (looks_around, self.backtracks) = (true, true);
         } else if self.eat(":") {
             self.out.push_str("(?:");
         } else if self.eat(">") {
-            self.out.push_str("(?>");
+            self.backtracks = true;
+            self.out.push_str(self.atomic());
         } else if self.sets_flags(start)? {
             return Ok(None);
         }
@@ -392,12 +415,20 @@ impl<'p> Translator<'p> {
         }
         if looks_around {
             self.solids = solids;
+            if self.edges == Edges::Loose {
+                self.out.truncate(from);
+                self.out.push_str("(?:)");
+            }
         }
         Ok(Some(if self.solids == solids {
             Item::Hollow(from)
         } else {
             Item::At(from)
         }))
+    }
+
+    fn atomic(&self) -> &'static str {
+        if self.edges == Edges::Loose { "(?:" } else { "(?>" }
     }
 
     fn open_group(&mut self, name: Option<&'p str>) -> usize {
@@ -440,7 +471,14 @@ impl<'p> Translator<'p> {
             None => Err(error(format!("invalid group reference {number}"), at)),
             Some(group) if group.is_open => Err(error("cannot refer to an open group", at)),
             // Grouped, so that a digit that follows is not read as part of the number.
-            Some(_) => Ok(self.item(|t| t.out.push_str(&format!(r"(?:\{number})")))),
+            Some(_) => Ok(self.item(|t| {
+                t.backtracks = true;
+                if t.edges == Edges::Loose {
+                    t.out.push_str("(?s:.*)");
+                } else {
+                    t.out.push_str(&format!(r"(?:\{number})"));
+                }
+            })),
         }
     }
 
