@@ -3,7 +3,7 @@
 use crate::{
     build::Issue,
     listing::Entry,
-    pattern::{LimitExceeded, Pattern, PatternSet},
+    pattern::{LimitExceeded, Pattern, PatternSet, Possible},
 };
 
 /// The operator's rules. Names are matched as the source gives them, before prefix and suffix; streams are matched
@@ -39,7 +39,7 @@ struct Rules<'a> {
     patterns: &'a [Pattern],
     give_ups: Vec<u64>,
     set: PatternSet,
-    found: regex_automata::PatternSet,
+    possible: Possible,
 }
 
 /// What the filters say of an entry; patterns by their place in their list.
@@ -117,7 +117,7 @@ impl<'a> Rules<'a> {
         Self {
             patterns,
             give_ups: vec![0; patterns.len()],
-            found: set.found(),
+            possible: Possible::default(),
             set,
         }
     }
@@ -131,9 +131,9 @@ impl<'a> Rules<'a> {
         if self.is_empty() {
             return None;
         }
-        self.set.possible(text, &mut self.found);
+        self.set.possible(text, &mut self.possible);
         let (set, give_ups) = (&self.set, &mut self.give_ups);
-        self.found.iter().map(|place| place.as_usize()).find(|&place| {
+        self.possible.places().find(|&place| {
             let Some(given) = give_ups.get_mut(place).filter(|given| **given < GIVE_UPS_MAX) else {
                 return false;
             };

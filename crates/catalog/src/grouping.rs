@@ -37,7 +37,6 @@ struct Draft<'a> {
     /// What the rules made of the entry, where they did anything.
     state: Option<Box<State<'a>>>,
     key: Key<'a>,
-    quality: u8,
 }
 
 /// What entries are joined by.
@@ -66,13 +65,11 @@ impl<'a> Grouping<'a> {
             return self.add_plain(stream, entry);
         }
         let key = self.key(&state, entry);
-        let quality = name::parse(entry.name()).quality.rank();
         let is_plain = state == State::of(entry);
         self.entries.push(Draft {
             stream,
             state: (!is_plain).then(|| Box::new(state)),
             key,
-            quality,
         });
     }
 
@@ -142,16 +139,16 @@ impl<'a> Grouping<'a> {
         }
         let rules = self.rules;
         let (countries, by_name) = (Countries::of(&self.entries), tvg_ids_by_name(&self.entries));
-        let mut groups: Vec<(String, Vec<Draft<'a>>)> = Vec::new();
-        let mut places: HashMap<(Kind, String), usize> = HashMap::new();
+        let mut groups: Vec<(Cow<'a, str>, Vec<Draft<'a>>)> = Vec::new();
+        let mut places: HashMap<(Kind, Cow<'a, str>), usize> = HashMap::new();
         for draft in self.entries {
             let key = whole_key(&draft, &countries, &by_name);
-            let at = (draft.stream.kind(), key);
-            if let Some((_, drafts)) = places.get(&at).and_then(|place| groups.get_mut(*place)) {
-                drafts.push(draft);
-            } else {
-                groups.push((at.1.clone(), vec![draft]));
-                places.insert(at, groups.len() - 1);
+            let place = *places
+                .entry((draft.stream.kind(), key.clone()))
+                .or_insert(groups.len());
+            match groups.get_mut(place) {
+                Some((_, drafts)) => drafts.push(draft),
+                None => groups.push((key, vec![draft])),
             }
         }
         groups
@@ -213,7 +210,7 @@ impl Countries {
     }
 
     fn are_several(&self, base: &str) -> bool {
-        self.0.get(base).is_some_and(|(_, several)| *several)
+        !self.0.is_empty() && self.0.get(base).is_some_and(|(_, several)| *several)
     }
 }
 
@@ -229,23 +226,23 @@ fn tvg_ids_by_name(drafts: &[Draft<'_>]) -> HashMap<(Kind, String), String> {
     known
 }
 
-fn whole_key(draft: &Draft<'_>, countries: &Countries, by_name: &HashMap<(Kind, String), String>) -> String {
+fn whole_key<'a>(
+    draft: &Draft<'a>,
+    countries: &Countries,
+    by_name: &HashMap<(Kind, String), String>,
+) -> Cow<'a, str> {
     let key = &draft.key;
-    let by_tvg_id = if by_name.is_empty() || key.base.starts_with('\0') {
-        None
-    } else {
-        by_name.get(&(draft.stream.kind(), key.base.clone().into_owned()))
-    };
-    let mut whole = by_tvg_id
-        .cloned()
-        .unwrap_or_else(|| key.base.clone().into_owned());
+    let mut whole = key.base.clone();
+    if !by_name.is_empty() && !key.base.starts_with('\0') {
+        let by_tvg_id = by_name.get(&(draft.stream.kind(), key.base.clone().into_owned()));
+        whole = by_tvg_id.map_or(whole, |id| Cow::Owned(id.clone()));
+    }
     if countries.are_several(&key.base) {
-        whole.push('\0');
-        whole.push_str(key.country.map_or("", Country::code));
+        let country = key.country.map_or("", Country::code);
+        whole.to_mut().extend(["\0", country]);
     }
     if let Some(apart) = &key.apart {
-        whole.push_str("\0\0");
-        whole.push_str(apart);
+        whole.to_mut().extend(["\0\0", &**apart]);
     }
     whole
 }
@@ -261,7 +258,7 @@ impl Draft<'_> {
 
 /// The entries of one channel.
 struct Joined<'a, 'g> {
-    key: String,
+    key: Cow<'a, str>,
     drafts: Vec<Draft<'a>>,
     rules: &'g ChannelRules,
     countries: &'g Countries,
@@ -272,17 +269,19 @@ impl Joined<'_, '_> {
     fn into_channel(mut self) -> Option<(Channel, Known)> {
         // The list's order decides last, and only between entries of one name: whatever the order of a list, a channel
         // comes out the same.
-        self.drafts.sort_by(|a, b| {
-            let key = |draft: &Draft<'_>| {
+        if self.drafts.len() > 1 {
+            self.drafts.sort_by_cached_key(|draft| {
+                let (stream, name) = (&draft.stream, draft.stream.entry().name());
+                let quality = name::parse(name).quality;
                 (
-                    !draft.stream.is_pinned,
-                    draft.stream.policy_rank,
-                    draft.stream.source,
-                    draft.quality,
+                    !stream.is_pinned,
+                    stream.policy_rank,
+                    stream.source,
+                    quality,
+                    name.to_owned(),
                 )
-            };
-            (key(a), a.stream.entry().name()).cmp(&(key(b), b.stream.entry().name()))
-        });
+            });
+        }
         let dress = self.dress();
         let first = self.drafts.first()?;
         let event = self.drafts.iter().find_map(|draft| {

@@ -90,7 +90,6 @@ impl Translator<'_> {
         }
         let word = if self.flags.ascii { ASCII_WORD } else { WORD };
         self.has_word_edge |= !self.flags.ascii;
-        self.backtracks = true;
         if self.edges == Edges::Loose {
             return;
         }

@@ -21,7 +21,7 @@ use fancy_regex::{Regex, RegexBuilder};
 
 use translate::{Edges, Translation};
 
-pub(crate) use set::PatternSet;
+pub(crate) use set::{PatternSet, Possible};
 pub use template::{EXPANDED_BYTES_MAX, Template};
 
 /// Steps of back-tracking one search may take before it gives up, which takes a few milliseconds. Patterns without
@@ -49,8 +49,6 @@ struct Compiled {
     has_word_edge: bool,
     /// With look-around for `$` and `\b`; compiled when the first such text turns up. `None` if it cannot be.
     exact: OnceLock<Option<Regex>>,
-    /// There is look-around, a back-reference or the like in it, so that a search may be given up.
-    backtracks: bool,
     /// The names of the groups, by number - 1.
     groups: Vec<Option<Box<str>>>,
 }
@@ -80,7 +78,6 @@ impl Pattern {
             regex,
             has_end,
             has_word_edge,
-            backtracks,
             groups,
         } = translate::translate(source, Edges::Native)?;
         let native = engine(&regex).map_err(|error| PatternError {
@@ -94,7 +91,6 @@ impl Pattern {
             has_end,
             has_word_edge,
             exact,
-            backtracks,
             groups,
         })))
     }

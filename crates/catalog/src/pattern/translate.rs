@@ -42,8 +42,6 @@ pub(super) struct Translation {
     pub(super) has_end: bool,
     /// Native edges are wrong for texts with characters on which the two ideas of a word differ.
     pub(super) has_word_edge: bool,
-    /// There is look-around, a back-reference or the like in it.
-    pub(super) backtracks: bool,
     /// The names of the groups, by number - 1.
     pub(super) groups: Vec<Option<Box<str>>>,
 }
@@ -71,7 +69,6 @@ pub(super) struct Translator<'p> {
     solids: usize,
     has_end: bool,
     pub(super) has_word_edge: bool,
-    pub(super) backtracks: bool,
 }
 
 pub(super) struct Group<'p> {
@@ -118,7 +115,6 @@ pub(super) fn translate(source: &str, edges: Edges) -> Result<Translation, Patte
         solids: 0,
         has_end: false,
         has_word_edge: false,
-        backtracks: false,
     };
     translator.alternatives(usize::MAX)?;
     if translator.at < source.len() {
@@ -128,7 +124,6 @@ pub(super) fn translate(source: &str, edges: Edges) -> Result<Translation, Patte
         out: regex,
         has_end,
         has_word_edge,
-        backtracks,
         groups,
         ..
     } = translator;
@@ -136,7 +131,6 @@ pub(super) fn translate(source: &str, edges: Edges) -> Result<Translation, Patte
         regex,
         has_end,
         has_word_edge,
-        backtracks,
         groups: groups
             .into_iter()
             .map(|group| group.name.map(Box::from))
@@ -342,7 +336,6 @@ impl<'p> Translator<'p> {
         if self.eat("?") {
             self.out.push('?');
         } else if self.eat("+") {
-            self.backtracks = true;
             self.out.insert_str(from, self.atomic());
             self.out.push(')');
         }
@@ -380,7 +373,6 @@ impl<'p> Translator<'p> {
             let at = self.at;
             let name = self.until(')', "missing ), unterminated name", at)?;
             let group = self.condition(name, at)?;
-            self.backtracks = true;
             if self.edges == Edges::Loose {
                 self.out.push_str("(?:");
                 (branches_max, close) = (2, "|)");
@@ -390,11 +382,10 @@ impl<'p> Translator<'p> {
             }
         } else if let Some(open) = ["=", "!", "<=", "<!"].into_iter().find(|open| self.eat(open)) {
             self.out.push_str(&format!("(?{open}"));
-            (looks_around, self.backtracks) = (true, true);
+            looks_around = true;
         } else if self.eat(":") {
             self.out.push_str("(?:");
         } else if self.eat(">") {
-            self.backtracks = true;
             self.out.push_str(self.atomic());
         } else if self.sets_flags(start)? {
             return Ok(None);
@@ -472,7 +463,6 @@ impl<'p> Translator<'p> {
             Some(group) if group.is_open => Err(error("cannot refer to an open group", at)),
             // Grouped, so that a digit that follows is not read as part of the number.
             Some(_) => Ok(self.item(|t| {
-                t.backtracks = true;
                 if t.edges == Edges::Loose {
                     t.out.push_str("(?s:.*)");
                 } else {

@@ -11,7 +11,7 @@ use crate::{
     channel::StreamEntry,
     filter::{GIVE_UPS_MAX, Verdict},
     listing::{Entry, SourceName},
-    pattern::{Captures, LimitExceeded, Pattern, PatternSet, Template},
+    pattern::{Captures, LimitExceeded, Pattern, PatternSet, Possible, Template},
 };
 
 const WORDS: usize = RULES_MAX.div_ceil(64);
@@ -291,7 +291,7 @@ impl Made {
 /// The patterns of one field of all rules.
 struct Field {
     set: PatternSet,
-    found: regex_automata::PatternSet,
+    found: Possible,
     /// The rule of each pattern of the set.
     rules: Vec<usize>,
     /// The pattern of each rule.
@@ -317,7 +317,7 @@ impl Field {
         }
         let set = PatternSet::new(patterns);
         Self {
-            found: set.found(),
+            found: Possible::default(),
             set,
             rules: of_rules,
             places,
@@ -331,8 +331,8 @@ impl Field {
         let mut bits = self.silent;
         if !self.rules.is_empty() {
             self.set.possible(text, &mut self.found);
-            for place in self.found.iter() {
-                if let Some(rule) = self.rules.get(place.as_usize()) {
+            for place in self.found.places() {
+                if let Some(rule) = self.rules.get(place) {
                     set_bit(&mut bits, *rule);
                 }
             }
