@@ -70,11 +70,14 @@ impl Template {
     }
 }
 
+/// Equal when written alike.
 impl PartialEq for Template {
     fn eq(&self, other: &Self) -> bool {
         self.source == other.source
     }
 }
+
+impl Eq for Template {}
 
 struct Reading<'s> {
     source: &'s str,

@@ -61,7 +61,7 @@ pub enum Sort {
 }
 
 /// How channels are made of entries. The default makes those the reference makes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChannelRules {
     /// What makes entries one channel.
     pub group_by: GroupBy,
@@ -87,7 +87,7 @@ impl ChannelRules {
 }
 
 /// Which entries a rule is about: all that every pattern there is matches. What an entry does not have is empty.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct When {
     /// Matches the name, as the rules before left it.
     pub name: Option<Pattern>,
@@ -114,7 +114,7 @@ impl When {
 }
 
 /// What a rule does to the entries it is about.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Then {
     /// The entry is left out.
     pub drop: bool,
@@ -142,7 +142,7 @@ pub struct Then {
 }
 
 /// One rule.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rule {
     /// What it is called in reports; empty: its place is.
     pub label: Box<str>,
