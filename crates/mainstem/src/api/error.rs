@@ -75,7 +75,11 @@ impl ApiError {
     /// The rules to be tried cannot be used.
     #[must_use]
     pub fn bad_rules(problems: impl std::fmt::Display) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_rules", problems.to_string())
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_rules",
+            problems.to_string(),
+        )
     }
 
     /// As many previews are made as may be.

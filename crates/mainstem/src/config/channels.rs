@@ -13,7 +13,7 @@ use super::{
 
 choice! {
     /// What makes entries one channel.
-    pub(super) enum GroupBy {
+    pub enum GroupBy {
         /// Exactly the same name.
         Exact = "exact",
         /// The same name but for case, accents, quality, country and decoration.
@@ -25,7 +25,7 @@ choice! {
 
 choice! {
     /// Which streams are tried first.
-    pub(super) enum Prefer {
+    pub enum Prefer {
         /// Those with connections to spare.
         Free = "free",
         /// Those of the best quality.
@@ -37,7 +37,7 @@ choice! {
 
 choice! {
     /// The order of channels.
-    pub(super) enum Sort {
+    pub enum Sort {
         /// As it was.
         Kept = "kept",
         /// As the lists have it now.
@@ -169,7 +169,10 @@ impl ChannelKeys {
             }
         }
         if let Some(first) = self.never_merge.first().filter(|_| names > NEVER_MERGE_MAX) {
-            reader.problem(first.at, format!("more than {NEVER_MERGE_MAX} names in `never_merge`"));
+            reader.problem(
+                first.at,
+                format!("more than {NEVER_MERGE_MAX} names in `never_merge`"),
+            );
         }
         ChannelRules {
             group_by: match self.group_by {
@@ -213,7 +216,10 @@ fn rule_of(rule: Placed<RuleKeys>, reader: &mut Reader<'_>) -> rules::Rule {
         source: pattern(keys.matches.source),
     };
     if keys.replace.is_some() && keys.rename.is_some() {
-        reader.problem(at, "`replace` and `rename` are both given: one of them makes the name");
+        reader.problem(
+            at,
+            "`replace` and `rename` are both given: one of them makes the name",
+        );
     }
     if keys.replace.is_some() && when.name.is_none() {
         reader.problem(at, "`replace` needs a pattern of the name: match: { name: … }");
@@ -244,7 +250,11 @@ fn rule_of(rule: Placed<RuleKeys>, reader: &mut Reader<'_>) -> rules::Rule {
         hide: keys.hide,
         pin: keys.pin,
     };
-    if then == Then::default() && [&keys.replace, &keys.rename, &keys.merge].iter().all(|key| key.is_none()) {
+    if then == Then::default()
+        && [&keys.replace, &keys.rename, &keys.merge]
+            .iter()
+            .all(|key| key.is_none())
+    {
         reader.warning(at, "this rule does nothing");
     }
     rules::Rule {

@@ -32,7 +32,7 @@ mod tree;
 mod units;
 mod web_address;
 
-pub use channels::Candidate;
+pub use channels::{Candidate, GroupBy, Prefer, Sort};
 pub use filter::FilterConfig;
 pub use load::{FILE_BYTES_MAX, LoadError, Loaded, load, parse, parse_candidate};
 pub use log::{LogFormat, LogLevel};

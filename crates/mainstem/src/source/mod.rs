@@ -16,6 +16,7 @@ mod xtream;
 pub use failure::RefreshError;
 pub use fetch::FetchBounds;
 pub use fetch::Fetcher;
+pub use m3u::read_file;
 pub use report::SourceReport;
 pub use series::SeriesShelf;
 pub use series::{Episode, Series};
