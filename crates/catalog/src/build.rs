@@ -330,7 +330,7 @@ fn arrange(channels: Vec<Channel>, mut order: Vec<usize>, sort: Sort, ids: &mut 
     match sort {
         Sort::Kept | Sort::List => {}
         Sort::Name => {
-            order.sort_by_cached_key(|place| get(place).map(|channel| channel.name().to_lowercase()))
+            order.sort_by_cached_key(|place| get(place).map(|channel| channel.name().to_lowercase()));
         }
         Sort::Group => order.sort_by_cached_key(|place| {
             let group = get(place).and_then(Channel::group);

@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{channel::SourceCount, id::ChannelId, memory::Memory};
 
-/// Sorts `order`, channels in the order of the lists, into the order they had before. Each is its place in the lists,
-/// its id, and the source it comes from first.
+/// A channel's place in the lists, its id, and the source it comes from first.
+pub(crate) type Placed = (usize, ChannelId, usize);
+
+/// Sorts `order`, channels in the order of the lists, into the order they had before.
 ///
 /// Channels of one source keep their places among themselves; a new one stands behind the one its list has before it.
 /// What `memory` knows is brought up to date.
-pub(crate) fn keep(order: &mut Vec<(usize, ChannelId, usize)>, sources: &[SourceCount], memory: &mut Memory) {
+pub(crate) fn keep(order: &mut Vec<Placed>, sources: &[SourceCount], memory: &mut Memory) {
     order.sort_by_key(|(place, _, source)| (*source, *place));
     let mut kept = Vec::with_capacity(order.len());
     for channels in order.chunk_by(|a, b| a.2 == b.2) {
@@ -38,11 +40,11 @@ pub(crate) fn keep(order: &mut Vec<(usize, ChannelId, usize)>, sources: &[Source
     *order = kept;
 }
 
-fn is_as_before(channels: &[(usize, ChannelId, usize)], known: &[ChannelId]) -> bool {
+fn is_as_before(channels: &[Placed], known: &[ChannelId]) -> bool {
     channels.len() == known.len() && channels.iter().zip(known).all(|(channel, id)| channel.1 == *id)
 }
 
-fn sorted(channels: &[(usize, ChannelId, usize)], known: &[ChannelId]) -> Vec<(usize, ChannelId, usize)> {
+fn sorted(channels: &[Placed], known: &[ChannelId]) -> Vec<Placed> {
     let ranks: HashMap<ChannelId, usize> = known
         .iter()
         .enumerate()
@@ -50,8 +52,7 @@ fn sorted(channels: &[(usize, ChannelId, usize)], known: &[ChannelId]) -> Vec<(u
         .collect();
     // A new channel has the rank of the known one before it, and comes behind it.
     let mut anchor = 0;
-    let mut ranked: Vec<(usize, bool, usize, &(usize, ChannelId, usize))> =
-        Vec::with_capacity(channels.len());
+    let mut ranked = Vec::with_capacity(channels.len());
     for (place, channel) in channels.iter().enumerate() {
         let rank = ranks.get(&channel.1);
         anchor = rank.copied().unwrap_or(anchor);

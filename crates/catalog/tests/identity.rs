@@ -248,7 +248,7 @@ fn numbers_keep_their_gaps() {
 #[test]
 fn places_are_kept_and_new_channels_stand_beside_their_neighbours() {
     let mut home = Household::new(ChannelRules::default());
-    let mut names = |home: &mut Household, lists: &[&[&str]]| {
+    let names = |home: &mut Household, lists: &[&[&str]]| {
         let lists: Vec<_> = lists
             .iter()
             .enumerate()

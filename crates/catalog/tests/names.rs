@@ -1,5 +1,4 @@
 //! How far the normaliser agrees with a person, measured with names that were grouped by hand.
-#![expect(clippy::print_stdout, reason = "the figures are what a reader looks for")]
 
 use std::collections::{HashMap, HashSet};
 
