@@ -15,6 +15,9 @@ use crate::{
     rules::{ChannelRules, GroupBy, State, engine::Observer},
 };
 
+/// Spellings of one name that are counted.
+const SPELLINGS_MAX: usize = 16;
+
 /// An entry that becomes a stream.
 pub(crate) struct Kept<'a> {
     pub(crate) stream: StreamEntry,
@@ -356,13 +359,32 @@ impl Joined<'_, '_> {
         (*name != *own).then_some(name)
     }
 
+    /// How most streams spell the name, those that do not shout first.
+    fn spelling(&self) -> Option<Box<str>> {
+        let mut spellings: Vec<(Box<str>, usize)> = Vec::new();
+        for draft in &self.drafts {
+            let shown = name::parse(draft.name()).shown;
+            if let Some((_, count)) = spellings.iter_mut().find(|(known, _)| *known == shown) {
+                *count += 1;
+            } else if spellings.len() < SPELLINGS_MAX {
+                spellings.push((shown, 1));
+            }
+        }
+        // Of equals the first is taken.
+        let best = spellings.into_iter().rev().max_by_key(|(shown, count)| {
+            let shouts = !shown.chars().any(char::is_lowercase);
+            (!shouts, *count)
+        });
+        best.map(|(shown, _)| shown)
+    }
+
     /// The name without its tags; with the country where others have the same, with the quality where that is what
     /// keeps it apart.
     fn plain_name(&self, first: &Draft<'_>) -> Box<str> {
         if first.key.apart.is_some() {
             return first.name().into();
         }
-        let shown = name::parse(first.name()).shown;
+        let shown = self.spelling().unwrap_or_else(|| name::parse(first.name()).shown);
         match first.key.country {
             Some(country) if self.countries.are_several(&first.key.base) => {
                 format!("{shown} ({})", country.code().to_uppercase()).into()

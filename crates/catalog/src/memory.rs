@@ -93,7 +93,8 @@ impl Memory {
         let mut of = vec![None; channels.len()];
         let mut by_id = HashMap::with_capacity(channels.len());
         let records = self.claimed(&claims, &mut of, &mut by_id);
-        fresh(channels, &claims, &mut of, &mut by_id);
+        let ranks = self.ranks(&claims, &of);
+        fresh(channels, &claims, &ranks, &mut of, &mut by_id);
         let of: Vec<ChannelId> = of
             .into_iter()
             .zip(&claims)
@@ -121,6 +122,23 @@ impl Memory {
         }
         self.learn(&claims, &of, &records);
         Ids { of, by_id }
+    }
+
+    /// The places that names had as channels of their own, where several become one now: it is the first of them that
+    /// goes on.
+    fn ranks(&self, claims: &[Claim], of: &[Option<ChannelId>]) -> HashMap<ChannelId, usize> {
+        let is_new = |(claim, id): (&Claim, &Option<ChannelId>)| id.is_none() && !claim.rest.is_empty();
+        if !claims.iter().zip(of).any(is_new) {
+            return HashMap::new();
+        }
+        let mut ranks = HashMap::new();
+        for places in self.places.values() {
+            for (rank, id) in places.0.iter().enumerate() {
+                let known = ranks.entry(*id).or_insert(rank);
+                *known = rank.min(*known);
+            }
+        }
+        ranks
     }
 
     /// The record of each channel that one belongs to; its id is the channel's.
@@ -341,6 +359,7 @@ impl Claim {
 fn fresh(
     channels: &[Channel],
     claims: &[Claim],
+    ranks: &HashMap<ChannelId, usize>,
     of: &mut [Option<ChannelId>],
     by_id: &mut HashMap<ChannelId, u32>,
 ) {
@@ -352,7 +371,13 @@ fn fresh(
             }
             let name = channel.primary().entry().name();
             let others = (0..).map(|attempt| ChannelId::of_name_and_kind(name, kind, attempt));
-            let free = std::iter::once(claim.first)
+            // Of equals the first is taken.
+            let first = claim
+                .plain()
+                .min_by_key(|id| ranks.get(id).copied().unwrap_or(usize::MAX));
+            let free = first
+                .into_iter()
+                .chain([claim.first])
                 .chain(others)
                 .find(|id| !by_id.contains_key(id));
             if let Some(free) = free {

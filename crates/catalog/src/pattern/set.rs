@@ -223,8 +223,13 @@ fn fold_char(c: char) -> char {
     if c.is_ascii() {
         return c.to_ascii_lowercase();
     }
-    if matches!(c, '\u{130}' | '\u{131}') {
-        return 'i';
+    match c {
+        '\u{130}' | '\u{131}' => return 'i',
+        // Pairs without a common capital of one character.
+        '\u{1fd3}' => return '\u{390}',
+        '\u{1fe3}' => return '\u{3b0}',
+        '\u{fb05}' => return '\u{fb06}',
+        _ => {}
     }
     let one = |mut letters: &mut dyn Iterator<Item = char>| {
         let first = (&mut letters).next();
