@@ -33,6 +33,16 @@ drawtext=fontfile=$FONT:text='test card':fontsize=18:fontcolor=gray:x=26:y=304,\
 drawtext=fontfile=$FONT:timecode='00\:00\:00\:00':rate=25:fontsize=36:fontcolor=white:x=w-tw-24:y=270" \
     "if(between(t,0.5,12.0)*lt(mod(t,1),0.08),0.06*sin(2*PI*1000*t)*sin(PI*mod(t,1)/0.08),0)"
 
+# Not in the program: a short clip with B pictures and silent sound, for the splice's tests and fuzz targets.
+# 96 pictures = 3.84 s = 180 audio frames.
+make_clip ../fuzz/good.ts 96 180 90 \
+    "color=c=0x6FB1FC:s=40x6:r=25[dot];color=c=0x14181F:s=640x360:r=25,\
+drawbox=x=200:y=236:w=240:h=6:color=0x2A313C:t=fill[back];\
+[back][dot]overlay=x='200+if(lt(mod(n\,96)\,48)\,mod(n\,48)\,48-mod(n\,48))*200/48':y=236,\
+drawtext=fontfile=$FONT:text='No signal':fontsize=44:fontcolor=white:x=(w-tw)/2:y=126,\
+drawtext=fontfile=$FONT:text='trying again':fontsize=22:fontcolor=0x9AA4B2:x=(w-tw)/2:y=188" \
+    "0"
+
 # The slates: pictures alone, the sound is written beside them. 96 pictures = 3.84 s, a keyframe every 24 so that the
 # way back to a source is short; no B pictures and the main profile, so that the plainest decoder shows them. Something
 # moves, so that nobody takes the picture for a frozen one.

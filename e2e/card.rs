@@ -140,7 +140,7 @@ fn vlc_plays() {
 }
 
 /// VLC refuses to run as root.
-fn unprivileged(setpriv: &Path) -> Command {
+pub(crate) fn unprivileged(setpriv: &Path) -> Command {
     if !Path::new("/proc/self").metadata().is_ok_and(|me| me.uid() == 0) {
         return Command::new("env");
     }
@@ -149,6 +149,6 @@ fn unprivileged(setpriv: &Path) -> Command {
     command
 }
 
-fn open_to_all(folder: &Path) {
+pub(crate) fn open_to_all(folder: &Path) {
     std::fs::set_permissions(folder, PermissionsExt::from_mode(0o777)).expect("it is ours");
 }

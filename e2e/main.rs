@@ -12,7 +12,11 @@
 )]
 
 mod card;
+mod failover;
 mod packaging;
 mod picture;
 mod program;
 mod server;
+/// The reader of the other tests; see `crates/mainstem/tests/reader.rs`.
+#[path = "../crates/mainstem/tests/support/ts/mod.rs"]
+mod ts;

@@ -10,7 +10,7 @@ use mpegts::{Aligner, Codec, PACKET_BYTES, Packet, Pts90k, SYNC_BYTE, Splicer};
 use rules::Rules;
 
 /// A good source that goes before and after the hostile one, so that there is a timeline to break.
-const GOOD: &[u8] = include_bytes!("../../assets/slate.ts");
+const GOOD: &[u8] = include_bytes!("../good.ts");
 
 /// Packets of the good source in front of the hostile one: its tables, without which nothing gets anywhere.
 const TABLES: usize = 20 * PACKET_BYTES;

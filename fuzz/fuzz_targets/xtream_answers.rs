@@ -16,7 +16,10 @@ fuzz_target!(|body: &[u8]| {
     drop(xtream::account(body));
     drop(xtream::series_info(body));
     if let Ok(text) = std::str::from_utf8(body) {
-        drop(xtream::credentials_in(text));
+        if let Some(changed) = xtream::url::with_login(text, "other", "word") {
+            let found = xtream::credentials_in(&changed);
+            assert_eq!(found.map(|login| login.username).as_deref(), Some("other"));
+        }
         let url = xtream::url::live("http://h", text, "p", "1", "ts");
         assert!(url.bytes().all(|byte| byte.is_ascii_graphic()));
     }

@@ -23,6 +23,7 @@ const USAGE: &str = "\
 cargo xtask test [--full]         every test; --full runs the long forms
 cargo xtask bench                 figures beside nginx, of long lists, of idling, of the splice
 cargo xtask bench --program FILE  the same of a program built earlier
+cargo xtask bench --lists [FILE]  only the long lists
 cargo xtask bench --build         how long the release build takes from clean";
 
 fn main() -> ExitCode {
@@ -41,8 +42,10 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["test"] => test::run(test::Form::Short),
         ["test", "--full"] => test::run(test::Form::Full),
-        ["bench"] => bench::run(None),
-        ["bench", "--program", program] => bench::run(Some(Path::new(program))),
+        ["bench"] => bench::run(None, false),
+        ["bench", "--program", program] => bench::run(Some(Path::new(program)), false),
+        ["bench", "--lists"] => bench::run(None, true),
+        ["bench", "--lists", program] => bench::run(Some(Path::new(program)), true),
         ["bench", "--build"] => bench::run_build(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -20,7 +20,7 @@ struct Tool {
     packages: &'static [&'static str],
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     Tool {
         program: "ffmpeg",
         packages: &["ffmpeg"],
@@ -41,6 +41,10 @@ const TOOLS: [Tool; 6] = [
     Tool {
         program: "nginx",
         packages: &["nginx-light"],
+    },
+    Tool {
+        program: "ip",
+        packages: &["iproute2"],
     },
     Tool {
         program: "python3",

@@ -7,7 +7,7 @@
 use std::{collections::HashSet, fmt, sync::Arc};
 
 use crate::{
-    channel::{Catalog, Channel, SourceCount, StreamEntry},
+    channel::{Catalog, Channel, SourceCount, Standing, StreamEntry},
     filter::{Filters, Tally, Verdict},
     grouping::{Grouping, Kept},
     id::StreamId,
@@ -109,7 +109,7 @@ pub fn build(listings: &[(SourceRules, &Listing)], filters: &Filters) -> (Catalo
     )
 }
 
-/// Joins `listings` into channels by `rules`.
+/// Joins `listings` into channels by `rules`. Of more than 65,536 listings, the first are taken.
 ///
 /// Ids, numbers and places that `memory` knows stay; new ones are put into it. The order of `listings` does not matter.
 pub fn build_with(
@@ -139,7 +139,7 @@ pub(crate) fn build_watched<O: Observer>(
         issues: Vec::new(),
         observer,
     };
-    let sources: Vec<SourceCount> = (0u32..)
+    let sources: Vec<SourceCount> = (0..=u16::MAX)
         .zip(&sorted)
         .map(|(index, (source, listing))| reading.list(index, source, listing))
         .collect();
@@ -177,19 +177,25 @@ struct Reading<'r, 'o, O> {
 }
 
 impl<'r, O: Observer> Reading<'r, '_, O> {
-    fn list(&mut self, source: u32, of: &SourceRules, listing: &'r Listing) -> SourceCount {
+    fn list(&mut self, source: u16, of: &SourceRules, listing: &'r Listing) -> SourceCount {
         let (mut kept, mut unnamed) = (0, 0);
-        for entry in &listing.entries {
+        for (place, entry) in (0u32..).zip(listing.entries.iter()) {
             if entry.name().is_empty() {
                 unnamed += 1;
             } else if let Some(state) = self.take(&of.name, entry) {
                 kept += 1;
+                let standing = self.standing(entry);
+                let standing = if state.is_pinned {
+                    standing.pinned()
+                } else {
+                    standing
+                };
                 let stream = StreamEntry {
                     id: StreamId::of_entry(&of.name, entry),
                     source,
-                    policy_rank: self.policy_rank(source, entry),
-                    is_pinned: state.is_pinned,
-                    entry: Arc::clone(entry),
+                    standing,
+                    place,
+                    entries: Arc::clone(&listing.entries),
                 };
                 self.grouping.add(Kept { stream, state }, entry);
             }
@@ -209,7 +215,7 @@ impl<'r, O: Observer> Reading<'r, '_, O> {
     }
 
     /// What the rules make of an entry; `None` where it is left out.
-    fn take(&mut self, source: &SourceName, entry: &'r Entry) -> Option<State<'r>> {
+    fn take(&mut self, source: &SourceName, entry: Entry<'r>) -> Option<State<'r>> {
         self.observer.begins(source, entry);
         let verdict = self.tally.verdict(entry);
         if verdict != Verdict::Admitted {
@@ -224,11 +230,11 @@ impl<'r, O: Observer> Reading<'r, '_, O> {
         (!state.is_dropped).then_some(state)
     }
 
-    fn policy_rank(&self, source: u32, entry: &Entry) -> u16 {
+    fn standing(&self, entry: Entry<'_>) -> Standing {
         match self.rules.prefer {
-            Prefer::Free => 0,
-            Prefer::Source => u16::try_from(source).unwrap_or(u16::MAX),
-            Prefer::Quality => name::parse(entry.name()).quality.rank().into(),
+            Prefer::Free => Standing::of_rank(0),
+            Prefer::Source => Standing::BY_SOURCE,
+            Prefer::Quality => Standing::of_rank(name::parse(entry.name()).quality.rank()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What viewers can pick: an immutable snapshot of all channels, and the ways to name one.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, OnceLock},
@@ -8,7 +9,7 @@ use std::{
 
 use crate::{
     id::{ChannelId, Numbered, StreamId, slug_2025, slug_2026, slug_first},
-    listing::{Entry, Header, Kind, SourceName},
+    listing::{Entries, Entry, Header, Kind, SourceName},
     secret::StreamUrl,
 };
 
@@ -16,10 +17,42 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct StreamEntry {
     pub(crate) id: StreamId,
-    pub(crate) source: u32,
-    pub(crate) policy_rank: u16,
-    pub(crate) is_pinned: bool,
-    pub(crate) entry: Arc<Entry>,
+    pub(crate) source: u16,
+    pub(crate) standing: Standing,
+    /// Place in `entries`, where there always is one.
+    pub(crate) place: u32,
+    pub(crate) entries: Arc<Entries>,
+}
+
+/// What the operator's policy says of a stream; two bytes, as there are many streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    is_pinned: bool,
+    rank: u8,
+}
+
+impl Standing {
+    /// Place by its quality.
+    pub(crate) fn of_rank(rank: u8) -> Self {
+        Self {
+            is_pinned: false,
+            rank,
+        }
+    }
+
+    /// By the place of its source.
+    pub(crate) const BY_SOURCE: Self = Self {
+        is_pinned: false,
+        rank: u8::MAX,
+    };
+
+    /// First in its channel.
+    pub(crate) fn pinned(self) -> Self {
+        Self {
+            is_pinned: true,
+            ..self
+        }
+    }
 }
 
 impl StreamEntry {
@@ -30,37 +63,40 @@ impl StreamEntry {
 
     /// Index into [`Catalog::sources`], which are in config order.
     pub fn source(&self) -> usize {
-        self.source as usize
+        self.source.into()
     }
 
     /// Place by the operator's policy; 0 is best, and all are 0 without one.
     pub fn policy_rank(&self) -> u32 {
-        self.policy_rank.into()
+        match self.standing.rank {
+            u8::MAX => self.source.into(),
+            rank => rank.into(),
+        }
     }
 
     /// Whether the operator put it first in its channel.
     pub fn is_pinned(&self) -> bool {
-        self.is_pinned
+        self.standing.is_pinned
     }
 
     /// Where it plays.
-    pub fn url(&self) -> &StreamUrl {
-        self.entry.url()
+    pub fn url(&self) -> StreamUrl {
+        self.entry().url()
     }
 
     /// Headers to send upstream.
     pub fn headers(&self) -> &[Header] {
-        self.entry.headers()
+        self.entry().headers()
     }
 
     /// What it plays.
     pub fn kind(&self) -> Kind {
-        self.entry.kind()
+        self.entry().kind()
     }
 
     /// Everything the source's list says of it.
-    pub fn entry(&self) -> &Entry {
-        &self.entry
+    pub fn entry(&self) -> Entry<'_> {
+        self.entries.get_or_blank(self.place as usize)
     }
 }
 
@@ -96,7 +132,7 @@ impl Channel {
     /// The name its streams share, or what rules made of it, before prefix and suffix.
     pub fn name(&self) -> &str {
         let dressed = self.dress.as_ref().and_then(|dress| dress.name.as_deref());
-        dressed.unwrap_or(self.primary.entry.name())
+        dressed.unwrap_or(self.primary.entry().name())
     }
 
     /// Prefix, name and suffix of the primary stream's source: what a player shows.
@@ -147,7 +183,7 @@ impl Channel {
     }
 
     /// Logo URL of the first stream that has one.
-    pub fn logo(&self) -> Option<&str> {
+    pub fn logo(&self) -> Option<Cow<'_, str>> {
         self.first(Entry::logo)
     }
 
@@ -163,7 +199,7 @@ impl Channel {
     /// The number it was given, else `tvg-chno` of the first stream that has one.
     pub fn tvg_chno(&self) -> Option<&str> {
         let dressed = self.dress.as_ref().and_then(|dress| dress.number.as_deref());
-        dressed.or_else(|| self.first(|entry| entry.extra().tvg_chno.as_deref()))
+        dressed.or_else(|| self.first(Entry::tvg_chno))
     }
 
     /// `tvg-language` of the first stream that has one.
@@ -181,8 +217,8 @@ impl Channel {
         self.first(|entry| entry.extra().radio.as_deref())
     }
 
-    fn first<'a>(&'a self, attribute: impl Fn(&'a Entry) -> Option<&'a str>) -> Option<&'a str> {
-        self.streams().find_map(|stream| attribute(&stream.entry))
+    fn first<'a, T>(&'a self, attribute: impl Fn(Entry<'a>) -> Option<T>) -> Option<T> {
+        self.streams().find_map(|stream| attribute(stream.entry()))
     }
 }
 
@@ -297,7 +333,7 @@ impl OldForms {
         let mut named: Vec<(u32, &str)> = Vec::with_capacity(channels.len());
         for (index, channel) in (0u32..).zip(channels) {
             let mut before = None;
-            for name in channel.streams().map(|stream| stream.entry.name()) {
+            for name in channel.streams().map(|stream| stream.entry().name()) {
                 if before != Some(name) && by_id.get(&ChannelId::of_name(name)) == Some(&index) {
                     named.push((index, name));
                 }

@@ -4,6 +4,7 @@ use crate::{
     build::Issue,
     listing::Entry,
     pattern::{LimitExceeded, Pattern, PatternSet, Possible},
+    secret::StreamUrl,
 };
 
 /// The operator's rules. Names are matched as the source gives them, before prefix and suffix; streams are matched
@@ -69,16 +70,23 @@ impl<'a> Tally<'a> {
     }
 
     /// Whether the rules let `entry` through: excludes first, then each kind of include there is.
-    pub fn admits(&mut self, entry: &Entry) -> bool {
+    pub fn admits(&mut self, entry: Entry<'_>) -> bool {
         self.verdict(entry) == Verdict::Admitted
     }
 
     /// As [`Self::admits`], with the reason.
-    pub fn verdict(&mut self, entry: &Entry) -> Verdict {
-        let (name, stream) = (entry.name(), entry.url().expose());
+    pub fn verdict(&mut self, entry: Entry<'_>) -> Verdict {
+        let name = entry.name();
         if let Some(pattern) = self.exclude_name.first(name) {
             return Verdict::ExcludedByName(pattern);
         }
+        // An address is put together only where somebody asks for it.
+        let url = if self.exclude_stream.is_empty() && self.include_stream.is_empty() {
+            StreamUrl::default()
+        } else {
+            entry.url()
+        };
+        let stream = url.expose();
         if let Some(pattern) = self.exclude_stream.first(stream) {
             return Verdict::ExcludedByStream(pattern);
         }

@@ -62,7 +62,7 @@ impl<'a> Grouping<'a> {
     }
 
     /// Takes an entry.
-    pub(crate) fn add(&mut self, kept: Kept<'a>, entry: &'a Entry) {
+    pub(crate) fn add(&mut self, kept: Kept<'a>, entry: Entry<'a>) {
         let Kept { stream, state } = kept;
         if self.rules.keeps_names() {
             return self.add_plain(stream, entry);
@@ -76,7 +76,7 @@ impl<'a> Grouping<'a> {
         });
     }
 
-    fn add_plain(&mut self, stream: StreamEntry, entry: &'a Entry) {
+    fn add_plain(&mut self, stream: StreamEntry, entry: Entry<'a>) {
         let place = *self
             .places
             .entry((stream.kind(), entry.name()))
@@ -93,7 +93,7 @@ impl<'a> Grouping<'a> {
         }
     }
 
-    fn key(&self, state: &State<'a>, entry: &'a Entry) -> Key<'a> {
+    fn key(&self, state: &State<'a>, entry: Entry<'a>) -> Key<'a> {
         let name: Cow<'a, str> = match &state.merge {
             Some(merge) => Cow::Owned(merge.to_string()),
             None => state.name.clone(),
@@ -277,8 +277,8 @@ impl Joined<'_, '_> {
                 let (stream, name) = (&draft.stream, draft.stream.entry().name());
                 let quality = name::parse(name).quality;
                 (
-                    !stream.is_pinned,
-                    stream.policy_rank,
+                    !stream.is_pinned(),
+                    stream.policy_rank(),
                     stream.source,
                     quality,
                     name.to_owned(),
@@ -317,7 +317,7 @@ impl Joined<'_, '_> {
                 .filter_map(|draft| draft.state.as_ref())
                 .find_map(|state| part(state))
         };
-        let changed = |part: &dyn Fn(&State<'_>, &Entry) -> Option<Box<str>>| {
+        let changed = |part: &dyn Fn(&State<'_>, Entry<'_>) -> Option<Box<str>>| {
             self.drafts.iter().find_map(|draft| {
                 let state = draft.state.as_ref()?;
                 part(state, draft.stream.entry())

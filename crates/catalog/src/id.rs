@@ -173,7 +173,7 @@ pub struct StreamId(u64);
 
 impl StreamId {
     /// The id of `entry` at `source`.
-    pub fn of_entry(source: &SourceName, entry: &Entry) -> Self {
+    pub fn of_entry(source: &SourceName, entry: Entry<'_>) -> Self {
         let key = match entry.stream_key() {
             Some(key) => Cow::Borrowed(key),
             None => Cow::Owned(without_credentials(entry.url().expose())),

@@ -26,7 +26,7 @@ pub use build::{Issue, SourceRules, build, build_with};
 pub use channel::{Catalog, Channel, SourceCount, StreamEntry};
 pub use filter::Filters;
 pub use id::{ChannelId, StreamId};
-pub use listing::{Entry, Kind, Listing, SourceName};
+pub use listing::{Entries, Entry, Kind, Listing, SourceName};
 pub use memory::Memory;
 pub use number::Number;
 pub use pattern::{Pattern, Template};

@@ -237,7 +237,7 @@ impl<'r> Recorder<'r> {
 impl Observer for Recorder<'_> {
     const IS_WATCHING: bool = true;
 
-    fn begins(&mut self, source: &SourceName, entry: &Entry) {
+    fn begins(&mut self, source: &SourceName, entry: Entry<'_>) {
         self.entries += 1;
         source.as_str().clone_into(&mut self.source);
         entry.name().clone_into(&mut self.name);
@@ -460,7 +460,7 @@ impl<'r> Tracer<'r> {
 impl Observer for Tracer<'_> {
     const IS_WATCHING: bool = true;
 
-    fn begins(&mut self, source: &SourceName, entry: &Entry) {
+    fn begins(&mut self, source: &SourceName, entry: Entry<'_>) {
         self.is_followed = false;
         if self.traces.len() >= TRACES_MAX {
             return;

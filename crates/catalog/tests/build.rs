@@ -2,9 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use catalog::{
-    Catalog, Filters, Issue, Kind, Listing, Pattern, SourceRules, StreamUrl, build,
-    filter::GIVE_UPS_MAX,
-    listing::{Extra, Fields},
+    Catalog, Filters, Issue, Kind, Listing, Pattern, SourceRules, StreamUrl, build, filter::GIVE_UPS_MAX,
+    listing::Fields,
 };
 
 fn patterns(sources: &[&str]) -> Vec<Pattern> {
@@ -171,10 +170,6 @@ fn whichever_source_was_refreshed_last_the_catalogue_is_the_same() {
 #[test]
 fn attributes_come_from_the_first_stream_that_has_them() {
     let mut list = Listing::new("a".into());
-    let number = |number: &str| Extra {
-        tvg_chno: Some(number.into()),
-        ..Extra::default()
-    };
     list.push(Fields {
         title: "shown",
         tvg_name: Some("X"),
@@ -186,14 +181,14 @@ fn attributes_come_from_the_first_stream_that_has_them() {
         title: "X",
         logo: Some("l"),
         group: Some("H"),
-        extra: number("5.1"),
+        tvg_chno: Some("5.1"),
         ..Fields::default()
     });
     list.push(Fields {
         title: "X",
         logo: Some("m"),
         tvg_id: Some("x.uk"),
-        extra: number("6"),
+        tvg_chno: Some("6"),
         ..Fields::default()
     });
     let (catalog, _) = build(&[(rules("a", 0, "", ""), &list)], &Filters::default());
@@ -202,7 +197,10 @@ fn attributes_come_from_the_first_stream_that_has_them() {
         (channel.name(), channel.primary().entry().title()),
         ("X", "shown")
     );
-    assert_eq!((channel.group(), channel.logo()), (Some("G"), Some("l")));
+    assert_eq!(
+        (channel.group(), channel.logo().as_deref()),
+        (Some("G"), Some("l"))
+    );
     assert_eq!(
         (channel.tvg_id(), channel.tvg_chno(), channel.radio()),
         (Some("x.uk"), Some("5.1"), None)

@@ -6,7 +6,7 @@ mod support;
 use catalog::{
     Catalog, ChannelId, Filters, Kind, Listing, SourceName, SourceRules, StreamId, StreamUrl, build,
     id::{slug_2025, slug_2026, slug_first},
-    listing::{Entry, Fields},
+    listing::Fields,
 };
 use serde_json::json;
 
@@ -175,7 +175,9 @@ fn a_stream_is_the_same_after_the_account_changed() {
             url: StreamUrl::from(url),
             ..Fields::default()
         };
-        StreamId::of_entry(&"source".into(), &Entry::new(fields))
+        let mut listing = Listing::new("source".into());
+        listing.push(fields);
+        StreamId::of_entry(&listing.source, listing.entries.first().unwrap())
     };
     let same: &[(&str, &str)] = &[
         ("http://h:80/live/u/p/1.ts", "https://h:80/live/v/q/1.ts"),

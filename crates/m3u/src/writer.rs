@@ -1,6 +1,7 @@
 //! Entries to bytes, strict enough for every player: one blank between attributes, no quotes in values, a fixed
 //! order, one line each.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::attribute::is_key_char;
@@ -119,8 +120,16 @@ impl<W: fmt::Write> Writer<W> {
     }
 
     fn always(&mut self, key: &str, value: Option<&str>) -> fmt::Result {
-        let value = one_line(value.unwrap_or_default()).replace('"', "'");
-        write!(self.out, " {key}=\"{value}\"")
+        let value = one_line(value.unwrap_or_default());
+        let value = if value.contains('"') {
+            Cow::Owned(value.replace('"', "'"))
+        } else {
+            value
+        };
+        for part in [" ", key, "=\"", &value, "\""] {
+            self.out.write_str(part)?;
+        }
+        Ok(())
     }
 
     fn optional(&mut self, key: &str, value: Option<&str>) -> fmt::Result {
@@ -139,7 +148,11 @@ impl<W: fmt::Write> Writer<W> {
 
     /// A blank would end the address for some players, a bar begins Kodi's headers.
     fn address(&mut self, url: &str) -> fmt::Result {
-        self.line(&one_line(url.trim()).replace(' ', "%20").replace('|', "%7C"))
+        let url = one_line(url.trim());
+        if url.contains([' ', '|']) {
+            return self.line(&url.replace(' ', "%20").replace('|', "%7C"));
+        }
+        self.line(&url)
     }
 
     fn line(&mut self, text: &str) -> fmt::Result {
@@ -149,10 +162,14 @@ impl<W: fmt::Write> Writer<W> {
 }
 
 /// Without line ends and other control characters, which end a line for some players.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}'))
-        .collect()
+fn one_line(text: &str) -> Cow<'_, str> {
+    // The first bytes of what is taken out; nearly no text has any of them.
+    let suspicious = |byte: u8| byte < 0x20 || matches!(byte, 0x7f | 0xc2 | 0xe2);
+    if !text.bytes().any(suspicious) {
+        return Cow::Borrowed(text);
+    }
+    let kept = |c: &char| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}');
+    Cow::Owned(text.chars().filter(kept).collect())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Wiring: makes the parts, runs them, and takes them down in order.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::config::{Config, LoadError, data_dir};
 use crate::health::Health;
 use crate::library::{LibraryTask, Rules};
 use crate::logging::{self, Level};
+use crate::output::rendering::Renderings;
 use crate::server::{ServerBounds, serve};
 use crate::signatures::Signatures;
 use crate::slot::Pools;
@@ -99,8 +101,9 @@ pub fn run(options: &Options, outcome: Outcome) -> Result<(), StartError> {
         .build()
         .map_err(system)?;
     let ended = runtime.block_on(async {
-        let running = Running::start(loaded.config).await?;
+        // Before anybody is told that it listens: whoever is told may end it the moment after.
         let signals = Signals::new().map_err(system)?;
+        let running = Running::start(loaded.config).await?;
         running.until_told(options, &level, signals).await;
         Ok(())
     });
@@ -148,6 +151,8 @@ impl Running {
         let pools = Pools::new(config.max_total_connections as usize);
         let (rules, rules_seen) = watch::channel(rules(&config));
         let (library, outlets) = LibraryTask::new(rules_seen, store.clone());
+        let folder = store.folder().map_or_else(std::env::temp_dir, Path::to_owned);
+        let (renderings, rendering) = Renderings::new(folder, outlets.catalog.clone());
         let fetcher = Fetcher::new(client.clone(), pools.clone(), fetch_bounds(&config));
         let signatures = Signatures::default();
         let keeping = signatures.clone().keep(store.clone());
@@ -186,6 +191,7 @@ impl Running {
             audience,
             material: outlets.material,
             previews: Arc::new(Semaphore::new(api::PREVIEWS_MAX)),
+            renderings,
             listening: reachable(address).into(),
             started: tokio::time::Instant::now().into_std(),
         };
@@ -201,6 +207,10 @@ impl Running {
         rooms.spawn(async move {
             keeping.await;
             "signatures"
+        });
+        rooms.spawn(async move {
+            rendering.run().await;
+            "renderings"
         });
         let stop = CancellationToken::new();
         let mut server = JoinSet::new();

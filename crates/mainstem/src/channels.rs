@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use catalog::channel::StreamEntry;
 use catalog::{Catalog, Channel, ChannelId, SourceName, StreamId, order};
-use jiff::Timestamp;
 use mpegts::slate::{Message, Slate, default_signature};
 use mpegts::{Likeness, Signature};
 use relay::{Candidate, Failure, FailureClass, Role};
@@ -22,7 +21,7 @@ use crate::slot::{Login, Pools};
 use crate::source::{SourceHandle, request_headers};
 use crate::upstream::Upstream;
 use crate::upstream::http::headers;
-use crate::upstream::open::{CARD_URL, Opening, Target};
+use crate::upstream::open::{CARD_URL, Elsewhere, Opening, Target};
 
 /// What a broadcast is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -117,17 +116,21 @@ impl Channels {
         self.login_limit(&source.handle.login, source)
     }
 
-    /// Connections a login allows, and who says so: what the operator says, else the account, else the default. Where several sources
-    /// lead to one login, the lowest limit any of them knows holds for all: the provider counts them together.
+    /// Connections a login allows, and who says so: what the operator says, else the account, else the default. Where
+    /// several sources lead to one login, the lowest limit any of them knows holds for all: the provider counts them
+    /// together.
     #[must_use]
     pub fn login_limit(&self, login: &Login, source: &RunningSource) -> (usize, &'static str) {
         let known = |source: &RunningSource| {
-            let configured = source.config.max_connections.map(|max| (max, "config"));
-            let account = || source.handle.report.borrow().account_connections;
-            configured.or_else(|| account().map(|max| (max, "account")))
+            let report = source.handle.report.borrow();
+            report.connections(login, source.config.max_connections)
         };
         let sources = self.sources();
-        let same = sources.values().filter(|other| other.handle.login == *login);
+        let is_of = |other: &&RunningSource| {
+            let report = other.handle.report.borrow();
+            other.handle.login == *login || report.further.iter().any(|further| further.login == *login)
+        };
+        let same = sources.values().filter(is_of);
         let lowest = same.filter_map(known).chain(known(source)).min();
         lowest.map_or((self.connections_default, "default"), |(max, from)| {
             (max as usize, from)
@@ -148,8 +151,18 @@ impl Channels {
                 .iter()
                 .map(|header| (&*header.name, header.value.expose())),
         ));
-        let login = Login::of_entry(source.config.account.as_deref(), name, url.expose());
+        let addresses = &source.handle.addresses;
+        let login = addresses.login(url.expose());
+        let elsewhere = addresses
+            .elsewhere(url.expose())
+            .map(|(_, login, url)| Elsewhere {
+                limit: self.login_limit(&login, source).0,
+                login,
+                url,
+            });
         Some(Target {
+            elsewhere: elsewhere.collect(),
+            addresses: Some(Arc::clone(addresses)),
             source: name.clone(),
             limit: self.login_limit(&login, source).0,
             login,
@@ -176,12 +189,16 @@ impl Channels {
             .filter(|(_, stream)| !health.refuses(stream.id(), now))
             .filter_map(|(position, stream)| {
                 let target = self.target(catalog, stream)?;
-                let cooling = health.rests(stream.id(), now) || self.pools().is_cooling(&target.login);
+                let rests = target.logins().all(|(login, _)| self.pools().is_cooling(login));
+                let cooling = health.rests(stream.id(), now) || rests;
                 let is_card = target.url.expose() == CARD_URL;
                 let free = if is_card {
                     usize::MAX
                 } else {
-                    self.pools().free(&target.login, target.limit)
+                    let free = target
+                        .logins()
+                        .map(|(login, limit)| self.pools().free(login, limit));
+                    free.sum()
                 };
                 let rating = order::Candidate {
                     pinned: stream.is_pinned(),
@@ -225,15 +242,6 @@ impl Channels {
         self.health().last_failure(stream, now())
     }
 
-    /// Whether the account behind a stream says that its time is over.
-    fn account_has_ended(&self, target: &Target) -> bool {
-        let sources = self.sources();
-        let ends = sources
-            .get(&target.source)
-            .and_then(|source| source.handle.report.borrow().expires_at);
-        ends.is_some_and(|ends| ends < Timestamp::now().as_second())
-    }
-
     fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -264,19 +272,15 @@ impl relay::Opener for Channels {
             .and_then(|channel| channel.streams().find(|entry| entry.id() == stream))
             .and_then(|entry| self.target(&catalog, entry));
         let opening = self.opening.clone();
-        let ended = found
-            .as_ref()
-            .is_some_and(|target| self.account_has_ended(target));
         let subject = key.channel.to_string().into();
         async move {
             let mut target = found
                 .ok_or_else(|| Failure::new(FailureClass::Gone, "the stream is no longer in any list"))?;
             target.subject = Some(subject);
-            let opened = match role {
+            match role {
                 Role::Main => opening.live(target).await,
                 Role::Hedge => opening.hedge(target).await,
-            };
-            opened.map_err(|failure| if ended { expired(failure) } else { failure })
+            }
         }
     }
 
@@ -320,20 +324,6 @@ impl relay::Opener for Channels {
             .video()
             .and_then(|codec| self.slates.clip(codec, message));
         Slate::new(&signature, clip)
-    }
-}
-
-/// A refusal at a login whose account has ended says that it has.
-fn expired(failure: Failure) -> Failure {
-    match failure.class {
-        FailureClass::Auth | FailureClass::Blocked | FailureClass::Limit | FailureClass::Unusable => {
-            Failure {
-                class: FailureClass::Expired,
-                text: format!("the account has ended; {}", failure.text),
-                ..failure
-            }
-        }
-        _ => failure,
     }
 }
 

@@ -181,9 +181,10 @@ mod tests {
             kind: Kind::Live,
             url: StreamUrl::new(format!("http://h.example/{key}.ts")),
             stream_key: &key.to_string(),
+            tvg_chno: None,
             extra: Extra::default(),
         });
-        StreamId::of_entry(&name, &listing.entries[0])
+        StreamId::of_entry(&name, listing.entries.first().unwrap())
     }
 
     #[test]

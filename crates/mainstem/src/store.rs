@@ -65,6 +65,12 @@ impl Store {
         }
     }
 
+    /// Where it keeps things.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// Keeps a source's list. Blocks on the disk.
     ///
     /// # Errors
@@ -174,6 +180,7 @@ mod tests {
             kind: Kind::Live,
             url: StreamUrl::new("http://provider.example/live/u/secret/1.ts"),
             stream_key: "1",
+            tvg_chno: None,
             extra: Extra::default(),
         });
         listing
@@ -190,7 +197,7 @@ mod tests {
             let back = store.load_listing(&SourceName::new(name)).unwrap().unwrap();
             assert_eq!(back, listing(name));
             assert_eq!(
-                back.entries[0].url().expose(),
+                back.entries.first().unwrap().url().expose(),
                 "http://provider.example/live/u/secret/1.ts"
             );
         }

@@ -153,9 +153,10 @@ async fn two_sources_of_one_login_never_call_at_once() {
     provider.account("u").list_fault(ListFault::Slow {
         bytes_per_second: 60_000,
     });
+    // Two players' names: what is the same would be asked for once.
     let source = |name: &str| {
         format!(
-            "  - {{name: {name}, type: xtream, url: \"{}\", username: u, password: p}}\n",
+            "  - {{name: {name}, type: xtream, url: \"{}\", username: u, password: p, user_agent: {name}}}\n",
             provider.base_url()
         )
     };

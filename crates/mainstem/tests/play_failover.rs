@@ -11,8 +11,7 @@ use support::decode::{Colour, decode, decode_aside};
 use support::process::QUICK_SWITCH;
 use support::scene::{Case, Scene};
 use support::ts::Report;
-use support::{SOON, Viewer, eventually, get_json};
-use tokio::task::JoinSet;
+use support::{SOON, Viewer, all_at_once, eventually, get_json};
 
 /// What the second source shows.
 const RED: Colour = Colour::DARK_RED;
@@ -56,27 +55,11 @@ fn deaths_at_open() -> Vec<(&'static str, Fault)> {
     ]
 }
 
-/// Runs one check per channel, all at once, and reports every channel that failed.
-async fn all_at_once<F: Future<Output = ()> + Send + 'static>(checks: impl Iterator<Item = (String, F)>) {
-    let mut names = std::collections::HashMap::new();
-    let mut running = JoinSet::new();
-    for (name, check) in checks {
-        names.insert(running.spawn(check).id(), name);
-    }
-    let mut failed = Vec::new();
-    while let Some(ended) = running.join_next_with_id().await {
-        if let Err(error) = ended {
-            failed.push(names[&error.id()].clone());
-        }
-    }
-    assert!(failed.is_empty(), "failed: {failed:?}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_cannot_be_opened_gives_way_to_the_next() {
     let deaths = deaths_at_open();
     let names: Vec<&str> = deaths.iter().map(|(name, _)| *name).collect();
-    let scene = Scene::prepare(&names, "", |providers| {
+    let scene = Scene::prepare(&names, |providers| {
         for (number, (_, fault)) in deaths.iter().enumerate() {
             providers.first.stream(number + 1).fault(fault.clone());
         }
@@ -230,7 +213,7 @@ async fn dies(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_all_sources_dead_there_is_a_slate_in_real_time_and_then_the_source_again() {
-    let scene = Scene::prepare(&["dead"], "", |providers| {
+    let scene = Scene::prepare(&["dead"], |providers| {
         providers.first.stream(1).fault(status(404));
         providers.second.stream(1).fault(Fault::Refuse);
     })

@@ -6,7 +6,6 @@
 #![warn(clippy::indexing_slicing)]
 
 pub mod align;
-pub mod clip;
 pub mod clock;
 pub mod es;
 pub mod null;
@@ -21,7 +20,6 @@ pub mod splice;
 mod units;
 
 pub use align::Aligner;
-pub use clip::Clip;
 pub use clock::{MediaTime, Pcr27m, Pts90k};
 pub use es::Codec;
 pub use packet::{PACKET_BYTES, Packet, Pid, SYNC_BYTE};

@@ -70,6 +70,50 @@ ff -f lavfi -i "$(picture I indigo 320x180 200)" -f lavfi -i "$(tone 520 48000 $
     $x264 -profile:v high -g 25 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 70k \
     -c:a ac3 -b:a 64k -ac 2 $bitexact $(ids 0x909 9 0x0900 0x0901) \
     -output_ts_offset 60000 -metadata service_name=I -f mpegts i.ts
+# J: H.264 high, interlaced (MBAFF, top field first), closed GOP of 1.6 s, AAC-LC
+ff -f lavfi -i "$(picture J darkslateblue 320x180 200),setfield=tff" -f lavfi -i "$(tone 620 48000 $((374 * 1024)))" \
+    $x264 -profile:v high -g 40 -bf 2 -x264-params tff=1:open-gop=0:scenecut=0 -b:v 90k \
+    -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0xb0b 11 0x0b00 0x0b01) \
+    -flags:v +ildct+ilme+bitexact -output_ts_offset 20000 -metadata service_name=J -f mpegts j.ts
+# K: H.264 high, pyramids of B pictures in GOPs of 2.4 s that are open, AAC-LC
+ff -f lavfi -i "$(picture K chocolate 320x180 200)" -f lavfi -i "$(tone 640 48000 $((374 * 1024)))" \
+    $x264 -profile:v high -g 60 -bf 7 -refs 4 -x264-params open-gop=1:scenecut=0:b-adapt=0:b-pyramid=normal -b:v 80k \
+    -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0xc0c 12 0x0c00 0x0c80) \
+    -output_ts_offset 33000 -metadata service_name=K -f mpegts k.ts
+# L: H.264 high of another size, AAC-LC
+ff -f lavfi -i "$(picture L gray 480x270 200)" -f lavfi -i "$(tone 660 48000 $((374 * 1024)))" \
+    $x264 -profile:v high -g 50 -bf 2 -x264-params open-gop=0:scenecut=0 -b:v 90k \
+    -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0xd0d 13 0x0d00 0x0d01) \
+    -output_ts_offset 44000 -metadata service_name=L -f mpegts l.ts
+# M: H.264 main, one GOP of 8 s, AAC-LC
+ff -f lavfi -i "$(picture M olive 320x180 200)" -f lavfi -i "$(tone 680 48000 $((374 * 1024)))" \
+    $x264 -profile:v main -g 200 -keyint_min 200 -bf 2 -x264-params open-gop=0:scenecut=0 -b:v 70k \
+    -c:a aac -b:a 48k -ac 2 $bitexact $(ids 0xe0e 14 0x0e00 0x0e01) \
+    -output_ts_offset 55000 -metadata service_name=M -f mpegts m.ts
+# N: radio, MPEG-1 layer II alone, in PES packets of several frames, and a PCR no more often than these: every 360 ms
+ff -f lavfi -i "$(tone 700 48000 $((250 * 1152)))" \
+    -c:a mp2 -b:a 64k -ac 2 $bitexact $(ids 0xf0f 15 0x0f00 0x0f01) \
+    -output_ts_offset 66000 -metadata service_name=N -f mpegts n.ts
+# O: radio, AAC-LC alone
+ff -f lavfi -i "$(tone 720 48000 $((374 * 1024)))" \
+    -c:a aac -b:a 64k -ac 2 -pes_payload_size 0 $bitexact $(ids 0x1010 16 0x1000 0x1001) \
+    -output_ts_offset 77000 -metadata service_name=O -f mpegts o.ts
+# P: HEVC, E-AC-3 of 5.1 channels
+ff -f lavfi -i "$(picture P darkorange 320x180 200)" -f lavfi -i "$(tone 740 48000 $((250 * 1536)))" \
+    -c:v libx265 -pix_fmt yuv420p -preset veryfast -g 50 \
+    -x265-params log-level=error:keyint=50:min-keyint=50:scenecut=0:open-gop=0:pools=1:frame-threads=1:info=0 -b:v 70k \
+    -c:a eac3 -b:a 96k -ac 6 $bitexact $(ids 0x1111 17 0x1100 0x1101) \
+    -output_ts_offset 88000 -metadata service_name=P -f mpegts p.ts
+# Q: MPEG-2 video, AC-3
+ff -f lavfi -i "$(picture Q sienna 160x90 200)" -f lavfi -i "$(tone 760 48000 $((250 * 1536)))" \
+    -c:v mpeg2video -pix_fmt yuv420p -g 12 -bf 2 -b:v 110k -maxrate 180k -bufsize 400k -threads 1 \
+    -c:a ac3 -b:a 64k -ac 2 $bitexact $(ids 0x1212 18 0x1200 0x1201) \
+    -output_ts_offset 90000 -metadata service_name=Q -f mpegts q.ts
+# BLACK: a file of 3.2 s that stands in for a stream that is gone
+ff -f lavfi -i "color=c=black:s=320x180:r=25,trim=end_frame=80" -f lavfi -i "anullsrc=r=48000:cl=stereo,atrim=end_sample=$((149 * 1024))" \
+    $x264 -profile:v main -g 40 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 20k \
+    -c:a aac -b:a 24k -ac 2 $bitexact $(ids 0x1313 19 0x1300 0x1301) \
+    -output_ts_offset 10 -metadata service_name=BLACK -f mpegts black.ts
 # LIMIT: what some panels play, with a 200, to a viewer too many
 ff -f lavfi -i "$(picture LIMIT black 320x180 100)" -f lavfi -i "$(tone 200 48000 $((186 * 1024)))" \
     $x264 -profile:v main -g 50 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 40k \

@@ -29,9 +29,13 @@ impl Asked {
             Fault::HlsSegments404 => self == Self::Segment,
             Fault::Redirect { .. } => self != Self::Segment,
             Fault::Stall(_) | Fault::Eof(_) | Fault::Rst(_) | Fault::Garbage => self != Self::Playlist,
-            Fault::Trickle(_) | Fault::Bursts(_) | Fault::WireSpeed | Fault::Mp4 | Fault::Head(_) => {
-                self == Self::Progressive
-            }
+            Fault::Trickle(_)
+            | Fault::Bursts(_)
+            | Fault::WireSpeed
+            | Fault::SyncLoss
+            | Fault::BlackClip(_)
+            | Fault::Mp4
+            | Fault::Head(_) => self == Self::Progressive,
             _ => true,
         }
     }

@@ -24,12 +24,30 @@ pub enum Clip {
     Radio,
     /// I: H.264, AC-3.
     H264Ac3,
+    /// J: H.264, interlaced (MBAFF), closed GOP of 1.6 s; AAC-LC.
+    H264Interlaced,
+    /// K: H.264, pyramids of B pictures, open GOP of 2.4 s; AAC-LC.
+    H264Pyramid,
+    /// L: H.264 in 480x270; AAC-LC.
+    H264Larger,
+    /// M: H.264, one GOP of 8 s; AAC-LC.
+    H264LongGop,
+    /// N: audio only, MPEG-1 layer II, several frames in a PES packet, a PCR every 360 ms only.
+    RadioGrouped,
+    /// O: audio only, AAC-LC.
+    RadioAac,
+    /// P: HEVC, E-AC-3 of 5.1 channels.
+    HevcEac3,
+    /// Q: MPEG-2 video, AC-3.
+    Mpeg2Ac3,
+    /// A black picture and silence, for three seconds: what some panels redirect to when a stream is gone.
+    Black,
     /// What a panel shows to a viewer too many.
     Limit,
 }
 
 impl Clip {
-    /// All that a channel would use: every one but [`Clip::Limit`].
+    /// All that a channel would use: every one but [`Clip::Black`] and [`Clip::Limit`].
     pub const ALL: &[Self] = &[
         Self::H264Closed,
         Self::H264OpenWrap,
@@ -40,6 +58,14 @@ impl Clip {
         Self::Mpeg2,
         Self::Radio,
         Self::H264Ac3,
+        Self::H264Interlaced,
+        Self::H264Pyramid,
+        Self::H264Larger,
+        Self::H264LongGop,
+        Self::RadioGrouped,
+        Self::RadioAac,
+        Self::HevcEac3,
+        Self::Mpeg2Ac3,
     ];
 
     /// The letter burnt into its picture.
@@ -87,7 +113,10 @@ const fn facts(letter: &'static str, describe: &'static str, lap_ms: u64, bytes:
     }
 }
 
-static FACTS: [Facts; 10] = [
+/// Clips there are.
+pub(crate) const CLIPS: usize = 19;
+
+static FACTS: [Facts; CLIPS] = [
     facts(
         "A",
         "H.264 closed GOP, AAC",
@@ -128,6 +157,45 @@ static FACTS: [Facts; 10] = [
     facts("G", "MPEG-2 video, MP2", 6000, include_bytes!("../clips/g.ts")),
     facts("H", "radio, MP2", 6000, include_bytes!("../clips/h.ts")),
     facts("I", "H.264, AC-3", 8000, include_bytes!("../clips/i.ts")),
+    facts(
+        "J",
+        "H.264 interlaced, AAC",
+        8000,
+        include_bytes!("../clips/j.ts"),
+    ),
+    facts(
+        "K",
+        "H.264 B pyramid, open GOP, AAC",
+        8000,
+        include_bytes!("../clips/k.ts"),
+    ),
+    facts(
+        "L",
+        "H.264 in 480x270, AAC",
+        8000,
+        include_bytes!("../clips/l.ts"),
+    ),
+    facts(
+        "M",
+        "H.264 GOP of 8 s, AAC",
+        8000,
+        include_bytes!("../clips/m.ts"),
+    ),
+    facts(
+        "N",
+        "radio, MP2, several frames a packet",
+        6000,
+        include_bytes!("../clips/n.ts"),
+    ),
+    facts("O", "radio, AAC", 8000, include_bytes!("../clips/o.ts")),
+    facts("P", "HEVC, E-AC-3 5.1", 8000, include_bytes!("../clips/p.ts")),
+    facts("Q", "MPEG-2 video, AC-3", 8000, include_bytes!("../clips/q.ts")),
+    facts(
+        "BLACK",
+        "nothing to see",
+        3200,
+        include_bytes!("../clips/black.ts"),
+    ),
     facts(
         "LIMIT",
         "connection limit reached",

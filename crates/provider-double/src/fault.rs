@@ -60,6 +60,10 @@ pub enum Fault {
     Rst(Extent),
     /// Random bytes in place of the stream, at about its rate.
     Garbage,
+    /// Random bytes between all packets, so that no two of them stand where they should.
+    SyncLoss,
+    /// A black clip of 3.2 s in place of the stream, as a file; with [`Fault::Redirect`] as panels do it.
+    BlackClip(Repeat),
     /// A film in place of the stream.
     Mp4,
     /// The media playlist stays as it was when this was set.
@@ -83,6 +87,16 @@ pub enum RedirectForm {
     Relative,
     /// `http://host:other-port/...`: the provider's second listener, its edge.
     OtherHost,
+}
+
+/// How often a [`Fault::BlackClip`] comes in one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeat {
+    /// Once, with its Content-Length, as fast as the socket takes it.
+    Once,
+    /// Over and over at its own rate, the clocks beginning again each time.
+    Endless,
 }
 
 /// Forms of a 200 that players put up with.
@@ -132,6 +146,8 @@ pub enum Now {
     Trickle(f64),
     /// Goes on with random bytes.
     Garbage,
+    /// Goes on with random bytes between all packets.
+    SyncLoss,
     /// Goes on with all clocks moved by so many 90 kHz ticks, unannounced, as after an encoder's restart.
     Jump(i64),
     /// Leaves out so many packets: continuity errors and broken pictures.

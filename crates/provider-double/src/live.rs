@@ -118,19 +118,36 @@ impl Pacer {
     }
 }
 
+/// What a stream is spoilt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoilt {
+    /// Random bytes in its place.
+    Garbage,
+    /// Random bytes between its packets.
+    SyncLoss,
+}
+
 /// One connection's way through the stream.
 pub(crate) struct Live {
     clock: Clock,
     pacer: Pacer,
     next: u64,
     piece: u64,
-    garbage: Option<u64>,
+    spoilt: Option<Spoilt>,
+    /// State of the random bytes.
+    noise: u64,
     stall_at: Option<Instant>,
 }
 
 impl Live {
     /// Enters the stream where it is now.
-    pub(crate) fn join(clock: Clock, channel: &Channel, piece: usize, pace: Pace, garbage: bool) -> Self {
+    pub(crate) fn join(
+        clock: Clock,
+        channel: &Channel,
+        piece: usize,
+        pace: Pace,
+        spoilt: Option<Spoilt>,
+    ) -> Self {
         let now = Instant::now();
         let present = clock.media_at(now);
         let mut next = clock.reel.index_at(present.saturating_sub(nanos(channel.burst)));
@@ -151,7 +168,8 @@ impl Live {
             pacer,
             next,
             piece,
-            garbage: garbage.then_some(1),
+            spoilt,
+            noise: 1,
             stall_at: None,
         }
     }
@@ -216,10 +234,19 @@ impl Live {
             self.clock.reel.index_at(allowed)
         };
         let end = end.clamp(self.next + self.piece, most);
-        match &mut self.garbage {
-            Some(state) => {
+        match self.spoilt {
+            Some(Spoilt::Garbage) => {
                 for _ in 0..(end - self.next) * (PACKET as u64) / 8 {
-                    bytes.extend_from_slice(&xorshift(state).to_le_bytes());
+                    bytes.extend_from_slice(&xorshift(&mut self.noise).to_le_bytes());
+                }
+            }
+            Some(Spoilt::SyncLoss) => {
+                for n in self.next..end {
+                    self.clock.reel.write(n, n + 1, self.clock.shift, bytes);
+                    let noise = xorshift(&mut self.noise).to_le_bytes();
+                    // One to eight of them: no two packets are a packet's length apart.
+                    let count = 1 + usize::from(noise[7] & 7);
+                    bytes.extend_from_slice(noise.get(..count).unwrap_or_default());
                 }
             }
             None => self.clock.reel.write(self.next, end, self.clock.shift, bytes),
@@ -238,13 +265,14 @@ impl Live {
             Order::Now(Now::Stall) => self.pacer.pace = Pace::Stopped,
             Order::Now(Now::Resume) => {
                 body.limit = None;
-                self.garbage = None;
+                self.spoilt = None;
                 self.stall_at = None;
                 self.next = self.clock.reel.index_at(self.clock.media_at(now));
                 anchor(self, Pace::Steady(1.0));
             }
             Order::Now(Now::Trickle(rate)) => anchor(self, Pace::Steady(rate)),
-            Order::Now(Now::Garbage) => self.garbage = Some(1),
+            Order::Now(Now::Garbage) => self.spoilt = Some(Spoilt::Garbage),
+            Order::Now(Now::SyncLoss) => self.spoilt = Some(Spoilt::SyncLoss),
             Order::Now(Now::Jump(ticks)) => self.clock.shift = self.clock.shift.wrapping_add_signed(ticks),
             Order::Now(Now::Lose(packets)) => self.next += u64::from(packets),
             // The rest ends the connection: `session` sees to it.

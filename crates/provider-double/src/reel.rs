@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::clip::Clip;
+use crate::clip::{CLIPS, Clip};
 use crate::ts::{self, CLOCK_MASK, PACKET, Packet};
 
 /// Laps that lie behind the position at the start, so that a burst or an HLS window has a past to draw on.
@@ -42,7 +42,7 @@ pub(crate) struct Reel {
 impl Reel {
     /// The clip, loaded once per process.
     pub(crate) fn of(clip: Clip) -> Arc<Self> {
-        static REELS: [OnceLock<Arc<Reel>>; 10] = [const { OnceLock::new() }; 10];
+        static REELS: [OnceLock<Arc<Reel>>; CLIPS] = [const { OnceLock::new() }; CLIPS];
         let load = || Arc::new(Self::load(clip));
         REELS
             .get(clip.index())
@@ -268,11 +268,12 @@ mod tests {
 
     #[test]
     fn every_clip_has_tables_times_and_cuts() {
-        for clip in Clip::ALL.iter().chain([&Clip::Limit]) {
+        for clip in Clip::ALL.iter().chain([&Clip::Black, &Clip::Limit]) {
             let reel = Reel::of(*clip);
-            assert!(reel.len() > 200, "{clip:?}");
+            assert!(reel.len() > 100, "{clip:?}");
             assert_eq!(reel.cuts().first(), Some(&0), "{clip:?}");
-            assert!(reel.cuts().len() >= 2, "{clip:?}: {:?}", reel.cuts());
+            let least = if *clip == Clip::H264LongGop { 1 } else { 2 };
+            assert!(reel.cuts().len() >= least, "{clip:?}: {:?}", reel.cuts());
             let times: Vec<u64> = (0..3 * reel.len()).map(|n| reel.nanos_at(n)).collect();
             assert!(times.is_sorted(), "{clip:?}");
             assert!(clip.facts().bytes.len() <= 250_000, "{clip:?}");
@@ -297,7 +298,13 @@ mod tests {
                     }
                     let Some(pcr) = ts::pcr_base(packet) else { continue };
                     let step = last_pcr.map_or(1, |last| pcr.wrapping_sub(last) & CLOCK_MASK);
-                    assert!((1..=9000).contains(&step), "{clip:?}: PCR step of {step}/90000 s");
+                    // ffmpeg writes the PCR of radio where a PES packet begins, however seldom that is.
+                    let most = if clip == &Clip::RadioGrouped {
+                        36_000
+                    } else {
+                        9_000
+                    };
+                    assert!((1..=most).contains(&step), "{clip:?}: PCR step of {step}/90000 s");
                     last_pcr = Some(pcr);
                 }
             }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::black;
 use crate::board::{Asked, Strike};
 use crate::clip::Clip;
 use crate::door::{Order, Pass, Verdict};
-use crate::fault::{Extent, Fault, HeadStyle, Now};
+use crate::fault::{Extent, Fault, HeadStyle, Now, Repeat};
 use crate::file;
 use crate::http::{Answer, Body, Conn, Ended, Head, Stop};
-use crate::live::{Clock, Live, Pace};
+use crate::live::{Clock, Live, Pace, Spoilt};
 use crate::log::CloseReason;
 use crate::plan::{Account, Channel, Movie};
 use crate::provider::Shared;
@@ -142,6 +143,7 @@ impl Session<'_> {
                 let film = Movie::new("film", "film", FALSE_FILM_BYTES);
                 self.file(conn, head, pass, &film, &script).await
             }
+            Wish::Live(_) if script.black.is_some() => self.black(conn, pass, &script).await,
             Wish::Live(channel) => self.live(conn, pass, channel, &script).await,
             Wish::File(movie) => self.file(conn, head, pass, movie, &script).await,
         }
@@ -169,7 +171,7 @@ impl Session<'_> {
             channel,
             self.shared.plan.piece_packets,
             script.pace,
-            script.garbage,
+            script.spoilt,
         );
         if let Some((after, Stop::Stall)) = script.timed {
             live.stall_at(Instant::now() + after);
@@ -179,6 +181,23 @@ impl Session<'_> {
             stop = script.deadline() => Ended::Stop(stop),
         };
         end_of(ended, &mut body).await
+    }
+
+    async fn black(&self, conn: &Conn, pass: &Pass, script: &Script) -> End {
+        let repeat = script.black.unwrap_or(Repeat::Once);
+        if conn.write(&black::head(repeat)).await.is_err() {
+            return End::Broken;
+        }
+        let mut body = script.body(conn, pass);
+        body.chunked = false;
+        let sent = tokio::select! {
+            sent = black::send(&mut body, repeat) => sent,
+            stop = script.deadline_of_any() => Err(Ended::Stop(stop)),
+        };
+        match sent {
+            Ok(()) => End::Drain,
+            Err(ended) => end_of(ended, &mut body).await,
+        }
     }
 
     async fn file(&self, conn: &Conn, head: &Head, pass: &Pass, movie: &Movie, script: &Script) -> End {
@@ -288,7 +307,8 @@ pub(crate) struct Script {
     silence: bool,
     empty: bool,
     mp4: bool,
-    garbage: bool,
+    spoilt: Option<Spoilt>,
+    black: Option<Repeat>,
     pace: Pace,
     limit: Option<(u64, Stop)>,
     timed: Option<(Duration, Stop)>,
@@ -301,7 +321,8 @@ impl Script {
             silence: false,
             empty: false,
             mp4: false,
-            garbage: false,
+            spoilt: None,
+            black: None,
             pace: Pace::Steady(1.0),
             limit: None,
             timed: None,
@@ -312,7 +333,9 @@ impl Script {
                 Fault::Silence => script.silence = true,
                 Fault::EmptyBody => script.empty = true,
                 Fault::Mp4 => script.mp4 = true,
-                Fault::Garbage => script.garbage = true,
+                Fault::Garbage => script.spoilt = Some(Spoilt::Garbage),
+                Fault::SyncLoss => script.spoilt = Some(Spoilt::SyncLoss),
+                Fault::BlackClip(repeat) => script.black = Some(*repeat),
                 Fault::Trickle(rate) => script.pace = Pace::Steady(*rate),
                 Fault::Bursts(every) => script.pace = Pace::Bursts(*every),
                 Fault::WireSpeed => script.pace = Pace::Wire,

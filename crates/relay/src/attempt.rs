@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mpegts::SourceReport;
 
 use crate::audition::Audition;
-use crate::{Failure, FailureClass, Input, Upstream};
+use crate::{Failure, FailureClass, Input, Timing, Upstream};
 
 /// How long a stream that is behind may take to show that it only waits to be read: after a pause of the machine, what
 /// came meanwhile is still in the socket, and the first look at the clock says nothing about the source.
@@ -114,6 +114,8 @@ pub(crate) struct Live<S, U> {
     pub(crate) label: Arc<str>,
     pub(crate) upstream: U,
     pub(crate) since: Instant,
+    /// The channel has no other stream.
+    alone: bool,
     /// A reconnect that replays what viewers saw already shows nothing until it has caught up: until then it must have.
     pub(crate) shows_until: Option<Instant>,
     /// Bytes since there was something to show.
@@ -123,12 +125,13 @@ pub(crate) struct Live<S, U> {
 }
 
 impl<S, U> Live<S, U> {
-    pub(crate) fn new(stream: S, label: Arc<str>, upstream: U, now: Instant) -> Self {
+    pub(crate) fn new((stream, alone): (S, bool), label: Arc<str>, upstream: U, now: Instant) -> Self {
         Self {
             stream,
             label,
             upstream,
             since: now,
+            alone,
             shows_until: None,
             fruitless: 0,
             lag: Lag::default(),
@@ -136,6 +139,21 @@ impl<S, U> Live<S, U> {
                 counted_from: now,
                 losses: 0,
             },
+        }
+    }
+
+    /// How far behind is how bad for it. One that sends in bursts may be met at the end of one, and nobody knows yet how
+    /// long its pauses are; where there is no other stream, patience costs less than asking for the same one again.
+    pub(crate) fn bounds(&self, timing: &Timing, now: Instant) -> LagBounds {
+        let young = now.saturating_duration_since(self.since) < timing.healthy_after;
+        LagBounds {
+            suspect: timing.suspect_behind,
+            stall: if young && self.alone {
+                timing.stall_behind.max(timing.open_within)
+            } else {
+                timing.stall_behind
+            },
+            longest: timing.open_within,
         }
     }
 
@@ -181,6 +199,8 @@ impl<S, U> Live<S, U> {
 pub(crate) struct LagBounds {
     pub(crate) suspect: Duration,
     pub(crate) stall: Duration,
+    /// However long its pauses were before, past this it has stalled.
+    pub(crate) longest: Duration,
 }
 
 /// What a look at the clock found.
@@ -201,7 +221,8 @@ struct Lag {
     stalled_since: Option<Instant>,
     /// How far it was behind at most since it is suspect.
     deepest: Duration,
-    /// What it came back from before: it comes in bursts, and so much is no reason for suspicion.
+    /// What it came back from before: it comes in bursts, whose pauses players have learned to bridge, and so much is
+    /// no reason for suspicion.
     usual: Duration,
 }
 
@@ -214,7 +235,8 @@ impl Lag {
             }
             now.saturating_duration_since(*since.get_or_insert(now)) >= within
         };
-        let stalled = lasts(&mut self.stalled_since, behind >= bounds.stall, CATCH_UP_WITHIN);
+        let too_far = behind >= self.stall_behind(bounds);
+        let stalled = lasts(&mut self.stalled_since, too_far, CATCH_UP_WITHIN);
         let suspicious = behind >= self.suspect_behind(bounds);
         let suspect = lasts(&mut self.behind_since, suspicious, SUSPECT_WITHIN);
         if stalled {
@@ -238,11 +260,15 @@ impl Lag {
         bounds.suspect.max(self.usual * 5 / 4)
     }
 
+    fn stall_behind(&self, bounds: LagBounds) -> Duration {
+        bounds.stall.max((self.usual * 5 / 4).min(bounds.longest))
+    }
+
     fn due(&self, bounds: LagBounds, behind_at: impl Fn(Duration) -> Instant) -> Instant {
         let due = |since: Option<Instant>, behind: Duration, within: Duration| {
             since.map_or_else(|| behind_at(behind), |since| since + within)
         };
-        let stalled = due(self.stalled_since, bounds.stall, CATCH_UP_WITHIN);
+        let stalled = due(self.stalled_since, self.stall_behind(bounds), CATCH_UP_WITHIN);
         if self.suspect {
             stalled
         } else {
@@ -284,6 +310,7 @@ mod tests {
     const BOUNDS: LagBounds = LagBounds {
         suspect: Duration::from_millis(1_500),
         stall: Duration::from_millis(2_500),
+        longest: Duration::from_secs(8),
     };
 
     /// Looks every 100 ms at a source that is so far behind, in tenths of a second.

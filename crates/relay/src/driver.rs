@@ -14,7 +14,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
-use crate::attempt::{Attempt, Finding, LagBounds, Live, Progress};
+use crate::attempt::{Attempt, Finding, Live, Progress};
 use crate::broadcast::{Action, Broadcast, Event};
 use crate::pace::Pace;
 use crate::ring::{Bounds, Chunk, Ring};
@@ -172,13 +172,6 @@ impl<O: Opener> Driver<O> {
             .is_none_or(|pace| pace.ahead(now()) <= self.timing.ahead_max)
     }
 
-    fn lag_bounds(&self) -> LagBounds {
-        LagBounds {
-            suspect: self.timing.suspect_behind,
-            stall: self.timing.stall_behind,
-        }
-    }
-
     fn deadline(&self) -> Instant {
         let mut deadline = self.status_at + STATUS_EVERY;
         let mut sooner = |instant: Option<Instant>| {
@@ -196,7 +189,8 @@ impl<O: Opener> Driver<O> {
                     sooner(Some(pace.ahead_until(self.timing.ahead_max)));
                 }
                 Some(live) => {
-                    let looks_at = live.looks_at(self.lag_bounds(), |behind| pace.behind_at(behind));
+                    let looks_at =
+                        live.looks_at(live.bounds(&self.timing, now()), |behind| pace.behind_at(behind));
                     sooner(Some(looks_at));
                 }
                 None => {}
@@ -334,7 +328,8 @@ impl<O: Opener> Driver<O> {
         let (mut upstream, waiting) = audition.into_parts();
         upstream.take_over();
         upstream.set_watched(!self.viewers.is_empty());
-        let mut live = Live::new(stream, label, upstream, now());
+        let alone = self.opener.candidates(&self.key, self.splicer.signature()).len() <= 1;
+        let mut live = Live::new((stream, alone), label, upstream, now());
         if let Some(pace) = &mut self.pace {
             pace.resume(now());
         }
@@ -403,11 +398,11 @@ impl<O: Opener> Driver<O> {
     }
 
     fn watch_pace(&mut self, now: Instant) {
-        let bounds = self.lag_bounds();
         let (Some(live), Some(pace)) = (&mut self.live, &self.pace) else {
             return;
         };
         let behind = pace.behind(now);
+        let bounds = live.bounds(&self.timing, now);
         match live.look(behind, bounds, now) {
             Some(Finding::Stalled) => {
                 let text = format!("{:.1} s behind real time", behind.as_secs_f32());

@@ -135,6 +135,70 @@ pub fn credentials_in(url: &str) -> Option<Login> {
     .filter(|login| !login.username.is_empty())
 }
 
+/// The same address for another login of the same provider; `None` where it holds no login.
+#[must_use]
+pub fn with_login(url: &str, username: &str, password: &str) -> Option<String> {
+    credentials_in(url)?;
+    let url = url.trim();
+    let (scheme, rest) = url.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at_checked(end)?;
+    let (rest, fragment) = rest
+        .split_once('#')
+        .map_or((rest, None), |(rest, tail)| (rest, Some(tail)));
+    let (path, query) = rest
+        .split_once('?')
+        .map_or((rest, None), |(path, query)| (path, Some(query)));
+    let mut changed = format!("{scheme}://{authority}");
+    match query.filter(|query| in_query(query).is_some()) {
+        Some(query) => {
+            changed.push_str(path);
+            for (index, pair) in query.split('&').enumerate() {
+                changed.push(if index == 0 { '?' } else { '&' });
+                let key = pair.split_once('=').map_or(pair, |(key, _)| key);
+                let new = [("username", username), ("password", password)]
+                    .into_iter()
+                    .find(|(name, _)| key.eq_ignore_ascii_case(name));
+                match new {
+                    Some((_, value)) => {
+                        changed.push_str(key);
+                        changed.push('=');
+                        encode(&mut changed, value, is_query_char);
+                    }
+                    None => changed.push_str(pair),
+                }
+            }
+        }
+        None => {
+            let user = user_segment(path)?;
+            let mut seen = 0;
+            for (index, segment) in path.split('/').enumerate() {
+                if index > 0 {
+                    changed.push('/');
+                }
+                if segment.is_empty() {
+                    continue;
+                }
+                match seen {
+                    at if at == user => encode(&mut changed, username, is_segment_char),
+                    at if at == user + 1 => encode(&mut changed, password, is_segment_char),
+                    _ => changed.push_str(segment),
+                }
+                seen += 1;
+            }
+            if let Some(query) = query {
+                changed.push('?');
+                changed.push_str(query);
+            }
+        }
+    }
+    if let Some(fragment) = fragment {
+        changed.push('#');
+        changed.push_str(fragment);
+    }
+    Some(changed)
+}
+
 fn in_query(query: &str) -> Option<&str> {
     let value = |name: &str| {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -146,13 +210,18 @@ fn in_query(query: &str) -> Option<&str> {
 }
 
 fn in_path(path: &str) -> Option<&str> {
+    let user = user_segment(path)?;
+    path.split('/').filter(|segment| !segment.is_empty()).nth(user)
+}
+
+/// Which segment is the user name, empty ones not counted; the password follows.
+fn user_segment(path: &str) -> Option<usize> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    let behind_kind = segments.windows(4).find_map(|window| match window {
-        [kind, user, _password, _id] if KINDS.contains(kind) => Some(*user),
-        _ => None,
-    });
-    behind_kind.or(match segments.as_slice() {
-        [user, _password, id] if is_stream_id(id) && !NO_USERS.contains(user) => Some(*user),
+    let behind_kind = segments
+        .windows(4)
+        .position(|window| matches!(window, [kind, _user, _password, _id] if KINDS.contains(kind)));
+    behind_kind.map(|kind| kind + 1).or(match segments.as_slice() {
+        [user, _password, id] if is_stream_id(id) && !NO_USERS.contains(user) => Some(0),
         _ => None,
     })
 }
@@ -297,6 +366,26 @@ mod tests {
                 let login = credentials_in(&url).unwrap();
                 assert_eq!((login.port, login.username.as_str()), (1, username), "{url}");
             }
+        }
+    }
+
+    #[test]
+    fn an_address_is_the_same_for_another_login() {
+        for (url, expected) in [
+            (
+                "http://h:8080/live/U/P/1.ts",
+                Some("http://h:8080/live/a%2Fb/p%23/1.ts"),
+            ),
+            ("http://h//U/P/1?t=x#f", Some("http://h//a%2Fb/p%23/1?t=x#f")),
+            ("http://h/live/live/P/1.ts", Some("http://h/live/a%2Fb/p%23/1.ts")),
+            (
+                "http://h/get.php?Username=U&password=P&type=m3u",
+                Some("http://h/get.php?Username=a/b&password=p%23&type=m3u"),
+            ),
+            ("http://h/hls/token/1.m3u8", None),
+            ("", None),
+        ] {
+            assert_eq!(with_login(url, "a/b", "p#").as_deref(), expected, "{url}");
         }
     }
 

@@ -18,7 +18,7 @@ use crate::tools::find;
 const VIEWERS: usize = 200;
 
 /// How long the clip plays: longer than one measurement with its start.
-const CLIP: Duration = Duration::from_secs(75);
+pub(super) const CLIP: Duration = Duration::from_secs(75);
 
 /// Rate of its pictures; sound and packets make it about 4 Mbit/s.
 const VIDEO_KBIT: &str = "3700k";
@@ -54,6 +54,7 @@ pub(super) fn measure(program: &Path, folder: &Path, steps: &mut Steps) -> Resul
         clip,
         plays: CLIP,
         entries: 1,
+        pages: Vec::new(),
     })?;
     let ours = mainstem(program, folder, upstream)?;
     let theirs = {
@@ -126,7 +127,7 @@ fn wait_for(port: u16) -> Result<()> {
 }
 
 /// A clip that needs its bits: moving, and with noise. Made once for each checkout.
-fn clip(folder: &Path, steps: &mut Steps) -> Result<Vec<u8>> {
+pub(super) fn clip(folder: &Path, steps: &mut Steps) -> Result<Vec<u8>> {
     let path = folder.join("clip.ts");
     if !path.is_file() {
         let making = folder.join("clip.making.ts");

@@ -40,7 +40,7 @@ impl Row {
 ///
 /// # Errors
 /// Something does not build, start or answer.
-pub(crate) fn run(program: Option<&Path>) -> Result<()> {
+pub(crate) fn run(program: Option<&Path>, only_lists: bool) -> Result<()> {
     let mut steps = Steps::default();
     provide(&mut steps)?;
     let program = match program {
@@ -50,8 +50,13 @@ pub(crate) fn run(program: Option<&Path>) -> Result<()> {
     let folder = Path::new("target/bench");
     std::fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
+    if only_lists {
+        lists::long(&program, &folder, &mut steps)?;
+        return Ok(());
+    }
     let mut rows = fan_out::measure(&program, &folder, &mut steps)?;
-    rows.extend(lists::measure(&program, &folder)?);
+    rows.extend(lists::usual(&program, &folder)?);
+    lists::long(&program, &folder, &mut steps)?;
     rows.push(build::crates()?);
     print(&rows);
     let mut splice = cargo();

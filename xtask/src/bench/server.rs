@@ -46,15 +46,28 @@ pub(super) struct Mainstem {
 impl Mainstem {
     /// Starts `program` in `folder` with the list at `list`, keeping nothing of an earlier run.
     pub(super) fn start(program: &Path, folder: &Path, list: &str) -> Result<Self> {
+        let source = format!("type: m3u, url: \"{list}\", max_connections: 1");
+        let mut server = Self::start_source(program, folder, &source)?;
+        server.listens()?;
+        Ok(server)
+    }
+
+    /// Starts `program` in `folder` with one source, keeping nothing of an earlier run. It may not listen yet.
+    pub(super) fn start_source(program: &Path, folder: &Path, source: &str) -> Result<Self> {
         let data = folder.join("data");
         if data.exists() {
             std::fs::remove_dir_all(&data)?;
         }
-        let config = folder.join("config.yaml");
         std::fs::write(
-            &config,
-            format!("sources:\n  - {{ name: bench, type: m3u, url: \"{list}\", max_connections: 1 }}\n"),
+            folder.join("config.yaml"),
+            format!("sources:\n  - {{ name: bench, {source} }}\n"),
         )?;
+        Self::start_again(program, folder)
+    }
+
+    /// Starts `program` in `folder` with what an earlier run left. It may not listen yet.
+    pub(super) fn start_again(program: &Path, folder: &Path) -> Result<Self> {
+        let (data, config) = (folder.join("data"), folder.join("config.yaml"));
         let started = Instant::now();
         let mut running = Running::start(
             Command::new(program)
@@ -71,18 +84,26 @@ impl Mainstem {
                 lines.send(line).unwrap_or_default();
             }
         });
-        let mut server = Self {
+        Ok(Self {
             running,
             port: 0,
             log,
             started,
-        };
-        server.listens()?;
-        Ok(server)
+        })
+    }
+
+    /// Waits until the log has a line with `words`.
+    pub(super) fn says(&self, words: &str) -> Result<()> {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).context("mainstem says nothing")?;
+            if line.contains(words) {
+                return Ok(());
+            }
+        }
     }
 
     /// Waits until it listens and has its channels, in whichever order it says so.
-    fn listens(&mut self) -> Result<()> {
+    pub(super) fn listens(&mut self) -> Result<()> {
         let mut ready = false;
         while self.port == 0 || !ready {
             let line = self.log.recv_timeout(PATIENCE).context("mainstem says nothing")?;

@@ -1,14 +1,15 @@
 //! What the store keeps of a listing on disk. Nothing in [`listing`](super) can be serialised with its secrets but
 //! through [`Stored`].
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt};
 
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Entry, Extra, Fields, Header, Kind, Listing, SourceName};
+use super::{Entries, Entry, Extra, Fields, Header, Kind, Listing, SourceName};
 use crate::secret::{Secret, StreamUrl, exposed};
 
-/// The on-disk form of a [`Listing`] or an [`Entry`], with its secrets in the clear: `Stored(&listing)` to write,
+/// The on-disk form of a [`Listing`], with its secrets in the clear: `Stored(&listing)` to write,
 /// `Stored<Listing>` to read. For files only the owner can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored<T>(pub T);
@@ -27,6 +28,8 @@ struct EntryRecord<'a> {
     tvg_id: Option<Text<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     key: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    chno: Option<Text<'a>>,
     #[serde(default, skip_serializing_if = "is_live")]
     kind: Kind,
     #[serde(with = "exposed")]
@@ -41,8 +44,6 @@ struct ExtraRecord(#[serde(with = "ExtraFields")] Extra);
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Extra")]
 struct ExtraFields {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tvg_chno: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tvg_language: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,42 +114,80 @@ fn is_live(kind: &Kind) -> bool {
     *kind == Kind::Live
 }
 
-impl Serialize for Stored<&Entry> {
+impl Serialize for Stored<Entry<'_>> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let entry = self.0;
         let text = |text| Text(Cow::Borrowed(text));
+        let extra = entry.extra();
         EntryRecord {
             title: text(entry.title()),
             tvg_name: entry.tvg_name().map(text),
             group: entry.group().map(text),
-            logo: entry.logo().map(text),
+            logo: entry.logo().map(Text),
             tvg_id: entry.tvg_id().map(text),
             key: entry.stream_key().map(text),
-            kind: entry.kind,
-            url: entry.url.clone(),
-            extra: entry.extra.as_deref().cloned().map(ExtraRecord),
+            chno: entry.tvg_chno().map(text),
+            kind: entry.kind(),
+            url: entry.url(),
+            extra: (*extra != Extra::default()).then(|| ExtraRecord(extra.clone())),
         }
         .serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Stored<Entry> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let record = EntryRecord::deserialize(deserializer)?;
+impl EntryRecord<'_> {
+    fn fields(&mut self) -> Fields<'_> {
         fn text<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
             text.as_ref().map(|text| &*text.0)
         }
-        Ok(Self(Entry::new(Fields {
-            tvg_name: text(&record.tvg_name),
-            title: &record.title.0,
-            group: text(&record.group),
-            logo: text(&record.logo),
-            tvg_id: text(&record.tvg_id),
-            kind: record.kind,
-            url: record.url,
-            stream_key: text(&record.key).unwrap_or(""),
-            extra: record.extra.map(|ExtraRecord(extra)| extra).unwrap_or_default(),
-        })))
+        Fields {
+            tvg_name: text(&self.tvg_name),
+            title: &self.title.0,
+            group: text(&self.group),
+            logo: text(&self.logo),
+            tvg_id: text(&self.tvg_id),
+            kind: self.kind,
+            url: std::mem::take(&mut self.url),
+            stream_key: text(&self.key).unwrap_or(""),
+            tvg_chno: text(&self.chno),
+            extra: self
+                .extra
+                .take()
+                .map(|ExtraRecord(extra)| extra)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Serialize for Stored<&Entries> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Stored))
+    }
+}
+
+/// Entry by entry: a list as long as the file holds is never in memory in a second form.
+impl<'de> Deserialize<'de> for Stored<Entries> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntriesVisitor;
+
+        impl<'de> Visitor<'de> for EntriesVisitor {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of entries")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entries, A::Error> {
+                let mut entries = Entries::default();
+                while let Some(mut record) = seq.next_element::<EntryRecord<'de>>()? {
+                    entries.push(record.fields());
+                }
+                entries.finish();
+                Ok(entries)
+            }
+        }
+
+        deserializer.deserialize_seq(EntriesVisitor).map(Self)
     }
 }
 
@@ -158,19 +197,13 @@ impl Serialize for Stored<&Listing> {
         struct Record<'a> {
             source: &'a SourceName,
             malformed: u64,
-            entries: Entries<'a>,
-        }
-        struct Entries<'a>(&'a [Arc<Entry>]);
-        impl Serialize for Entries<'_> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_seq(self.0.iter().map(|entry| Stored(&**entry)))
-            }
+            entries: Stored<&'a Entries>,
         }
         let listing = self.0;
         Record {
             source: &listing.source,
             malformed: listing.malformed,
-            entries: Entries(&listing.entries),
+            entries: Stored(&listing.entries),
         }
         .serialize(serializer)
     }
@@ -182,17 +215,12 @@ impl<'de> Deserialize<'de> for Stored<Listing> {
         struct Record {
             source: SourceName,
             malformed: u64,
-            entries: Vec<Stored<Entry>>,
+            entries: Stored<Entries>,
         }
         let record = Record::deserialize(deserializer)?;
-        let entries = record
-            .entries
-            .into_iter()
-            .map(|Stored(entry)| Arc::new(entry))
-            .collect();
         Ok(Self(Listing {
             source: record.source,
-            entries,
+            entries: record.entries.0.into(),
             malformed: record.malformed,
         }))
     }

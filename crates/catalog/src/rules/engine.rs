@@ -12,6 +12,7 @@ use crate::{
     filter::{GIVE_UPS_MAX, Verdict},
     listing::{Entry, SourceName},
     pattern::{Captures, LimitExceeded, Pattern, PatternSet, Possible, Template},
+    secret::StreamUrl,
 };
 
 const WORDS: usize = RULES_MAX.div_ceil(64);
@@ -28,7 +29,7 @@ pub(crate) trait Observer {
     const IS_WATCHING: bool;
 
     /// From here on it is about this entry.
-    fn begins(&mut self, _source: &SourceName, _entry: &Entry) {}
+    fn begins(&mut self, _source: &SourceName, _entry: Entry<'_>) {}
 
     /// The filters left it out.
     fn filtered(&mut self, _verdict: Verdict) {}
@@ -83,15 +84,21 @@ impl<'r> Engine<'r> {
     pub(crate) fn apply<'e, O: Observer>(
         &mut self,
         source: &SourceName,
-        entry: &'e Entry,
+        entry: Entry<'e>,
         observer: &mut O,
     ) -> State<'e> {
         let mut state = State::of(entry);
         if self.rules.is_empty() {
             return state;
         }
+        // An address is put together only where somebody asks for it.
+        let url = if self.url.rules.is_empty() {
+            StreamUrl::default()
+        } else {
+            entry.url()
+        };
         let of_entry = and(
-            self.url.possible(entry.url().expose()),
+            self.url.possible(url.expose()),
             self.source.remembered(source.as_str()),
         );
         let mut possible = and(of_entry, self.of_state(&state));
@@ -99,7 +106,7 @@ impl<'r> Engine<'r> {
         while let Some(index) = next_bit(&possible, from) {
             from = index + 1;
             let Some(rule) = self.rules.get(index) else { break };
-            if !self.is_about(index, source, entry, &state) {
+            if !self.is_about(index, source, &url, &state) {
                 continue;
             }
             let before = O::IS_WATCHING.then(|| state.clone());
@@ -128,13 +135,13 @@ impl<'r> Engine<'r> {
     }
 
     /// Whether every pattern of the rule matches; a search that is given up counts as no match.
-    fn is_about(&mut self, index: usize, source: &SourceName, entry: &Entry, state: &State<'_>) -> bool {
+    fn is_about(&mut self, index: usize, source: &SourceName, url: &StreamUrl, state: &State<'_>) -> bool {
         let fields = [
             (&self.source, source.as_str()),
             (&self.group, &*state.group),
             (&self.tvg_id, &*state.tvg_id),
             (&self.name, &*state.name),
-            (&self.url, entry.url().expose()),
+            (&self.url, url.expose()),
         ];
         let mut gave_up = false;
         let is_about = self

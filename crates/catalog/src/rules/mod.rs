@@ -186,7 +186,7 @@ pub(crate) struct State<'a> {
 
 impl<'a> State<'a> {
     /// What an entry is before them.
-    pub(crate) fn of(entry: &'a Entry) -> Self {
+    pub(crate) fn of(entry: Entry<'a>) -> Self {
         Self {
             name: entry.name().into(),
             group: entry.group().unwrap_or("").into(),

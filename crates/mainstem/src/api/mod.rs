@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::library::Material;
 use crate::links::Links;
 use crate::output;
+use crate::output::rendering::Renderings;
 use error::ApiError;
 pub use preview::PREVIEWS_MAX;
 
@@ -45,6 +46,8 @@ pub struct App {
     pub material: watch::Receiver<Arc<Material>>,
     /// Previews that may be made at one time.
     pub previews: Arc<Semaphore>,
+    /// The channel lists that are ready to be sent.
+    pub renderings: Arc<Renderings>,
     /// Where mainstem listens, as the last resort for links.
     pub listening: Arc<str>,
     /// When the program started.

@@ -17,6 +17,9 @@ pub(super) fn pools(channels: &Channels, usage: &Usage) -> Value {
     for source in sources.values() {
         let of_login = pools.entry(source.handle.login.clone()).or_default();
         of_login.1 = Some(source.clone());
+        for further in &source.handle.report.borrow().further {
+            pools.entry(further.login.clone()).or_default().1 = Some(source.clone());
+        }
     }
     for (login, used) in &usage.pools {
         let pool = pools.entry(login.clone()).or_default();

@@ -26,7 +26,8 @@ pub(super) async fn direct(
     let channel = catalog
         .get(channel)
         .ok_or_else(|| ApiError::unknown_channel(&id))?;
-    let url = channel.primary().url().expose();
+    let url = channel.primary().url();
+    let url = url.expose();
     let location = if url == CARD_URL {
         format!("{}/stream/{}", app.links().base(&headers, peer.0), channel.id())
     } else {

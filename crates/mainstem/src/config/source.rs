@@ -26,6 +26,10 @@ pub struct SourceConfig {
     pub enabled: bool,
     /// Sources of one `account` share one connection limit; absent: told from host and user name of each stream.
     pub account: Option<String>,
+    /// Further logins of the same provider.
+    pub logins: Vec<FurtherLogin>,
+    /// Further hosts of the same provider, each without `/` at its end.
+    pub hosts: Vec<StreamUrl>,
     /// Most connections at the account; absent: what the account says, else `limits.account_connections`.
     pub max_connections: Option<u32>,
     /// Time between two refreshes.
@@ -50,6 +54,27 @@ pub struct SourceConfig {
     pub series: Series,
     /// Whether certificates of this source go unchecked.
     pub insecure_tls: bool,
+}
+
+#[cfg(test)]
+impl SourceConfig {
+    /// The built-in card with every default.
+    pub(crate) fn testcard() -> Self {
+        let text = "sources: [{name: card, type: testcard}]";
+        let loaded = super::parse(text, std::path::Path::new("config.yaml"), &|_| None);
+        loaded.unwrap().config.sources.remove(0)
+    }
+}
+
+/// A login beside the one a source's list is asked for with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FurtherLogin {
+    /// Its name at the provider.
+    pub username: Secret,
+    /// Its password.
+    pub password: Secret,
+    /// Most connections at it; absent: what the account says, else `limits.account_connections`.
+    pub max_connections: Option<u32>,
 }
 
 /// What a source is and where.
@@ -97,6 +122,22 @@ choice! {
 }
 
 section! {
+    /// A further login of the same provider.
+    pub(in crate::config) struct LoginKeys {
+        /// Name of the account.
+        username: Option<Placed<Secret>> = None;
+        /// File whose first line is the account's name.
+        username_file: Option<Placed<PathBuf>> = None;
+        /// Password of the account.
+        password: Option<Placed<Secret>> = None;
+        /// File whose first line is the account's password.
+        password_file: Option<Placed<PathBuf>> = None;
+        /// Most connections at it at one time. Absent: what the account says, else `limits.account_connections`.
+        max_connections: Option<u32> = None, 1.0 ..= 10000.0;
+    }
+}
+
+section! {
     /// One source of streams.
     pub(in crate::config) struct SourceKeys requires ["name", "type"] {
         /// Unique name of the source.
@@ -118,6 +159,11 @@ section! {
         /// Most connections at the account at one time. Absent: what the account says, else
         /// `limits.account_connections`.
         max_connections: Option<u32> = None, 1.0 ..= 10000.0;
+        /// Further logins of the same provider, each with its own limit: a stream is opened at whichever has a free
+        /// connection.
+        logins: Vec<Placed<LoginKeys>> = Vec::new();
+        /// Further hosts of the same provider (`http://host:port`), tried in order where one cannot be connected to.
+        hosts: Vec<Placed<StreamUrl>> = Vec::new();
         /// Sources with the same `account` share one connection limit. Absent: told from host and user name.
         account: Option<String> = None;
         /// Time between two refreshes of the list.
@@ -175,6 +221,16 @@ impl SourceKeys {
     fn build(self, at: Span, reader: &mut Reader<'_>) -> Option<SourceConfig> {
         reader.is_lenient = !self.enabled;
         let origin = self.origin(at, reader);
+        let logins: Vec<_> = self
+            .logins
+            .iter()
+            .filter_map(|login| login.value.build(login.at, reader))
+            .collect();
+        let hosts: Vec<_> = self
+            .hosts
+            .iter()
+            .filter_map(|host| build_host(host, reader))
+            .collect();
         reader.is_lenient = false;
         let is_user_agent = !self.user_agent.value.chars().any(char::is_control);
         if !is_user_agent {
@@ -193,6 +249,8 @@ impl SourceKeys {
             origin: origin?,
             enabled: self.enabled,
             account: self.account.filter(|account| !account.is_empty()),
+            logins,
+            hosts,
             max_connections: self.max_connections,
             refresh_interval: self.refresh_interval,
             refresh_counts: self.refresh_counts,
@@ -296,6 +354,38 @@ impl SourceKeys {
     }
 }
 
+impl LoginKeys {
+    fn build(&self, at: Span, reader: &mut Reader<'_>) -> Option<FurtherLogin> {
+        let username = Credential {
+            name: "username",
+            text: &self.username,
+            file: &self.username_file,
+        };
+        let password = Credential {
+            name: "password",
+            text: &self.password,
+            file: &self.password_file,
+        };
+        let username = username.get(None, at, reader);
+        let password = password.get(None, at, reader);
+        Some(FurtherLogin {
+            username: username?,
+            password: password?,
+            max_connections: self.max_connections,
+        })
+    }
+}
+
+fn build_host(host: &Placed<StreamUrl>, reader: &mut Reader<'_>) -> Option<StreamUrl> {
+    match web_address::xtream(host.value.expose()) {
+        Ok(address) => Some(address.base.into()),
+        Err(error) => {
+            reader.problem(host.at, error.to_string());
+            None
+        }
+    }
+}
+
 /// A name or password, given as text or in a file.
 struct Credential<'k> {
     name: &'static str,
@@ -320,7 +410,7 @@ impl Credential<'_> {
         if found.is_none() {
             reader.missing(
                 at.start_only(),
-                format!("an xtream source needs `{name}` or `{name}_file`"),
+                format!("`{name}` or `{name}_file` is needed here"),
             );
         }
         found

@@ -156,7 +156,8 @@ fn pass(
 
 /// What can be said of a file without asking its provider.
 pub(super) fn head(channel: &Channel) -> Response {
-    let url = channel.primary().url().expose();
+    let url = channel.primary().url();
+    let url = url.expose();
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let ending = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     let content = match ending.as_str() {

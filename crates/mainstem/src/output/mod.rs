@@ -3,7 +3,9 @@
 //! Never knows which upstream is live, and never opens one for a live channel: it joins a broadcast.
 
 mod file;
+mod lines;
 pub mod playlist;
+pub mod rendering;
 mod ts;
 
 pub(crate) use ts::stream;

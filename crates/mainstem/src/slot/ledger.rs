@@ -18,9 +18,6 @@ use super::{FilmSession, Login, Place, Purpose, Refused, Wish};
 /// A limit answer so soon after a close of our own means that the provider still counts what was closed.
 pub const LINGERING_WITHIN: Duration = Duration::from_secs(15);
 
-/// Longest release delay that is learned from answers; a longer one is the operator's to say.
-pub const LEARNED_MAX: Duration = Duration::from_secs(30);
-
 /// How long to wait at least before a provider that still counts a closed connection is asked again. A switch of
 /// channels is late by no more than this.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
@@ -139,8 +136,12 @@ struct Waiting {
 struct Known {
     cooling: Option<(Instant, Rest)>,
     lowered: Option<(usize, Instant)>,
-    /// The longest time a provider was seen to count a closed connection.
+    /// The longest time a provider was seen to count a closed connection. No longer than [`LINGERING_WITHIN`]: a longer
+    /// one is the operator's to say.
     learned: Duration,
+    /// A close that the provider seems to count still, and how long after it the login is asked again. Whether that was
+    /// why it refused shows only when it accepts.
+    suspected: Option<(Instant, Duration)>,
     last_close: Option<Instant>,
     /// Connections that are closed but still count, until then.
     lingering: Vec<Instant>,
@@ -332,20 +333,37 @@ impl Ledger {
         let accepted = |other: &&Held| other.place.login == login && !other.refused;
         let open = self.held.values().filter(accepted).count();
         let known = self.logins.entry(login).or_default();
-        let answer = match known.last_close.map(|at| now.saturating_duration_since(at)) {
-            Some(since) => {
+        let answer = match known.last_close {
+            Some(close) => {
+                let since = now.saturating_duration_since(close);
                 let again_after = ASK_AGAIN_AFTER.max(since / ASK_AGAIN_SHARE);
-                known.learned = known.learned.max((since + again_after).min(LEARNED_MAX));
+                known.suspected = Some((close, since + again_after));
                 known.lingering.push(now + again_after);
                 LimitAnswer::Lingering { again_after }
             }
             None => {
+                known.suspected = None;
                 let limit = open.max(1);
                 known.lowered = Some((limit, now + LOWERED_FOR));
                 LimitAnswer::Reached { limit }
             }
         };
         (answer, self.settle(now))
+    }
+
+    /// The provider accepted the request made with this slot. Where it had refused since the last close, that close was
+    /// why, and it counted for about so long.
+    pub fn accepted(&mut self, id: LeaseId) {
+        let Some(held) = self.held.get(&id) else { return };
+        let Some(known) = self.logins.get_mut(&held.place.login) else {
+            return;
+        };
+        if let (Some((close, _)), Some(last)) = (known.suspected.take(), known.last_close)
+            && close == last
+        {
+            let counted_for = held.since.saturating_duration_since(close);
+            known.learned = known.learned.max(counted_for.min(LINGERING_WITHIN));
+        }
     }
 
     /// Whether the provider evidently accepts the login: a connection of it is open, or was a moment ago.
@@ -360,6 +378,13 @@ impl Ledger {
         let closed = self.logins.get(login).and_then(|known| known.last_close);
         self.held.iter().any(open)
             || closed.is_some_and(|at| now.saturating_duration_since(at) < LINGERING_WITHIN)
+    }
+
+    /// Leaves the login of a slot alone until then.
+    pub fn cool_login_of(&mut self, id: LeaseId, until: Instant, why: Rest) {
+        if let Some(login) = self.held.get(&id).map(|held| held.place.login.clone()) {
+            self.cool(&login, until, why);
+        }
     }
 
     /// Leaves a login alone until then.
@@ -427,6 +452,14 @@ impl Ledger {
     pub fn cools(&self, login: &Login, now: Instant) -> Option<Duration> {
         let (until, _) = self.logins.get(login)?.cooling?;
         (until > now).then(|| until - now)
+    }
+
+    /// How long a login's provider is known, or now seems, to go on counting a closed connection.
+    #[must_use]
+    pub fn expected_delay(&self, login: &Login) -> Duration {
+        let suspected = self.logins.get(login).and_then(|known| known.suspected);
+        let suspected = suspected.map_or(Duration::ZERO, |(_, delay)| delay);
+        self.learned_delay(login).max(suspected)
     }
 
     /// How long a login's provider is known to go on counting a closed connection.
@@ -540,6 +573,9 @@ impl Ledger {
             known.last_close = known
                 .last_close
                 .filter(|at| now.saturating_duration_since(*at) < LINGERING_WITHIN);
+            if known.last_close.is_none() {
+                known.suspected = None;
+            }
             !known.is_empty()
         });
     }
@@ -623,6 +659,7 @@ impl Known {
         self.cooling.is_none()
             && self.lowered.is_none()
             && self.learned.is_zero()
+            && self.suspected.is_none()
             && self.last_close.is_none()
             && self.lingering.is_empty()
     }

@@ -277,10 +277,10 @@ impl Pools {
         self.state().ledger.cools(login, now()).is_some()
     }
 
-    /// How long the login's provider is known to go on counting a closed connection.
+    /// How long the login's provider is known, or now seems, to go on counting a closed connection.
     #[must_use]
-    pub fn learned_delay(&self, login: &Login) -> Duration {
-        self.state().ledger.learned_delay(login)
+    pub fn expected_delay(&self, login: &Login) -> Duration {
+        self.state().ledger.expected_delay(login)
     }
 
     /// The source that serves a film to its viewer, while it does or a connection is kept for it.
@@ -457,6 +457,20 @@ impl Slot {
     /// The provider said no to the request made with it: what is closed now was never counted there.
     pub fn refused(&self) {
         self.pools.state().ledger.refused(self.id);
+    }
+
+    /// The provider accepted the request made with it.
+    pub fn accepted(&self) {
+        self.pools.state().ledger.accepted(self.id);
+    }
+
+    /// Leaves the login alone for a while: its provider said so in the middle of a session.
+    pub fn cool_login(&self, rest: Duration, why: Rest) {
+        self.pools
+            .state()
+            .ledger
+            .cool_login_of(self.id, now() + rest, why);
+        self.pools.changed.notify_waiters();
     }
 
     /// The provider answered the request made with it that the login's connections are used up. The slot comes back

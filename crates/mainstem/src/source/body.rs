@@ -20,7 +20,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 const PACKED_TWICE: usize = 2;
 
 /// One step of a body.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Step {
     /// More bytes.
     Bytes(Bytes),

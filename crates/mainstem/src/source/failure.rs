@@ -5,6 +5,24 @@ use std::time::Duration;
 
 use crate::upstream::http::HttpError;
 
+/// A provider's answer that brings no list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Its status.
+    pub(super) status: u16,
+    /// How long it wants to be left alone.
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl From<Refusal> for RefreshError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Status {
+            status: refusal.status,
+            retry_after: refusal.retry_after,
+        }
+    }
+}
+
 /// A refresh that failed; what was known before stays.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
@@ -19,6 +37,9 @@ pub enum RefreshError {
         /// How long it wants to be left alone.
         retry_after: Option<Duration>,
     },
+    /// It asked to be left alone, and that is not over.
+    #[error("the provider asked to be left alone; it is not asked for {} s yet", .0.as_secs() + 1)]
+    LeftAlone(Duration),
     /// The file cannot be read.
     #[error("the list file cannot be read: {0}")]
     File(io::Error),
@@ -49,6 +70,7 @@ impl RefreshError {
         match self {
             Self::Http(_) => "unreachable",
             Self::Status { .. } => "status",
+            Self::LeftAlone(_) => "left_alone",
             Self::File(_) => "file",
             Self::NotAList(_) => "not_a_list",
             Self::Empty => "empty",
@@ -64,6 +86,7 @@ impl RefreshError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
+            Self::LeftAlone(rest) => Some(*rest),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! An M3U list as a [`Listing`].
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -65,6 +66,7 @@ pub(super) fn read(
         return Err(RefreshError::Empty);
     }
     listing.malformed = report.malformed.count;
+    listing.finish();
     Ok((listing, report.ending))
 }
 
@@ -81,7 +83,6 @@ fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {
     let url = absolute(base, &entry.url);
     let attributes = &entry.attributes;
     let extra = Extra {
-        tvg_chno: boxed(attributes.tvg_chno.as_deref()),
         tvg_language: boxed(attributes.tvg_language.as_deref()),
         tvg_country: boxed(attributes.tvg_country.as_deref()),
         radio: attributes.radio.then(|| "true".into()),
@@ -104,6 +105,7 @@ fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {
         kind: kind(&url),
         url: StreamUrl::new(url),
         stream_key: "",
+        tvg_chno: attributes.tvg_chno.as_deref(),
         extra,
     });
 }
@@ -129,10 +131,12 @@ fn headers(headers: &m3u::Headers) -> Vec<Header> {
     list
 }
 
-fn absolute(base: Option<&Url>, url: &str) -> String {
+fn absolute<'a>(base: Option<&Url>, url: &'a str) -> Cow<'a, str> {
     match base {
-        Some(base) if !url.contains("://") => base.join(url).map_or_else(|_| url.to_owned(), String::from),
-        _ => url.to_owned(),
+        Some(base) if !url.contains("://") => base
+            .join(url)
+            .map_or(Cow::Borrowed(url), |url| Cow::Owned(url.into())),
+        _ => Cow::Borrowed(url),
     }
 }
 
@@ -174,13 +178,13 @@ mod tests {
         let names: Vec<_> = list
             .entries
             .iter()
-            .map(|entry| (entry.name(), entry.url().expose()))
+            .map(|entry| format!("{} {}", entry.name(), entry.url().expose()))
             .collect();
         assert_eq!(
             names,
             [
-                ("BBC One", "http://h.example/1.ts"),
-                ("CNN HD", "http://lists.example/a/live/2.ts")
+                "BBC One http://h.example/1.ts",
+                "CNN HD http://lists.example/a/live/2.ts"
             ]
         );
     }

@@ -3,9 +3,12 @@
 //! Lives here: when to refresh, what a failed refresh means (what was known stays), and the requests of each kind of
 //! source. Does not live here: channels, viewers, which entries the operator wants.
 
+mod addresses;
 mod body;
+mod bucket;
 mod failure;
 mod fetch;
+mod in_flight;
 mod m3u;
 mod report;
 mod series;
@@ -13,6 +16,7 @@ mod task;
 mod testcard;
 mod xtream;
 
+pub use addresses::Addresses;
 pub use failure::RefreshError;
 pub use fetch::FetchBounds;
 pub use fetch::Fetcher;

@@ -1,9 +1,8 @@
 //! The series of an account: known by name from one list call, their episodes fetched one series at a time.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use catalog::listing::{Entry, Extra, Fields, Kind};
+use catalog::listing::{Extra, Fields, Kind};
 use catalog::{Filters, Listing, SourceName, StreamUrl};
 use serde::{Deserialize, Serialize};
 
@@ -174,6 +173,7 @@ impl SeriesShelf {
                     kind: Kind::Episode,
                     url: StreamUrl::new(url(&episode.id, &episode.extension)),
                     stream_key: &key,
+                    tvg_chno: None,
                     extra: Extra::default(),
                 });
             }
@@ -193,10 +193,13 @@ fn is_wanted(series: &Series, filters: &Filters, source: &SourceName) -> bool {
         kind: Kind::Episode,
         url: StreamUrl::new(""),
         stream_key: &series.id,
+        tvg_chno: None,
         extra: Extra::default(),
     });
-    let entry: Option<&Arc<Entry>> = probe.entries.first();
-    entry.is_some_and(|entry| catalog::filter::Tally::new(filters).admits(entry))
+    probe
+        .entries
+        .first()
+        .is_some_and(|entry| catalog::filter::Tally::new(filters).admits(entry))
 }
 
 /// `Series S01E02`, or with the title where the account numbers nothing.
@@ -247,9 +250,9 @@ mod tests {
         let listed: Vec<_> = listing
             .entries
             .iter()
-            .map(|entry| (entry.name(), entry.url().expose()))
+            .map(|entry| (entry.name(), entry.url().expose().to_owned()))
             .collect();
-        assert_eq!(listed, [("One S01E02", "http://h.example/11.mkv")]);
+        assert_eq!(listed, [("One S01E02", "http://h.example/11.mkv".to_owned())]);
         assert_eq!(
             shelf
                 .next_wanted(&Filters::default(), &source, None)

@@ -13,11 +13,12 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 use url::Url;
 
+use super::addresses::{Addresses, list_url};
 use super::failure::RefreshError;
-use super::fetch::{Fetcher, ListRequest};
-use super::report::SourceReport;
+use super::fetch::{Fetcher, ListRequest, News, Validators};
+use super::report::{SourceReport, further};
 use super::series::{Episode, SeriesShelf, StoredShelf};
-use super::xtream::{Brought, Known, XtreamAccount};
+use super::xtream::{Brought, Known, XtreamAccount, usable};
 use super::{m3u, testcard};
 use crate::config::Series as SeriesMode;
 use crate::config::{Origin, SourceConfig};
@@ -69,6 +70,8 @@ pub enum Command {
 pub struct SourceHandle {
     /// The login its lists are asked for with.
     pub login: Login,
+    /// Its logins and hosts.
+    pub addresses: Arc<Addresses>,
     /// What it reports.
     pub report: watch::Receiver<SourceReport>,
     /// Its series and their known episodes; nobody has to wait for a busy source to see them.
@@ -132,6 +135,8 @@ pub struct SourceTask {
     shelves: watch::Sender<Arc<SeriesShelf>>,
     report: watch::Sender<SourceReport>,
     commands: mpsc::Receiver<Command>,
+    /// What tells the list that is known from a later one; empty after a start, when nobody knows.
+    version: Validators,
     failures: u32,
     told: Told,
     /// Entries of a list that looked cut off, and how often it came in a row.
@@ -144,8 +149,12 @@ impl SourceTask {
     pub fn new(config: SourceConfig, around: Surroundings) -> (Self, SourceHandle) {
         let name = config.name.clone();
         let account = xtream_account(&name, &config, around.entries_max);
-        let request = list_request(&name, &config, around.connections_default);
-        let (report, reports) = watch::channel(SourceReport::default());
+        let addresses = Arc::new(Addresses::new(&config));
+        let request = list_request(&name, &config, &addresses, around.connections_default);
+        let (report, reports) = watch::channel(SourceReport {
+            further: further(&config, &addresses),
+            ..SourceReport::default()
+        });
         let (sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (shelf, login) = (Arc::new(SeriesShelf::default()), request.login.clone());
         let (shelves, shelf_seen) = watch::channel(Arc::clone(&shelf));
@@ -160,6 +169,7 @@ impl SourceTask {
             shelves,
             report,
             commands,
+            version: Validators::default(),
             failures: 0,
             told: Told::default(),
             short: (0, 0),
@@ -168,6 +178,7 @@ impl SourceTask {
             task,
             SourceHandle {
                 login,
+                addresses,
                 report: reports,
                 shelf: shelf_seen,
                 commands: sender,
@@ -185,8 +196,19 @@ impl SourceTask {
     pub async fn run(mut self) {
         self.load().await;
         loop {
+            self.merge_wishes().await;
             let due = Instant::now() + self.refresh().await;
             self.wait(due).await;
+        }
+    }
+
+    /// All who wish for a refresh before it begins have the same one.
+    async fn merge_wishes(&mut self) {
+        for _ in 0..self.commands.len() {
+            match self.commands.try_recv() {
+                Ok(command) => self.answer(command).await,
+                Err(_) => return,
+            }
         }
     }
 
@@ -195,11 +217,12 @@ impl SourceTask {
         let started = Instant::now();
         self.know_limit();
         let (brought, failed) = match self.fetch().await {
-            Ok(Fetched { listing, failed }) => {
+            Ok(Some(Fetched { listing, failed })) => {
                 let counts = (listing.entries.len(), listing.malformed);
                 self.take(listing).await;
                 (Some(counts), failed)
             }
+            Ok(None) => (Some(self.confirm()), None),
             Err(error) => (None, Some(error)),
         };
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -224,6 +247,17 @@ impl SourceTask {
         spread(retry, &self.name)
     }
 
+    /// The provider says that its list is still the known one.
+    fn confirm(&self) -> (usize, u64) {
+        self.report.send_modify(|report| {
+            report.refreshed_at = Some(SystemTime::now());
+            report.from_disk = false;
+            report.error = None;
+        });
+        let report = self.report.borrow();
+        (report.entries, report.malformed)
+    }
+
     /// Where lists count as connections, they keep the limit that streams keep.
     fn know_limit(&mut self) {
         let account = self.report.borrow().account_connections;
@@ -235,38 +269,44 @@ impl SourceTask {
         }
     }
 
-    async fn fetch(&mut self) -> Result<Fetched, RefreshError> {
-        match &self.config.origin {
-            Origin::Testcard => Ok(Fetched {
+    /// `None`: what is known is what the provider has.
+    async fn fetch(&mut self) -> Result<Option<Fetched>, RefreshError> {
+        let fetched = match &self.config.origin {
+            Origin::Testcard => Fetched {
                 listing: testcard::listing(&self.name),
                 failed: None,
-            }),
+            },
             Origin::M3uFile(_) | Origin::M3uUrl(_) => {
-                let (listing, ending) = self.fetch_m3u().await?;
+                let News::List((listing, ending), version) = self.fetch_m3u().await? else {
+                    return Ok(None);
+                };
                 self.believe(&listing, ending)?;
-                Ok(Fetched {
+                self.version = version;
+                Fetched {
                     listing,
                     failed: None,
-                })
+                }
             }
-            Origin::Xtream { .. } => self.fetch_account().await,
-        }
+            Origin::Xtream { .. } => self.fetch_account().await?,
+        };
+        Ok(Some(fetched))
     }
 
-    async fn fetch_m3u(&self) -> Result<(Listing, Ending), RefreshError> {
+    async fn fetch_m3u(&self) -> Result<News<(Listing, Ending)>, RefreshError> {
         let (name, entries_max) = (self.name.clone(), self.around.entries_max);
+        let fetcher = &self.around.fetcher;
         match &self.config.origin {
             Origin::M3uFile(path) => {
                 let parse = move |body: &mut dyn std::io::Read| m3u::read(&name, None, entries_max, body);
-                self.around.fetcher.read_file(PathBuf::from(path), parse).await
+                let list = fetcher.read_file(PathBuf::from(path), parse).await?;
+                Ok(News::List(list, Validators::default()))
             }
             Origin::M3uUrl(url) => {
                 let base = Url::parse(url.expose()).ok();
                 let parse =
                     move |body: &mut dyn std::io::Read| m3u::read(&name, base.as_ref(), entries_max, body);
-                self.around
-                    .fetcher
-                    .fetch(url.expose(), &self.request, parse)
+                fetcher
+                    .fetch_news(url.expose(), &self.request, &self.version, parse)
                     .await
             }
             Origin::Testcard | Origin::Xtream { .. } => Err(RefreshError::Empty),
@@ -303,6 +343,7 @@ impl SourceTask {
         };
         let said = account.account(&self.around.fetcher, &self.request).await?;
         self.know_account(&said);
+        self.ask_further(&account).await;
         usable(&said)?;
         let known = Known {
             listing: self.listing.as_ref(),
@@ -353,6 +394,34 @@ impl SourceTask {
             self.told.ended.clone_from(&ended);
             if let Some(ended) = ended {
                 warn!("{ended}; its streams will be refused until it is renewed");
+            }
+        }
+    }
+
+    /// What the accounts of the further logins say of their limits. One that cannot be asked keeps what it said before.
+    async fn ask_further(&self, account: &XtreamAccount) {
+        let logins = self.report.borrow().further.clone();
+        let urls = account.account_urls(&self.request.addresses);
+        for (further, url) in logins.into_iter().zip(urls) {
+            let request = ListRequest {
+                login: further.login.clone(),
+                wish: None,
+                ..self.request.clone()
+            };
+            match account.account_at(&self.around.fetcher, &request, &url).await {
+                Ok(said) => self.report.send_modify(|report| {
+                    let known = report
+                        .further
+                        .iter_mut()
+                        .find(|known| known.login == further.login);
+                    if let Some(known) = known {
+                        known.account_connections = said.max_connections.filter(|max| *max > 0);
+                        known.account_active = said.active_connections;
+                    }
+                }),
+                Err(error) => {
+                    warn!(login = %further.login, %error, "a further login's account could not be asked");
+                }
             }
         }
     }
@@ -543,20 +612,6 @@ impl SourceTask {
     }
 }
 
-/// An account that says it does not work is not asked for its lists: what is known of them stays.
-fn usable(account: &Account) -> Result<(), RefreshError> {
-    if account.auth == Some(false) {
-        return Err(RefreshError::Account("name or password is wrong".to_owned()));
-    }
-    match account.status {
-        Status::Banned | Status::Disabled | Status::Expired => Err(RefreshError::Account(format!(
-            "its status is {:?}",
-            account.status
-        ))),
-        _ => Ok(()),
-    }
-}
-
 async fn expand(
     account: Option<&XtreamAccount>,
     fetcher: &Fetcher,
@@ -590,8 +645,13 @@ fn xtream_account(name: &SourceName, config: &SourceConfig, entries_max: usize) 
     })
 }
 
-fn list_request(name: &SourceName, config: &SourceConfig, connections_default: usize) -> ListRequest {
-    let login = list_login(name, config);
+fn list_request(
+    name: &SourceName,
+    config: &SourceConfig,
+    addresses: &Arc<Addresses>,
+    connections_default: usize,
+) -> ListRequest {
+    let login = addresses.login(&list_url(config));
     let wish = config.refresh_counts.then(|| {
         let place = Place {
             login: login.clone(),
@@ -606,23 +666,8 @@ fn list_request(name: &SourceName, config: &SourceConfig, connections_default: u
         login,
         headers: super::request_headers(config),
         insecure_tls: config.insecure_tls,
+        addresses: Arc::clone(addresses),
         wish,
-    }
-}
-
-/// The login a source's own lists are asked for with.
-fn list_login(name: &SourceName, config: &SourceConfig) -> Login {
-    match &config.origin {
-        Origin::Xtream {
-            base,
-            username,
-            password,
-        } => {
-            let url = xtream::url::live(base.expose(), username.expose(), password.expose(), "0", "ts");
-            Login::of_entry(config.account.as_deref(), name, &url)
-        }
-        Origin::M3uUrl(url) => Login::of_entry(config.account.as_deref(), name, url.expose()),
-        Origin::M3uFile(_) | Origin::Testcard => Login::of_entry(config.account.as_deref(), name, ""),
     }
 }
 

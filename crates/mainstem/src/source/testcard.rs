@@ -20,6 +20,7 @@ pub(super) fn listing(source: &SourceName) -> Listing {
         kind: Kind::Live,
         url: StreamUrl::new(CARD_URL),
         stream_key: "testcard",
+        tvg_chno: None,
         extra: Extra::default(),
     });
     listing

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::io::Read;
-use std::sync::Arc;
 
 use catalog::listing::{Entry, Extra, Fields, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
-use xtream::{Account, Category, Error, ListError};
+use xtream::{Account, Category, Error, ListError, Status};
 
+use super::addresses::Addresses;
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest};
 use super::series::Series;
@@ -43,8 +43,11 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Entry>> {
-        let entries = self.listing.into_iter().flat_map(|listing| &listing.entries);
+    fn of(&self, kind: Kind) -> impl Iterator<Item = Entry<'_>> {
+        let entries = self
+            .listing
+            .into_iter()
+            .flat_map(|listing| listing.entries.iter());
         entries.filter(move |entry| entry.kind() == kind)
     }
 }
@@ -68,11 +71,10 @@ impl XtreamAccount {
             let had = known.of(kind).next().is_some();
             match self.streams(fetcher, request, kind, known).await {
                 Ok(part) if !had || !part.entries.is_empty() => {
-                    listing.malformed += part.malformed;
-                    listing.entries.extend(part.entries);
+                    listing.append(part);
                 }
                 came => {
-                    listing.entries.extend(known.of(kind).cloned());
+                    known.of(kind).for_each(|entry| listing.push_copy(entry));
                     failures.push(came.err().unwrap_or(RefreshError::Empty));
                 }
             }
@@ -112,19 +114,14 @@ impl XtreamAccount {
         known: Known<'_>,
     ) -> Result<Listing, RefreshError> {
         let had_groups = known.of(kind).any(|entry| entry.group().is_some());
-        let mut part = Listing::new(self.source.clone());
-        if kind == Kind::Live {
-            let groups = self
-                .categories(fetcher, request, "get_live_categories", had_groups)
-                .await?;
-            self.live_streams(fetcher, request, &groups, &mut part).await?;
-        } else {
-            let groups = self
-                .categories(fetcher, request, "get_vod_categories", had_groups)
-                .await?;
-            self.film_streams(fetcher, request, &groups, &mut part).await?;
-        }
-        Ok(part)
+        let (categories, streams) = match kind {
+            Kind::Live => ("get_live_categories", "get_live_streams"),
+            Kind::Film | Kind::Episode => ("get_vod_categories", "get_vod_streams"),
+        };
+        let groups = self.categories(fetcher, request, categories, had_groups).await?;
+        let account = self.clone();
+        let read = move |body: &mut dyn Read| account.read_streams(body, kind, &groups);
+        fetcher.fetch(&self.url(Some(streams), &[]), request, read).await
     }
 
     /// The episodes of one series.
@@ -161,8 +158,27 @@ impl XtreamAccount {
         fetcher: &Fetcher,
         request: &ListRequest,
     ) -> Result<Account, RefreshError> {
+        self.account_at(fetcher, request, &self.url(None, &[])).await
+    }
+
+    /// Where the accounts of the further logins are asked, in their order.
+    pub(super) fn account_urls(&self, addresses: &Addresses) -> Vec<String> {
+        let url = self.url(None, &[]);
+        let all = addresses
+            .elsewhere(&url)
+            .map(|(_, _, url)| url.expose().to_owned());
+        all.collect()
+    }
+
+    /// What an account says of itself.
+    pub(super) async fn account_at(
+        &self,
+        fetcher: &Fetcher,
+        request: &ListRequest,
+        url: &str,
+    ) -> Result<Account, RefreshError> {
         fetcher
-            .fetch(&self.url(None, &[]), request, |body| {
+            .fetch(url, request, |body| {
                 xtream::account(body).map_err(|error| plain(&error))
             })
             .await
@@ -199,75 +215,68 @@ impl XtreamAccount {
         }
     }
 
-    async fn live_streams(
+    /// Reads one kind of streams into a listing, record by record.
+    fn read_streams(
         &self,
-        fetcher: &Fetcher,
-        request: &ListRequest,
+        body: &mut dyn Read,
+        kind: Kind,
         groups: &HashMap<String, String>,
-        listing: &mut Listing,
-    ) -> Result<(), RefreshError> {
-        let entries_max = self.entries_max;
-        let read = move |body: &mut dyn Read| {
-            let mut streams = Vec::new();
-            let summary =
-                xtream::live_streams(body, |stream| push_bounded(&mut streams, stream, entries_max));
-            whole(summary, streams, entries_max)
+    ) -> Result<Listing, RefreshError> {
+        let mut listing = Listing::new(self.source.clone());
+        let summary = match kind {
+            Kind::Live => xtream::live_streams(body, |stream| self.push_live(&mut listing, groups, &stream)),
+            Kind::Film | Kind::Episode => {
+                xtream::vod_streams(body, |film| self.push_film(&mut listing, groups, &film))
+            }
         };
-        let (streams, bad) = fetcher
-            .fetch(&self.url(Some("get_live_streams"), &[]), request, read)
-            .await?;
-        listing.malformed += bad;
-        let (base, user, pass) = self.credentials();
-        for stream in streams {
-            listing.push(Fields {
-                tvg_name: None,
-                title: &stream.name,
-                group: group(groups, &stream.category_ids),
-                logo: stream.icon.as_deref(),
-                tvg_id: stream.epg_channel_id.as_deref(),
-                kind: Kind::Live,
-                url: StreamUrl::new(xtream::url::live(base, user, pass, &stream.stream_id, "ts")),
-                stream_key: &stream.stream_id,
-                extra: Extra::default(),
-            });
-        }
-        Ok(())
+        listing.malformed = whole(summary, listing.entries.len(), self.entries_max)?;
+        listing.finish();
+        Ok(listing)
     }
 
-    async fn film_streams(
+    fn push_live(
         &self,
-        fetcher: &Fetcher,
-        request: &ListRequest,
-        groups: &HashMap<String, String>,
         listing: &mut Listing,
-    ) -> Result<(), RefreshError> {
-        let entries_max = self.entries_max;
-        let read = move |body: &mut dyn Read| {
-            let mut films = Vec::new();
-            let summary = xtream::vod_streams(body, |film| push_bounded(&mut films, film, entries_max));
-            whole(summary, films, entries_max)
-        };
-        let (films, bad) = fetcher
-            .fetch(&self.url(Some("get_vod_streams"), &[]), request, read)
-            .await?;
-        listing.malformed += bad;
-        let (base, user, pass) = self.credentials();
-        for film in films {
-            let key = format!("movie:{}", film.stream_id);
-            let url = xtream::url::movie(base, user, pass, &film.stream_id, &film.container_extension);
-            listing.push(Fields {
-                tvg_name: None,
-                title: &film.name,
-                group: group(groups, &film.category_ids),
-                logo: film.icon.as_deref(),
-                tvg_id: None,
-                kind: Kind::Film,
-                url: StreamUrl::new(url),
-                stream_key: &key,
-                extra: Extra::default(),
-            });
+        groups: &HashMap<String, String>,
+        stream: &xtream::LiveStream,
+    ) {
+        // One more than allowed tells "too many" from "just enough".
+        if listing.entries.len() > self.entries_max {
+            return;
         }
-        Ok(())
+        let (base, user, pass) = self.credentials();
+        listing.push(Fields {
+            tvg_name: None,
+            title: &stream.name,
+            group: group(groups, &stream.category_ids),
+            logo: stream.icon.as_deref(),
+            tvg_id: stream.epg_channel_id.as_deref(),
+            kind: Kind::Live,
+            url: StreamUrl::new(xtream::url::live(base, user, pass, &stream.stream_id, "ts")),
+            stream_key: &stream.stream_id,
+            tvg_chno: None,
+            extra: Extra::default(),
+        });
+    }
+
+    fn push_film(&self, listing: &mut Listing, groups: &HashMap<String, String>, film: &xtream::VodStream) {
+        if listing.entries.len() > self.entries_max {
+            return;
+        }
+        let (base, user, pass) = self.credentials();
+        let url = xtream::url::movie(base, user, pass, &film.stream_id, &film.container_extension);
+        listing.push(Fields {
+            tvg_name: None,
+            title: &film.name,
+            group: group(groups, &film.category_ids),
+            logo: film.icon.as_deref(),
+            tvg_id: None,
+            kind: Kind::Film,
+            url: StreamUrl::new(url),
+            stream_key: &format!("movie:{}", film.stream_id),
+            tvg_chno: None,
+            extra: Extra::default(),
+        });
     }
 
     async fn series_list(
@@ -285,7 +294,8 @@ impl XtreamAccount {
                 let group = group(&groups, &series.category_ids).map(Box::from);
                 push_bounded(&mut list, Series::new(series, group), entries_max);
             });
-            whole(summary, list, entries_max)
+            let bad = whole(summary, list.len(), entries_max)?;
+            Ok((list, bad))
         };
         fetcher
             .fetch(&self.url(Some("get_series"), &[]), request, read)
@@ -302,6 +312,20 @@ impl XtreamAccount {
     }
 }
 
+/// An account that says it does not work is not asked for its lists: what is known of them stays.
+pub(super) fn usable(account: &Account) -> Result<(), RefreshError> {
+    if account.auth == Some(false) {
+        return Err(RefreshError::Account("name or password is wrong".to_owned()));
+    }
+    match account.status {
+        Status::Banned | Status::Disabled | Status::Expired => Err(RefreshError::Account(format!(
+            "its status is {:?}",
+            account.status
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn group<'a>(groups: &'a HashMap<String, String>, ids: &[String]) -> Option<&'a str> {
     ids.iter().find_map(|id| groups.get(id)).map(String::as_str)
 }
@@ -313,19 +337,19 @@ fn push_bounded<T>(list: &mut Vec<T>, item: T, max: usize) {
     }
 }
 
-/// The list if all of it came, with its count of unusable records. Half a list is no list: it would empty channels.
-fn whole<T>(
+/// How many records of a list could not be used, if all of it came. Half a list is no list: it would empty channels.
+fn whole(
     summary: Result<xtream::Summary, ListError>,
-    list: Vec<T>,
-    max: usize,
-) -> Result<(Vec<T>, u64), RefreshError> {
+    entries: usize,
+    entries_max: usize,
+) -> Result<u64, RefreshError> {
     let summary = summary.map_err(|error| list_error(&error))?;
-    if list.len() > max {
+    if entries > entries_max {
         return Err(RefreshError::NotAList(
             "a list has more entries than limits.list_entries allows".to_owned(),
         ));
     }
-    Ok((list, summary.bad))
+    Ok(summary.bad)
 }
 
 fn list_error(error: &ListError) -> RefreshError {

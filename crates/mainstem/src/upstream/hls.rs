@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use hls::follow::{Config, Follower, SegmentRequest, State};
 use hls::playlist::{PLAYLIST_BYTES_MAX, Playlist};
+use http::StatusCode;
 use relay::{Failure, FailureClass, Input};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
@@ -19,7 +20,7 @@ use super::answer::failure_of_status;
 use super::http::{Body, Client, Request, Response};
 use super::progressive::taken_back;
 use super::sniff::{Content, sniff};
-use crate::slot::{Purpose, Slot, Watch};
+use crate::slot::{Purpose, Rest, Slot, Watch};
 
 /// How long a provider goes on counting an HLS session after its last request, where the source does not say: there
 /// is no close that it could see, and panels are seen to wait 10 s and more.
@@ -27,6 +28,9 @@ const SESSION_COUNTED_FOR: Duration = Duration::from_secs(10);
 
 /// Segments in a row that cannot be fetched before the stream counts as broken.
 const SEGMENTS_LOST_MAX: u32 = 3;
+
+/// How long a login is left alone whose provider says "too often" in the middle of a session, and not for how long.
+const TOO_OFTEN_REST: Duration = Duration::from_secs(15);
 
 /// How long to wait before a segment that is not there yet is asked for again.
 const SEGMENT_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -279,10 +283,14 @@ impl Session {
             ..self.request.clone()
         };
         let answer = self.client.send(request, None).await?;
-        match failure_of_status(answer.status, &answer.headers) {
-            None => Ok(answer),
-            Some(failure) => Err(failure),
+        let Some(failure) = failure_of_status(answer.status, &answer.headers) else {
+            return Ok(answer);
+        };
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            let rest = failure.retry_after.unwrap_or(TOO_OFTEN_REST);
+            self.slot.cool_login(rest, Rest::Requests);
         }
+        Err(failure)
     }
 
     fn resolve(&self, uri: &str) -> Result<Url, Failure> {

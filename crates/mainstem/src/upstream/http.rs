@@ -101,6 +101,8 @@ pub struct Response {
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
+    /// The address that was asked, before redirects: tokens in those live for one use.
+    pub asked: Url,
     /// The address that answered, after redirects: relative links count from here.
     pub url: Url,
     /// The rest, not yet read.
@@ -153,8 +155,18 @@ impl Client {
     }
 
     async fn follow(&self, mut request: Request, slot: Option<Slot>) -> Result<Response, HttpError> {
-        for _ in 0..=self.redirects_max {
-            let hop = self.hop(&request).await?;
+        let asked = request.url.clone();
+        for hops in 0..=self.redirects_max {
+            let hop = match self.hop(&request).await {
+                Err(error @ HttpError::Connect(_)) if hops == 0 => {
+                    // A connection that was never made was never counted.
+                    if let Some(slot) = &slot {
+                        slot.refused();
+                    }
+                    return Err(error);
+                }
+                hop => hop?,
+            };
             match redirect_target(&hop, &request.url)? {
                 None => {
                     let Hop {
@@ -172,6 +184,7 @@ impl Client {
                     return Ok(Response {
                         status,
                         headers,
+                        asked,
                         url: request.url,
                         body,
                     });

@@ -1,5 +1,7 @@
 //! Opening a stream: the slot, the request, and what kind of answer came.
 
+use std::cmp::Reverse;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +14,7 @@ use tracing::{debug, warn};
 
 use super::answer::failure_of_answer;
 use super::hls::HlsUpstream;
-use super::http::{Body, Client, Request, Response};
+use super::http::{Body, Client, HttpError, Request, Response};
 use super::progressive::{Progressive, taken_back};
 use super::radio::Radio;
 use super::sniff::{Content, sniff};
@@ -20,6 +22,7 @@ use super::{Upstream, card};
 use crate::slot::{
     FilmSession, LimitAnswer, Login, Place, Pools, Purpose, Refused, Rest, Slot, Subject, Wish,
 };
+use crate::source::Addresses;
 
 /// Everything needed to ask a provider for one stream.
 #[derive(Debug, Clone)]
@@ -32,6 +35,10 @@ pub struct Target {
     pub limit: usize,
     /// Its address; [`CARD_URL`] for the built-in card.
     pub url: StreamUrl,
+    /// The same stream at further logins of its source.
+    pub elsewhere: Vec<Elsewhere>,
+    /// The hosts its source has.
+    pub addresses: Option<Arc<Addresses>>,
     /// Headers of the source and of the entry.
     pub headers: HeaderMap,
     /// Whether any certificate is taken.
@@ -46,19 +53,69 @@ pub struct Target {
     pub account_ended: Option<String>,
 }
 
+/// A stream at a further login of its source.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    /// The login.
+    pub login: Login,
+    /// Connections it allows.
+    pub limit: usize,
+    /// The stream's address there.
+    pub url: StreamUrl,
+}
+
 impl Target {
+    /// Every login the stream can be opened at, with its limit.
+    pub fn logins(&self) -> impl Iterator<Item = (&Login, usize)> {
+        let further = self.elsewhere.iter();
+        std::iter::once((&self.login, self.limit))
+            .chain(further.map(|elsewhere| (&elsewhere.login, elsewhere.limit)))
+    }
+
+    /// The stream's addresses at a login, one for each host.
+    fn urls_at(&self, login: &Login) -> Vec<(usize, String)> {
+        let there = self.elsewhere.iter().find(|elsewhere| elsewhere.login == *login);
+        let url = there.map_or(&self.url, |elsewhere| &elsewhere.url).expose();
+        match &self.addresses {
+            Some(addresses) => addresses.at_hosts(url),
+            None => vec![(usize::MAX, url.to_owned())],
+        }
+    }
+
+    /// A failure that is about the login, of an account that has ended, needs no other explanation.
+    fn explained(&self, login: &Login, failure: Failure) -> Failure {
+        let about_login = matches!(
+            failure.class,
+            FailureClass::Auth | FailureClass::Blocked | FailureClass::Limit | FailureClass::Unusable
+        );
+        // What is known of the end is known of the source's own account.
+        match &self.account_ended {
+            Some(ended) if about_login && *login == self.login => Failure {
+                class: FailureClass::Expired,
+                text: ended.clone(),
+                ..failure
+            },
+            _ => failure,
+        }
+    }
+
     /// The connection it takes.
     #[must_use]
     pub fn wish(&self, purpose: Purpose) -> Wish {
-        let place = Place {
-            login: self.login.clone(),
-            limit: self.limit,
+        let places = self.logins().map(|(login, limit)| Place {
+            login: login.clone(),
+            limit,
             release_delay: self.release_delay,
-        };
+        });
+        // A hedge is asked for at one login, which relay knows for another than that of the stream in doubt.
+        let places_max = if purpose == Purpose::Hedge { 1 } else { usize::MAX };
         Wish {
+            places: places.take(places_max).collect(),
+            source: self.source.clone(),
+            purpose,
             subject: self.subject.clone(),
             session: self.session.clone(),
-            ..Wish::at(place, self.source.clone(), purpose)
+            line: None,
         }
     }
 }
@@ -132,7 +189,7 @@ impl Opening {
                 Progressive::new(head, answer.body),
             ))),
             Content::HlsPlaylist => {
-                let request = self.request(&target)?;
+                let request = self.request(&target, answer.asked.as_str())?;
                 let Response { url, body, .. } = answer;
                 let session = HlsUpstream::start(
                     self.client.clone(),
@@ -176,10 +233,20 @@ impl Opening {
     ) -> Result<Response, NoStream> {
         let asked = Instant::now();
         let mut wish = target.wish(purpose);
+        // Of several logins the one with most free connections is asked first.
+        wish.places
+            .sort_by_key(|place| Reverse(self.pools.free(&place.login, place.limit)));
+        let mut hosts_failed = 0;
         loop {
             let slot = self.slot(target, &wish, asked).await?;
             wish.line = slot.line();
-            let mut request = self.request(target)?;
+            let login = wish
+                .places
+                .get(slot.place())
+                .map_or(&target.login, |place| &place.login);
+            let urls = target.urls_at(login);
+            let (host, url) = urls.first().cloned().unwrap_or_default();
+            let mut request = self.request(target, &url)?;
             request.headers.extend(more.clone());
             let ranged = request.headers.contains_key(RANGE);
             let asked_url = request.url.clone();
@@ -188,16 +255,28 @@ impl Opening {
             let answer = tokio::select! {
                 biased;
                 () = revoked => return Err(taken_back().into()),
-                answer = self.client.send(request, Some(slot)) => answer.map_err(Failure::from)?,
+                answer = self.client.send(request, Some(slot)) => answer,
             };
+            if let (Err(HttpError::Connect(_)), Some(addresses)) = (&answer, &target.addresses) {
+                addresses.is_down(host);
+                hosts_failed += 1;
+                if hosts_failed < urls.len() {
+                    debug!(source = %target.source, "a host cannot be connected to; trying the next");
+                    continue;
+                }
+            }
+            let mut answer = answer.map_err(Failure::from)?;
             if ranged && answer.status == StatusCode::RANGE_NOT_SATISFIABLE {
                 return Ok(answer);
             }
             let Some(failure) = failure_of_answer(&asked_url, &answer) else {
+                if let Some(slot) = answer.body.slot_mut() {
+                    slot.accepted();
+                }
                 return Ok(answer);
             };
             let head = Some((answer.status, answer.headers.clone()));
-            match self.blame(target, answer, failure) {
+            match self.blame(target, &login.clone(), answer, failure) {
                 Blame::Lingering if purpose.may_wait() => {}
                 Blame::Lingering => {
                     return Err(NoStream {
@@ -223,7 +302,8 @@ impl Opening {
 
     /// How long a newcomer waits for a connection: longer where the provider is known to count on for longer.
     fn patience(&self, target: &Target) -> Duration {
-        let learned = self.pools.learned_delay(&target.login).min(LEARNED_WAIT_MAX);
+        let learned = target.logins().map(|(login, _)| self.pools.expected_delay(login));
+        let learned = learned.max().unwrap_or_default().min(LEARNED_WAIT_MAX);
         let delay = target.release_delay.max(learned);
         if delay.is_zero() {
             self.timing.slot_within
@@ -236,49 +316,41 @@ impl Opening {
     /// "used up", "not accepted" and "too often"; everything else is the stream's. The slot of the answer comes back.
     ///
     /// Asking the same login again at once can cut a stream that works there.
-    fn blame(&self, target: &Target, answer: Response, failure: Failure) -> Blame {
+    fn blame(&self, target: &Target, login: &Login, answer: Response, failure: Failure) -> Blame {
         let status = answer.status;
         let Some(slot) = answer.body.into_slot() else {
             return Blame::Failed(failure);
         };
         let rest = failure.retry_after.unwrap_or(self.timing.limit_rest);
-        let about_login = matches!(
-            failure.class,
-            FailureClass::Auth | FailureClass::Blocked | FailureClass::Limit
-        );
-        if let Some(text) = target.account_ended.clone().filter(|_| about_login) {
-            slot.refused();
-            self.pools.cool(&target.login, rest, Rest::Auth);
-            return Blame::Failed(Failure {
-                text,
-                class: FailureClass::Auth,
-                ..failure
-            });
-        }
+        let failure = target.explained(login, failure);
         match failure.class {
+            FailureClass::Expired => {
+                slot.refused();
+                self.pools.cool(login, rest, Rest::Auth);
+            }
             FailureClass::Limit if status == StatusCode::TOO_MANY_REQUESTS => {
                 slot.refused();
-                self.pools.cool(&target.login, rest, Rest::Requests);
+                self.pools.cool(login, rest, Rest::Requests);
             }
             // Some panels say 401 where they mean that the connections of a good login are used up.
             FailureClass::Auth if !slot.is_login_accepted() => {
                 slot.refused();
-                self.pools.cool(&target.login, rest, Rest::Auth);
+                self.pools.cool(login, rest, Rest::Auth);
             }
             FailureClass::Limit | FailureClass::Auth => match slot.limit_answer() {
                 LimitAnswer::Lingering { again_after } => {
                     debug!(
-                        source = %target.source, login = %target.login, ?again_after,
+                        source = %target.source, %login, ?again_after,
                         "the provider still counts a closed connection"
                     );
                     return Blame::Lingering;
                 }
                 LimitAnswer::Reached { limit } => {
                     warn!(
-                        source = %target.source, login = %target.login,
+                        source = %target.source, %login,
                         "the provider says that the login's connections are used up; it counts as one of {limit} for a while"
                     );
-                    self.pools.cool(&target.login, rest, Rest::Limit);
+                    self.pools.cool(login, rest, Rest::Limit);
                     return Blame::Failed(Failure {
                         class: FailureClass::Limit,
                         ..failure
@@ -290,12 +362,11 @@ impl Opening {
         Blame::Failed(failure)
     }
 
-    /// The request for a target's stream.
+    /// The request for a target's stream at one of its addresses.
     ///
     /// # Errors
     /// When the address cannot be asked over HTTP.
-    pub fn request(&self, target: &Target) -> Result<Request, Failure> {
-        let url = target.url.expose();
+    pub fn request(&self, target: &Target, url: &str) -> Result<Request, Failure> {
         let mut request =
             Request::get(url, self.timing.head_within).map_err(|error| unsupported(url, error.into()))?;
         request.headers = target.headers.clone();

@@ -3,6 +3,7 @@
 
 use std::process::{Command, Output, Stdio};
 
+use provider_double::Clip;
 use tempfile::NamedTempFile;
 use tokio::sync::Semaphore;
 
@@ -24,12 +25,32 @@ pub(crate) struct Colour(pub(crate) [u8; 3]);
 impl Colour {
     /// Clip A, `H264Closed`.
     pub(crate) const DARK_RED: Self = Self([139, 0, 0]);
-    /// Clip B, `H264OpenWrap`.
-    pub(crate) const DARK_GREEN: Self = Self([0, 100, 0]);
     /// Clip D, `PcrOwnPid`.
     pub(crate) const PURPLE: Self = Self([128, 0, 128]);
-    /// Clip E, `NoRandomAccess`.
-    pub(crate) const TEAL: Self = Self([0, 128, 128]);
+    /// `Black`.
+    pub(crate) const BLACK: Self = Self([0, 0, 0]);
+
+    /// The background of a clip, as its `make.sh` says; `None` for radio.
+    pub(crate) fn of(clip: Clip) -> Option<Self> {
+        Some(Self(match clip {
+            Clip::H264Closed => [139, 0, 0],
+            Clip::H264OpenWrap => [0, 100, 0],
+            Clip::H264Aac24k => [0, 0, 139],
+            Clip::PcrOwnPid => [128, 0, 128],
+            Clip::NoRandomAccess => [0, 128, 128],
+            Clip::Hevc => [139, 69, 19],
+            Clip::Mpeg2 => [85, 107, 47],
+            Clip::H264Ac3 => [75, 0, 130],
+            Clip::H264Interlaced => [72, 61, 139],
+            Clip::H264Pyramid => [210, 105, 30],
+            Clip::H264Larger => [128, 128, 128],
+            Clip::H264LongGop => [128, 128, 0],
+            Clip::HevcEac3 => [255, 140, 0],
+            Clip::Mpeg2Ac3 => [160, 82, 45],
+            Clip::Black | Clip::Limit => [0, 0, 0],
+            Clip::Radio | Clip::RadioGrouped | Clip::RadioAac => return None,
+        }))
+    }
 
     /// Whether they are about the same; encoding and conversion cost a few shades.
     pub(crate) fn is_like(self, other: Self) -> bool {
@@ -78,11 +99,22 @@ pub(crate) fn has_tool(name: &str) -> bool {
 /// ffmpeg has something to complain about.
 #[track_caller]
 pub(crate) fn decode(bytes: &[u8]) -> Option<Decoded> {
+    decode_but_for(bytes, &[])
+}
+
+/// The same, but for complaints that the test explains.
+#[track_caller]
+pub(crate) fn decode_but_for(bytes: &[u8], explained: &[&str]) -> Option<Decoded> {
     if !has_tool("ffmpeg") {
         return None;
     }
     let whole = super::ts::whole_units(bytes);
     let (pictures, complaints) = pictures(&whole);
+    let is_explained = |line: &&str| {
+        explained.iter().any(|known| line.contains(known)) || line.contains("Last message repeated")
+    };
+    let complaints: Vec<&str> = complaints.lines().filter(|line| !is_explained(line)).collect();
+    let complaints = complaints.join("\n");
     if !complaints.is_empty() {
         let kept = keep(&whole);
         panic!("ffmpeg complains (the stream is kept at {kept}):\n{complaints}");
@@ -93,16 +125,26 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Decoded> {
 /// The same beside whatever else the test does. One at a time, and only after the viewers have what they came for: ten
 /// decoders at once would starve the provider, which is a stall like any other.
 pub(crate) async fn decode_aside(bytes: Vec<u8>) -> Option<Decoded> {
+    decode_aside_but_for(bytes, &[]).await
+}
+
+/// The same, but for complaints that the test explains.
+pub(crate) async fn decode_aside_but_for(
+    bytes: Vec<u8>,
+    explained: &'static [&'static str],
+) -> Option<Decoded> {
     static ONE: Semaphore = Semaphore::const_new(1);
     let _permit = ONE.acquire().await.unwrap();
-    tokio::task::spawn_blocking(move || decode(&bytes)).await.unwrap()
+    tokio::task::spawn_blocking(move || decode_but_for(&bytes, explained))
+        .await
+        .unwrap()
 }
 
 /// What ffmpeg says of a stream of open GOPs that it enters anywhere but at its very beginning: a picture tells the
 /// decoder to forget one that came before. A file cut at a keyframe gets the same complaint, once.
 const TUNED_IN: &str = "mmco: unref short failure";
 
-/// What ffmpeg says at its level "error"; empty is good.
+/// What ffmpeg says at its level "warning"; empty is good.
 fn complaints(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -164,7 +206,7 @@ fn ffmpeg(bytes: &[u8], arguments: &[&str]) -> Output {
             "-hide_banner",
             "-nostdin",
             "-v",
-            "error",
+            "warning",
             "-threads",
             "1",
             "-i",
@@ -181,4 +223,41 @@ fn keep(bytes: &[u8]) -> String {
     let (_, path) = NamedTempFile::with_suffix(".ts").unwrap().keep().unwrap();
     std::fs::write(&path, bytes).unwrap();
     path.display().to_string()
+}
+
+/// How loud the sound is, tenth of a second by tenth: 0 is silence, 1 as loud as can be. `None` without ffmpeg.
+pub(crate) fn loudness(bytes: &[u8]) -> Option<Vec<f64>> {
+    const TENTH: usize = 800;
+    if !has_tool("ffmpeg") {
+        return None;
+    }
+    let output = ffmpeg(
+        bytes,
+        &["-map", "0:a", "-ac", "1", "-ar", "8000", "-f", "s16le", "-"],
+    );
+    let (samples, _) = output.stdout.as_chunks::<2>();
+    let level = |tenth: &[[u8; 2]]| {
+        let squares = tenth
+            .iter()
+            .map(|sample| (f64::from(i16::from_le_bytes(*sample)) / 32_768.0).powi(2));
+        (squares.sum::<f64>() / 800.0).sqrt()
+    };
+    Some(samples.chunks_exact(TENTH).map(level).collect())
+}
+
+/// The first picture, shrunk to grey; empty without one. `None` without ffmpeg.
+pub(crate) fn first_picture(bytes: &[u8]) -> Option<Vec<u8>> {
+    let scale = "scale=160:90:flags=area,format=gray";
+    let wanted = [
+        "-map",
+        "0:v?",
+        "-frames:v",
+        "1",
+        "-vf",
+        scale,
+        "-f",
+        "rawvideo",
+        "-",
+    ];
+    has_tool("ffmpeg").then(|| ffmpeg(bytes, &wanted).stdout)
 }

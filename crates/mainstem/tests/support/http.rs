@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::SOON;
+use super::ts::{NULL_PID, PACKET, is_random_access, pid, starts_unit};
 
 /// A whole answer.
 #[derive(Debug, Clone)]
@@ -108,6 +109,7 @@ pub(crate) struct Viewer {
     pub(crate) headers: HeaderMap,
     /// Time from the request to the response head.
     pub(crate) head_after: Duration,
+    asked: Instant,
     seen: Arc<Mutex<Seen>>,
     bell: watch::Receiver<()>,
     _tasks: JoinSet<()>,
@@ -143,6 +145,7 @@ impl Viewer {
             status: parts.status.as_u16(),
             headers: parts.headers,
             head_after,
+            asked,
             seen,
             bell,
             _tasks: tasks,
@@ -162,6 +165,40 @@ impl Viewer {
     /// When bytes came, and how many there were then.
     pub(crate) fn arrivals(&self) -> Vec<(Instant, usize)> {
         self.seen().arrivals.clone()
+    }
+
+    /// The longest time between two arrivals of something that is not a null packet, from a moment on.
+    pub(crate) fn longest_silence(&self, since: Instant) -> Duration {
+        let seen = self.seen();
+        let (mut last, mut from, mut longest) = (since, 0, Duration::ZERO);
+        for &(at, count) in &seen.arrivals {
+            let (packets, _) = seen.bytes[from / PACKET * PACKET..count].as_chunks::<PACKET>();
+            from = count;
+            if at < since || packets.iter().all(|packet| pid(packet) == NULL_PID) {
+                continue;
+            }
+            longest = longest.max(at - last);
+            last = at;
+        }
+        longest
+    }
+
+    /// Time from the request to the last byte of the first picture; `None` before there is a second one.
+    pub(crate) fn first_picture_after(&self) -> Option<Duration> {
+        let seen = self.seen();
+        let (packets, _) = seen.bytes.as_chunks::<PACKET>();
+        let mut entries = packets
+            .iter()
+            .enumerate()
+            .filter(|(_, packet)| is_random_access(*packet));
+        let video = entries.next().map(|(_, packet)| pid(packet))?;
+        let mut starts = packets
+            .iter()
+            .enumerate()
+            .filter(|(_, packet)| pid(*packet) == video && starts_unit(*packet));
+        let (next, _) = starts.nth(1)?;
+        let whole = seen.arrivals.iter().find(|(_, count)| *count >= next * PACKET)?;
+        Some(whole.0 - self.asked)
     }
 
     /// Whether the response has ended.

@@ -25,6 +25,8 @@ pub(crate) use self::process::{Launch, Mainstem};
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 /// Longest wait for anything that has to happen: generous, because two cores may be shared by many tests.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
@@ -64,4 +66,22 @@ pub(crate) async fn within<T, F: Future<Output = Option<T>>>(
     tokio::time::timeout(limit, looking)
         .await
         .unwrap_or_else(|_| panic!("not within {limit:?}: {what}"))
+}
+
+/// Runs one check per channel, all at once, and reports every channel that failed.
+pub(crate) async fn all_at_once<F: Future<Output = ()> + Send + 'static>(
+    checks: impl Iterator<Item = (String, F)>,
+) {
+    let mut names = std::collections::HashMap::new();
+    let mut running = JoinSet::new();
+    for (name, check) in checks {
+        names.insert(running.spawn(check).id(), name);
+    }
+    let mut failed = Vec::new();
+    while let Some(ended) = running.join_next_with_id().await {
+        if let Err(error) = ended {
+            failed.push(names[&error.id()].clone());
+        }
+    }
+    assert!(failed.is_empty(), "failed: {failed:?}");
 }

@@ -32,6 +32,13 @@ impl Launch {
         launch.file("config.yaml", config)
     }
 
+    /// A configuration in YAML, and any free port of every address this machine has.
+    pub(crate) fn everywhere(config: &str) -> Self {
+        let mut launch = Self::new(config);
+        launch.arguments = ["--host", "0.0.0.0", "--port", "0"].map(str::to_owned).to_vec();
+        launch
+    }
+
     /// Puts a file beside the configuration.
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         std::fs::write(self.folder.path().join(name), text).unwrap();
@@ -256,6 +263,12 @@ pub(crate) const QUICK: &str = "timing:
   head_within: 4s
   api_interval: 0s
 ";
+
+/// Lines of `QUICK`, and others in whose place no slate comes before six seconds of silence.
+pub(crate) const NO_SLATE: (&str, &str) = (
+    "slate_after: 3s\n  head_within: 4s",
+    "slate_after: 6s\n  head_within: 7s",
+);
 
 /// How long a `QUICK` mainstem may take until viewers notice that a source is gone: a stall, one attempt at the same
 /// source that hangs, and the opening of the next; and as much again for a machine that is busy.

@@ -43,7 +43,8 @@ pub enum Codec {
     DvbSubtitle,
     /// DVB teletext (private with descriptor 0x56).
     Teletext,
-    /// Any other stream in PES packets, known by its stream_type only.
+    /// Any other stream in PES packets, known by its stream_type only; and 0x86, the sections of SCTE 35, where the
+    /// programme says that it is that.
     Data(u8),
 }
 

@@ -1,13 +1,14 @@
 //! The incoming side of the splice: from the packets of one source to whole PES packets of its programme.
 //! What happens to them on the timeline is decided in the parent module.
 
+use super::cue;
 use super::report::SourceReport;
 use crate::clock::Pcr27m;
 use crate::es::{self, Codec};
 use crate::null::NULL_PID;
 use crate::packet::{PACKET_BYTES, Packet, Pid};
 use crate::pes::{PesHeader, STREAM_PADDING};
-use crate::psi::{Pat, Pmt, SectionReader};
+use crate::psi::{self, Pat, Pmt, SectionReader};
 
 /// Bytes of one video PES packet: an intra picture of ultra-high definition at a high rate, with room.
 const VIDEO_PES_BYTES_MAX: usize = 6 * 1024 * 1024;
@@ -36,6 +37,8 @@ pub(super) struct InStream {
     pub(super) codec: Codec,
     pub(super) language: Option<[u8; 3]>,
     pub(super) descriptors: Vec<u8>,
+    /// Reads a stream that carries sections in place of PES packets.
+    sections: Option<SectionReader>,
     assembly: Assembly,
 }
 
@@ -58,6 +61,8 @@ pub(super) enum Event {
     Programme,
     /// A PES packet is complete.
     Pes(WholePes),
+    /// A section of a stream is complete; nothing of it has been checked.
+    Section { stream: usize, bytes: Vec<u8> },
     /// The programme clock, and whether it was announced to jump.
     Pcr { value: Pcr27m, flagged: bool },
 }
@@ -265,6 +270,15 @@ impl Demux {
             stream.assembly.abandon(report);
             return;
         }
+        if let Some(reader) = &mut stream.sections {
+            reader.push(packet, |section| {
+                events.push(Event::Section {
+                    stream: index,
+                    bytes: section.to_vec(),
+                });
+            });
+            return;
+        }
         if !stream.assembly.accepts(packet, payload, report) {
             return;
         }
@@ -332,14 +346,21 @@ fn is_news(read: &mut Vec<u8>, section: &[u8]) -> bool {
 }
 
 fn in_streams(pmt: &Pmt) -> Vec<InStream> {
+    let cued = psi::descriptors(&pmt.descriptors).any(|(tag, contents)| tag == 0x05 && contents == b"CUEI");
     let listed = pmt.streams.iter().filter_map(|stream| {
-        let codec = Codec::of(stream.stream_type, &stream.descriptors)?;
+        let cues = cued && stream.stream_type == cue::STREAM_TYPE;
+        let codec = if cues {
+            Codec::Data(cue::STREAM_TYPE)
+        } else {
+            Codec::of(stream.stream_type, &stream.descriptors)?
+        };
         Some(InStream {
             pid: stream.pid,
             stream_type: stream.stream_type,
             codec,
             language: es::language(&stream.descriptors),
             descriptors: stream.descriptors.clone(),
+            sections: cues.then(SectionReader::default),
             assembly: Assembly::default(),
         })
     });

@@ -3,6 +3,7 @@
 mod beside;
 mod second_video;
 
+use super::cue;
 use super::demux::{InStream, WholePes};
 use super::mux::{Mux, Role, Stamps};
 use super::report::SourceReport;
@@ -173,6 +174,7 @@ impl Join {
         let same = pid == self.reference_pid;
         self.reference_pid = pid;
         self.doubtful = None;
+        self.forget_held(out.streams);
         if self.running && same && !out.mux.breaks_promise(out.streams) {
             self.map_streams(out);
         } else {
@@ -222,6 +224,20 @@ impl Join {
             return None;
         }
         self.unit(index, unit, out)
+    }
+
+    /// A section of splice information is complete: its times move with everything else.
+    pub(super) fn section(&self, index: usize, mut bytes: Vec<u8>, out: &mut Outgoing<'_>) {
+        let stream = out
+            .streams
+            .get(index)
+            .filter(|_| self.running && self.skip_until.is_none());
+        let Some(pid) = stream.and_then(|stream| self.outgoing_pid(stream.pid)) else {
+            return;
+        };
+        if cue::shift(&mut bytes, self.timeline.offset()) {
+            out.mux.send_section(pid, &bytes);
+        }
     }
 
     /// A picture whose end may be missing counts as whole when the next one follows it on the same timeline, as it
@@ -461,7 +477,10 @@ impl Join {
         let dts = self.timeline.unwrap(stamp);
         let pts = dts + presentation_delay(&unit, stamp);
         let behind = out.mux.now().map_or(0, MediaTime::as_90k) - self.timeline.outgoing(dts);
-        if behind.abs() > WINDOW_90K {
+        // Pictures of the source before may have been decoded up to here.
+        let last = self.outgoing_pid(unit.pid).and_then(|pid| out.mux.last(pid));
+        let fresh = last.is_none_or(|last| self.timeline.outgoing(dts) > last.dts);
+        if behind.abs() > WINDOW_90K || !fresh {
             return Some(unit.bytes);
         }
         self.reference = Some(index);

@@ -3,6 +3,7 @@
 //! Streams keep their PIDs, the tables are our own, continuity counters are generated, and PCR, PTS and DTS go on
 //! where they stood, whatever the sources do. Choosing sources and pacing them is not done here.
 
+mod cue;
 mod demux;
 mod join;
 mod mux;
@@ -29,7 +30,8 @@ pub struct Piece {
     pub bytes: Bytes,
     /// The decoding time at which the piece begins; never goes back in the life of a [`Splicer`].
     pub media_time: MediaTime,
-    /// Begins with PAT, PMT and the packet of a random-access point: a viewer may start here.
+    /// Begins with PAT, PMT and the packet of a random-access point: a viewer may start here. The picture may go on in
+    /// the pieces behind.
     pub keyframe: bool,
     /// Another source, or another stretch of the same one, begins here.
     pub discontinuity: bool,
@@ -150,6 +152,7 @@ impl Splicer {
                     let used = self.join.pes(whole, &mut outgoing);
                     used.into_iter().for_each(|buffer| self.demux.recycle(buffer));
                 }
+                Event::Section { stream, bytes } => self.join.section(stream, bytes, &mut outgoing),
                 Event::Pcr { value, flagged } => self.join.clock(value, flagged, &mut outgoing),
             }
         }

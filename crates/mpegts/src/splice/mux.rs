@@ -9,10 +9,14 @@ use super::report::Signature;
 use crate::clock::{MediaTime, Pcr27m};
 use crate::es::{Codec, PictureSize, SoundFormat};
 use crate::packet::{HEADER_BYTES, PACKET_BYTES, Pid, SYNC_BYTE};
-use crate::pes;
+use crate::{pes, psi};
 
 /// PAT and PMT come at least this often: TR 101 290 allows 500 ms, 100 ms let any player in at once.
 const TABLES_PERIOD_90K: i64 = 7_200;
+
+/// Clock stamps in a row, at most 100 ms apart each, before the tables come again: TR 101 290 5.2.1 wants them every
+/// 500 ms, and a hole in the media is stamped through.
+const CLOCKS_ALONE_MAX: u32 = 4;
 
 /// A piece that has grown this long or this large is handed out, so that pacing is fine and latency low.
 const PIECE_90K: i64 = 9_000;
@@ -64,6 +68,8 @@ pub(super) struct Mux {
     pat_continuity: u8,
     pmt_continuity: u8,
     tables_at: Option<i64>,
+    /// Clock stamps that stand by themselves since the tables last sent.
+    clocks_alone: u32,
     /// The epoch of the tables last sent.
     epoch: u32,
     /// The decoding time of the reference stream; never goes back.
@@ -208,6 +214,21 @@ impl Mux {
         }
     }
 
+    /// Sends a section on a stream of sections.
+    pub(super) fn send_section(&mut self, pid: Pid, section: &[u8]) {
+        let Some(now) = self.now else { return };
+        self.open_piece(false, now);
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.pid == pid) else {
+            return;
+        };
+        let mut packets = Vec::new();
+        psi::packetize(section, pid, &mut stream.continuity, &mut packets);
+        for packet in packets.as_chunks::<PACKET_BYTES>().0 {
+            self.pieces.make_room();
+            self.pieces.buffer().extend_from_slice(packet);
+        }
+    }
+
     fn stream(&self, pid: Pid) -> Option<&OutStream> {
         self.streams.iter().find(|stream| stream.pid == pid)
     }
@@ -252,19 +273,29 @@ impl Mux {
         // The tables and the begin of the keyframe stay together.
         self.pieces.begin(label, TABLE_PACKETS_MAX + 1);
         if keyframe || overdue {
-            let Self { promise, pieces, .. } = self;
-            promise.write_tables(&mut self.pat_continuity, &mut self.pmt_continuity, |packet| {
-                pieces.make_room();
-                pieces.buffer().extend_from_slice(packet);
-            });
+            self.write_tables();
             self.tables_at = Some(now.as_90k());
         }
+    }
+
+    /// PAT and PMT into the piece that is open.
+    fn write_tables(&mut self) {
+        let Self { promise, pieces, .. } = self;
+        promise.write_tables(&mut self.pat_continuity, &mut self.pmt_continuity, |packet| {
+            pieces.make_room();
+            pieces.buffer().extend_from_slice(packet);
+        });
+        self.clocks_alone = 0;
     }
 
     /// A clock stamp that was due before the next packet; it belongs to the time `before` it, and to the tables of then.
     fn write_overdue_clock(&mut self, pcr: Pcr27m, before: Option<MediaTime>) {
         let Some(before) = before else { return };
         self.write_clock(pcr, before);
+        self.clocks_alone += 1;
+        if self.clocks_alone == CLOCKS_ALONE_MAX {
+            self.write_tables();
+        }
         // So much time has passed that the tables are due, too.
         self.tables_at = self.tables_at.map(|_| i64::MIN / 2);
     }

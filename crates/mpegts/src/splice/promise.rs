@@ -1,5 +1,6 @@
 //! What viewers were promised, and how the streams of a source fit into it.
 
+use super::cue;
 use super::demux::{InStream, STREAMS_MAX};
 use super::report::{Signature, SignatureStream};
 use crate::es::{Codec, Kind, PictureSize, SoundFormat};
@@ -28,10 +29,10 @@ pub(super) const TABLE_PACKETS_MAX: usize = 1 + (1 + psi::SECTION_BYTES_MAX).div
 /// Bytes of descriptors kept per stream, so that the longest programme fits into one section (2.4.4.9).
 const DESCRIPTOR_BYTES_MAX: usize = 24;
 
-/// Descriptors that say how to decode or present a stream (2.6; EN 300 468 6.1). Others name a network that is not
+/// Descriptors that say how to decode or present a stream (2.6; EN 300 468 6.1; SCTE 35 8.2). Others name a network that is not
 /// there any more, or conditional access that is over.
-const KEPT_DESCRIPTORS: [u8; 12] = [
-    0x05, 0x0A, 0x26, 0x2A, 0x56, 0x59, 0x6A, 0x7A, 0x7B, 0x7C, 0x7F, 0x38,
+const KEPT_DESCRIPTORS: [u8; 13] = [
+    0x05, 0x0A, 0x26, 0x2A, 0x56, 0x59, 0x6A, 0x7A, 0x7B, 0x7C, 0x7F, 0x38, 0x8A,
 ];
 
 /// The outgoing programme map and how it came about.
@@ -253,11 +254,19 @@ fn tables(signature: &Signature) -> Result<Vec<[u8; PACKET_BYTES]>, SectionError
         pid: stream.pid,
         descriptors: stream.descriptors.clone(),
     });
+    let cues = signature
+        .streams
+        .iter()
+        .any(|stream| stream.codec == Codec::Data(cue::STREAM_TYPE));
     let pmt = Pmt {
         program_number: PROGRAM_NUMBER,
         version: signature.pmt_version,
         pcr_pid: signature.pcr_pid,
-        descriptors: Vec::new(),
+        descriptors: if cues {
+            cue::REGISTRATION.to_vec()
+        } else {
+            Vec::new()
+        },
         streams: streams.collect(),
     };
     let mut packets = Vec::new();

@@ -76,6 +76,11 @@ impl Timeline {
         source_time.saturating_add(self.offset)
     }
 
+    /// Added to the source's time it gives ours.
+    pub(super) const fn offset(&self) -> i64 {
+        self.offset
+    }
+
     /// The source's clock on our timeline, in 27 MHz ticks.
     pub(super) fn outgoing_clock(&self, clock: Pcr27m) -> i64 {
         let base = self.outgoing(self.unwrap(clock.base()));

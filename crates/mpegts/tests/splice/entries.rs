@@ -294,6 +294,44 @@ fn a_second_camera_goes_on_beside_the_first() {
 }
 
 #[test]
+fn teletext_without_stamps_goes_through() {
+    let (mut out, mut counters, mut sent) = (Vec::new(), [0; 2], 0);
+    for bytes in packets(&source(PLAIN, 4)) {
+        let packet = Packet::new(&bytes).unwrap();
+        match pid(&bytes) {
+            0x1000 => SectionReader::default().push(&packet, |section| {
+                let mut pmt = Pmt::parse(section).unwrap();
+                pmt.streams.push(PmtStream {
+                    stream_type: 0x06,
+                    pid: Pid::new(0x1888),
+                    descriptors: vec![0x56, 5, b'd', b'e', b'u', 9, 0],
+                });
+                packetize(&pmt.write().unwrap(), packet.pid(), &mut counters[0], &mut out);
+            }),
+            _ => out.extend(bytes),
+        }
+        if pid(&bytes) == 0x1001 && packet.unit_start() {
+            // EN 300 472: one transport packet, a PES header of 45 bytes, here without its optional PTS.
+            let mut text = [0xFF; PACKET_BYTES];
+            text[..4].copy_from_slice(&[0x47, 0x58, 0x88, 0x10 | counters[1]]);
+            text[4..13].copy_from_slice(&[0, 0, 1, 0xBD, 0, 178, 0x84, 0, 36]);
+            counters[1] = (counters[1] + 1) & 15;
+            out.extend(text);
+            sent += 1;
+        }
+    }
+    let (pieces, splicer) = play(&[&out]);
+    let promised = &splicer.signature().unwrap().streams[2];
+    assert_eq!(
+        (promised.codec, promised.language),
+        (Codec::Teletext, Some(*b"deu"))
+    );
+    let all = pieces.iter().flat_map(|piece| packets(&piece.bytes));
+    let through = all.filter(|bytes| pid(bytes) == promised.pid.value()).count();
+    assert!(through + 2 >= sent, "{through} of {sent}");
+}
+
+#[test]
 fn a_picture_without_end_is_given_up() {
     let clean = source(PLAIN, 2);
     let mut endless = Vec::new();
@@ -357,4 +395,90 @@ fn our_own_stamps_wrap_during_a_splice() {
         shown[0] > 1 << 32 && shown[2] < 1 << 32,
         "the wrap lies in between: {shown:?}"
     );
+}
+
+#[test]
+fn cues_for_advertisements_move_with_the_pictures() {
+    let cue = |adjustment: u32| {
+        // splice_null of SCTE 35, longer than a packet for its descriptors of stuffing.
+        let mut section = vec![0xFC, 0x30, 0, 0, 0];
+        section.extend(adjustment.to_be_bytes());
+        section.extend([0, 0xFF, 0xF0, 0, 0, 0, 200]);
+        section.extend([0x80; 200]);
+        section[2] = u8::try_from(section.len() - 3 + 4).unwrap();
+        section.extend(mpegts::psi::crc32(&section).to_be_bytes());
+        section
+    };
+    let make = |shape: Shape, registered: bool| {
+        let (mut out, mut counters, mut pictures) = (Vec::new(), [0; 2], 0);
+        for bytes in packets(&source(shape, 4)) {
+            let packet = Packet::new(&bytes).unwrap();
+            if pid(&bytes) != 0x1000 {
+                out.extend(bytes);
+                pictures += u32::from(pid(&bytes) == 0x1001 && packet.unit_start());
+                if pid(&bytes) == 0x1001 && packet.unit_start() && pictures % 20 == 0 {
+                    packetize(&cue(pictures), Pid::new(0x1555), &mut counters[1], &mut out);
+                }
+                continue;
+            }
+            SectionReader::default().push(&packet, |section| {
+                let mut pmt = Pmt::parse(section).unwrap();
+                if registered {
+                    pmt.descriptors = vec![5, 4, b'C', b'U', b'E', b'I'];
+                }
+                pmt.streams.push(PmtStream {
+                    stream_type: 0x86,
+                    pid: Pid::new(0x1555),
+                    descriptors: vec![0x8A, 1, 1],
+                });
+                packetize(&pmt.write().unwrap(), packet.pid(), &mut counters[0], &mut out);
+            });
+        }
+        out
+    };
+    let two = Shape {
+        number: 2,
+        start: (1 << 33) - 200_000,
+        ..PLAIN
+    };
+    let (pieces, splicer) = play(&[&make(PLAIN, true), &make(two, true)]);
+    let promised = splicer.signature().unwrap().streams[2].clone();
+    assert_eq!(
+        (promised.stream_type, promised.descriptors.as_slice()),
+        (0x86, &[0x8A, 1, 1][..])
+    );
+    let (mut cues, mut map) = (Vec::new(), None);
+    let (mut cue_reader, mut map_reader) = (SectionReader::default(), SectionReader::default());
+    for bytes in pieces.iter().flat_map(|piece| packets(&piece.bytes)) {
+        let packet = Packet::new(&bytes).unwrap();
+        if packet.pid() == promised.pid {
+            cue_reader.push(&packet, |section| {
+                assert_eq!(mpegts::psi::crc32(section), 0);
+                let adjustment = i64::from(section[4] & 1) << 32
+                    | i64::from(u32::from_be_bytes(section[5..9].try_into().unwrap()));
+                cues.push(adjustment);
+            });
+        } else if packet.pid().value() == 0x1000 {
+            map_reader.push(&packet, |section| map = Some(Pmt::parse(section).unwrap()));
+        }
+    }
+    assert_eq!(map.unwrap().descriptors, [5, 4, b'C', b'U', b'E', b'I']);
+    let found = marks(&pieces);
+    let offset = |shape: Shape| {
+        found[&(shape.number, true)][0].1
+            - found[&(shape.number, true)][0].0
+            - i64::try_from(shape.start).unwrap()
+    };
+    let expected: Vec<i64> = [PLAIN, two]
+        .iter()
+        .flat_map(|shape| [20, 40, 60, 80, 100].map(|at| (at + offset(*shape)).rem_euclid(1 << 33)))
+        .collect();
+    // The last one of a source may wait for a picture that never comes.
+    assert!(
+        cues.len() >= 8 && cues.iter().all(|cue| expected.contains(cue)),
+        "{cues:?} {expected:?}"
+    );
+    // Without the registration stream_type 0x86 may be anything: it is not listed.
+    let (_, splicer) = play(&[&make(PLAIN, false)]);
+    assert_eq!(splicer.signature().unwrap().streams.len(), 2);
 }

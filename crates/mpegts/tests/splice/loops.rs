@@ -4,7 +4,7 @@ use crate::fixtures::{decodes_clean, drain, judge, judge_sound, probe, tools};
 use mpegts::{Codec, Piece, Splicer};
 
 const TESTCARD: &[u8] = include_bytes!("../../../../assets/testcard.ts");
-const SLATE: &[u8] = include_bytes!("../../../../assets/slate.ts");
+const SLATE: &[u8] = include_bytes!("../../../../fuzz/good.ts");
 
 fn play(clips: &[&[u8]]) -> Vec<Piece> {
     let mut splicer = Splicer::new();

@@ -197,18 +197,23 @@ pub(crate) fn marks(pieces: &[Piece]) -> BTreeMap<(u8, bool), Vec<(i64, i64)>> {
     found
 }
 
+/// Chance that is the same in every run.
 pub(crate) struct Xorshift(pub(crate) u64);
 
 impl Xorshift {
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % bound
+        self.0
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound.max(1) as u64).unwrap()
     }
 
     pub(crate) fn of<T: Copy>(&mut self, from: &[T]) -> T {
-        from[usize::try_from(self.below(from.len() as u64)).unwrap()]
+        from[self.below(from.len())]
     }
 
     pub(crate) fn shape(&mut self, number: u8, videos: &[Codec], audios: &[Codec]) -> Shape {
@@ -225,9 +230,9 @@ impl Xorshift {
             margin: self.of(&[20_000, 45_000, 63_000, 120_000, 250_000]),
             // Anywhere, and often so that the stamps wrap soon.
             start: match self.below(3) {
-                0 => (1 << 33) - 90_000 - self.below(270_000),
+                0 => (1 << 33) - 90_000 - self.next() % 270_000,
                 1 => 300_000,
-                _ => 300_000 + self.below(1 << 32),
+                _ => 300_000 + self.next() % (1 << 32),
             },
             picture_90k: self.of(&[1_500, 1_800, 3_003, 3_600, 3_750]),
             group: self.of(&[12, 25, 50]),

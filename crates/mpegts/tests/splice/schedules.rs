@@ -1,9 +1,10 @@
 //! Sources written to order, many in a row, cut anywhere: every promise that can be checked without a decoder.
 
 use crate::fixtures::drain;
-use crate::made::{SOUND, Shape, Xorshift, marks, source};
+use crate::made::{Clock, SOUND, Shape, Xorshift, marks, source};
 use crate::rules::Rules;
-use mpegts::{Codec, Pid, Piece, Splicer};
+use mpegts::pes::PesHeader;
+use mpegts::{Codec, PACKET_BYTES, Packet, Pid, Piece, Splicer};
 
 /// Sound and pictures of a source are moved by one offset, to a tick, and none of either is missing in the middle.
 fn lips_move_with_the_sound(pieces: &[Piece], shapes: &[Shape]) {
@@ -54,11 +55,11 @@ fn twelve_in_a_row(seed: u64, videos: &[Codec], audios: &[Codec]) -> (Vec<Piece>
         .iter()
         .map(|shape| {
             let bytes = source(*shape, 7);
-            let end = bytes.len() - usize::try_from(random.below(bytes.len() as u64 / 4)).unwrap();
+            let end = bytes.len() - random.below(bytes.len() / 4);
             (bytes, end)
         })
         .collect();
-    let (pieces, splicer, _) = play(&sources, usize::try_from(1 + random.below(30_000)).unwrap());
+    let (pieces, splicer, _) = play(&sources, 1 + random.below(30_000));
     (pieces, shapes, splicer)
 }
 
@@ -84,4 +85,46 @@ fn twelve_sources_in_a_row_of_any_codec() {
         assert_eq!(signature.pcr_pid, Pid::new(0x100));
         lips_move_with_the_sound(&pieces, &shapes);
     }
+}
+
+#[test]
+fn pictures_that_come_late_are_not_squeezed_in() {
+    // The sound of the second source leads after five seconds without a picture. Those come six seconds behind it, the
+    // first of them from before the time at which the source entered.
+    let mut random = Xorshift(3);
+    let [first, second] = [1, 2].map(|number| Shape {
+        clock: Clock::Nowhere,
+        start: 900_000,
+        picture_90k: 3_600,
+        group: 25,
+        ..random.shape(number, &[Codec::H264], &[Codec::Aac])
+    });
+    let (mut pictures, mut rest) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    for bytes in source(second, 14).as_chunks::<PACKET_BYTES>().0 {
+        let packet = Packet::new(bytes).unwrap();
+        let start = packet.payload().filter(|_| packet.unit_start());
+        let header = start.and_then(PesHeader::parse);
+        if let Some(due) = header.and_then(|header| header.decoding_time()) {
+            at = i64::try_from(due.ticks()).unwrap() - 900_000;
+        }
+        match packet.pid().value().wrapping_sub(second.first_pid) {
+            1 => pictures.push((at + 7 * 90_000, *bytes)),
+            2 if at < 90_000 => {}
+            _ => rest.push((at, *bytes)),
+        }
+    }
+    rest.extend(pictures);
+    rest.sort_by_key(|(at, _)| *at);
+    let late: Vec<u8> = rest.into_iter().flat_map(|(_, bytes)| bytes).collect();
+    let film = source(first, 4);
+    let ends = [film.len(), late.len()];
+    let (pieces, _, _) = play(&[(film, ends[0]), (late, ends[1])], 5_000);
+    let found = marks(&pieces);
+    assert!(
+        found[&(2, true)].len() > 100,
+        "{} pictures",
+        found[&(2, true)].len()
+    );
+    lips_move_with_the_sound(&pieces, &[first, second]);
 }

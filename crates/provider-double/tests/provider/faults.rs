@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, End, SOON, is_ts, plan, start};
-use provider_double::{AtAccept, CloseReason, Extent, Fault, HeadStyle, Now, Provider, RedirectForm};
+use provider_double::{AtAccept, CloseReason, Extent, Fault, HeadStyle, Now, Provider, RedirectForm, Repeat};
 use tokio::time::timeout;
 
 /// Longer than what is not coming needs to come.
@@ -278,6 +278,38 @@ async fn other_bytes() {
     let mut client = Client::live(&provider).await;
     client.head().await;
     assert_eq!(&client.body(20_000).await.0[4..8], b"ftyp");
+}
+
+#[tokio::test]
+async fn packets_that_never_stand_where_they_should() {
+    let provider = faulty(Fault::SyncLoss);
+    let mut client = Client::live(&provider).await;
+    client.head().await;
+    let body = client.body(100_000).await.0;
+    // Three in a row are what a reader goes by.
+    let is_aligned = |at: &usize| (0..3).all(|n| body.get(at + n * 188) == Some(&0x47));
+    let aligned = (0..body.len() - 3 * 188).filter(is_aligned).count();
+    assert!(aligned < 20, "{aligned} places");
+    // All packets are there, nevertheless: 0x47 and the PID of the clip's video.
+    let packets = body
+        .windows(3)
+        .filter(|w| w[0] == 0x47 && w[1] & 0x1f == 1 && w[2] == 0);
+    assert!(packets.count() > 200);
+}
+
+#[tokio::test]
+async fn a_black_clip_in_place_of_the_stream() {
+    let provider = faulty(Fault::BlackClip(Repeat::Once));
+    let mut client = Client::live(&provider).await;
+    client.head().await;
+    let (once, end) = client.body(10_000_000).await;
+    assert!(is_ts(&once) && once.len() < 100_000, "{} bytes", once.len());
+    assert_eq!(end, End::Fin);
+    let provider = faulty(Fault::BlackClip(Repeat::Endless));
+    let mut client = Client::live(&provider).await;
+    client.head().await;
+    let endless = client.body(once.len() + 188).await.0;
+    assert_eq!(endless[once.len()..][..188], once[..188], "it begins again");
 }
 
 /// Bytes that came in the time between, less what came at once.

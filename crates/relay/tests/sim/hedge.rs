@@ -126,3 +126,18 @@ async fn the_loser_is_closed_when_the_winner_shows() {
     assert!(at(Entry::Closed(1)) <= at(Entry::Delivers(2)));
     assert!(at(Entry::Asked(2)) < at(Entry::Closed(1)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_source_met_at_the_end_of_a_burst_is_waited_for() {
+    let met_late = life(&[
+        crate::world::wire_speed(1),
+        Act::Pause(Duration::from_secs(5)),
+        bursts(600, 6),
+    ]);
+    let world = World::new().channel("news", &[1]).stream(1, &[met_late]);
+    let stage = Stage::new(world);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.watch(120.0).await);
+    assert_eq!(stage.world.asked(), [1]);
+    assert_eq!(watcher.judge.stretches(), [1]);
+}

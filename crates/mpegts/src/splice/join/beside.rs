@@ -2,6 +2,7 @@
 //! did, and kept from straying off on a time base of their own.
 
 use super::{Feed, GAP_90K, Join, Outgoing, PATIENCE_90K, WINDOW_90K};
+use crate::splice::demux::InStream;
 use crate::splice::mux::{Role, Stamps};
 use crate::splice::unit::Unit;
 use std::collections::VecDeque;
@@ -29,7 +30,9 @@ impl Join {
             return Some(unit.bytes);
         };
         let Some(stamp) = unit.header.pts else {
-            if !feed.joining && self.skip_until.is_none() {
+            // Of sound it is the rest of what began in the packet before; text and data may have no time at all.
+            let timeless = !unit.codec.is_audio();
+            if (timeless || !feed.joining) && self.skip_until.is_none() {
                 out.mux.send(pid, &mut unit.bytes, None, Role::OTHER);
             }
             return Some(unit.bytes);
@@ -100,6 +103,16 @@ impl Join {
         {
             self.held_bytes -= dropped.bytes.len();
         }
+    }
+
+    /// What was held under another map may be something else under this one.
+    pub(super) fn forget_held(&mut self, streams: &[InStream]) {
+        let listed = |unit: &Unit| {
+            let mut same = streams.iter().filter(|stream| stream.pid == unit.pid);
+            same.any(|stream| stream.codec == unit.codec)
+        };
+        self.held.retain(listed);
+        self.held_bytes = self.held.iter().map(|unit| unit.bytes.len()).sum();
     }
 
     fn take_held(&mut self) -> VecDeque<Unit> {

@@ -1,14 +1,14 @@
-//! Long lists: from the start to a served playlist, and the memory that takes.
+//! Lists as most people have them: from the start to a served playlist, and the memory that takes.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::Row;
-use super::process::{mib, resident, resident_peak};
-use super::server::Mainstem;
-use super::upstream;
+use super::super::Row;
+use super::super::process::{mib, resident, resident_peak};
+use super::super::server::Mainstem;
+use super::super::upstream;
 
 /// A large provider's list.
 const LONG: u32 = 100_000;
@@ -23,7 +23,7 @@ const IDLE_AFTER: Duration = Duration::from_secs(10);
 const IDLE_MAX: &str = "promised: ≤ 40 MiB";
 
 /// Measures both lists.
-pub(super) fn measure(program: &Path, folder: &Path) -> Result<Vec<Row>> {
+pub(in crate::bench) fn measure(program: &Path, folder: &Path) -> Result<Vec<Row>> {
     let (long, took) = start(program, folder, LONG)?;
     let process = long.running.id();
     let (peak, after) = (resident_peak(process)?, resident(process)?);
@@ -57,6 +57,7 @@ fn start(program: &Path, folder: &Path, entries: u32) -> Result<(Mainstem, Durat
         clip: Vec::new(),
         plays: Duration::from_secs(1),
         entries,
+        pages: Vec::new(),
     })?;
     println!("mainstem: starts with {entries} entries");
     let server = Mainstem::start(program, folder, &format!("http://127.0.0.1:{upstream}/list.m3u"))?;

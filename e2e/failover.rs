@@ -1,0 +1,360 @@
+//! Players that joined while others watched, and do not notice that the source dies: no buffering, no stop.
+//!
+//! Each watches six channels of its own: a source that ends, one that resets, one that falls silent; and of each one
+//! where the next source is at another login, and one where it is at the same login of a single connection, so that
+//! nothing can be opened before the first is closed. Who joined at the channel's start has no reserve: what it sees is
+//! printed.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use provider_double::{Account, Channel, Clip, Fault, Now, Plan, Provider};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::picture::{Picture, span};
+use crate::program::{find, terminate};
+use crate::server::{PATIENCE, Server, files, get};
+use crate::ts::{NULL_PID, PACKET, Report, pid};
+
+/// How long a channel has been watched when the player comes.
+const BEFORE: Duration = Duration::from_millis(10_500);
+/// How long the player has watched when the source dies.
+const WATCHED: Duration = Duration::from_secs(7);
+/// How long it watches on.
+const AFTER: Duration = Duration::from_secs(12);
+/// What a busy machine may need to start a player and to show the first picture.
+const START_MAX: Duration = Duration::from_secs(4);
+
+/// Pause between two looks at another process.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A picture that is shown later than this was not there in time; less is a busy machine.
+const LATE_MS: u64 = 1_000;
+
+/// A way to die.
+const DEATHS: [(&str, Now); 3] = [("eof", Now::Eof), ("rst", Now::Rst), ("stall", Now::Stall)];
+/// Where the next source is.
+const LOGINS: [&str; 2] = ["two-logins", "one-login"];
+
+/// A channel of the stage, and what kills it.
+#[derive(Clone)]
+struct Scene {
+    name: String,
+    id: usize,
+    death: Now,
+    is_one_login: bool,
+    url: String,
+}
+
+/// Two providers, and a mainstem before them.
+struct Stage {
+    first: Provider,
+    _server: Server,
+    scenes: Vec<Scene>,
+    folder: TempDir,
+    _second: Provider,
+    _runtime: Runtime,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let _inside = runtime.enter();
+        let mut scenes = Vec::new();
+        for (death, now) in DEATHS {
+            for logins in LOGINS {
+                scenes.push(Scene {
+                    name: format!("{death}-{logins}"),
+                    id: scenes.len() + 1,
+                    death: now,
+                    is_one_login: logins == "one-login",
+                    url: String::new(),
+                });
+            }
+        }
+        let plan = |ending: &str, clip| {
+            scenes.iter().fold(Plan::new(), |plan, scene| {
+                let login = format!("{}{ending}", scene.name);
+                plan.account(Account::new(&login, "secret").max_connections(1))
+                    .channel(Channel::new(scene.id, &scene.name, clip))
+                    .channel(Channel::new(scene.id + 100, &scene.name, Clip::H264Closed))
+            })
+        };
+        let first = Provider::start(plan("", Clip::PcrOwnPid)).expect("a provider");
+        let second = Provider::start(plan("-2", Clip::H264Closed)).expect("a provider");
+        let list = |address: &dyn Fn(&Scene) -> String| {
+            let entry = |scene: &Scene| format!("#EXTINF:-1,{}\n{}\n", scene.name, address(scene));
+            format!("#EXTM3U\n{}", scenes.iter().map(entry).collect::<String>())
+        };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("it is ours");
+        };
+        write("first.m3u", &list(&|scene| first.live_url(&scene.name, scene.id)));
+        write(
+            "second.m3u",
+            &list(&|scene| match scene.is_one_login {
+                true => first.live_url(&scene.name, scene.id + 100),
+                false => second.live_url(&format!("{}-2", scene.name), scene.id),
+            }),
+        );
+        write(
+            "config.yaml",
+            "sources:\n  - {name: first, type: m3u, url: first.m3u, max_connections: 1}\n  - {name: second, type: m3u, url: second.m3u, max_connections: 1}\n",
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstem"));
+        command
+            .current_dir(folder.path())
+            .args(["-c", "config.yaml", "--host", "127.0.0.1"]);
+        command.env("MAINSTEM_DATA_DIR", folder.path().join("data"));
+        let mut server = Server::start(&mut command);
+        server.ready();
+        // The lists come in any order.
+        let began = Instant::now();
+        while get(server.port(), "/streams").matches("\"sources\":2").count() < scenes.len() {
+            assert!(began.elapsed() < PATIENCE, "not every channel has two sources");
+            thread::sleep(LOOK_EVERY);
+        }
+        let list = get(server.port(), "/playlist.m3u8");
+        for scene in &mut scenes {
+            let mut lines = list
+                .lines()
+                .skip_while(|line| !line.ends_with(&format!(",{}", scene.name)));
+            scene.url = lines.nth(1).expect("the playlist lists the channel").to_owned();
+        }
+        drop(_inside);
+        Self {
+            first,
+            _server: server,
+            scenes,
+            folder,
+            _second: second,
+            _runtime: runtime,
+        }
+    }
+
+    /// Plays all scenes at once; gives each with what `judge` makes of what its player left behind.
+    fn play(&self, start: impl Fn(&Scene, &Path) -> Child) -> Vec<(Scene, TempDir)> {
+        let (gone, first_viewers) = mpsc::channel();
+        for scene in &self.scenes {
+            let (url, name, gone) = (scene.url.clone(), scene.name.clone(), gone.clone());
+            thread::spawn(move || gone.send((name, first_viewer(&url))).unwrap_or_default());
+        }
+        thread::sleep(BEFORE);
+        let mut players = Vec::new();
+        for scene in &self.scenes {
+            let folder = tempfile::tempdir_in(self.folder.path()).expect("a folder");
+            crate::card::open_to_all(folder.path());
+            players.push((scene.clone(), start(scene, folder.path()), folder));
+        }
+        thread::sleep(WATCHED);
+        for scene in &self.scenes {
+            let stream = self.first.stream(scene.id);
+            stream.fault(Fault::Refuse);
+            stream.now(scene.death);
+        }
+        thread::sleep(AFTER);
+        let mut left = Vec::new();
+        for (scene, mut child, folder) in players {
+            assert!(
+                child.try_wait().expect("it is ours").is_none(),
+                "{}: the player ended",
+                scene.name
+            );
+            terminate(child.id());
+            child.wait().expect("it ends");
+            left.push((scene, folder));
+        }
+        drop(gone);
+        // They are told by their own clock when to go.
+        for (name, (bytes, silence)) in first_viewers.iter() {
+            eprintln!("{name}: who joined at the start had nothing new for {silence:.1?}");
+            Report::of(&bytes).assert_clean(&name);
+        }
+        left
+    }
+}
+
+/// Watches from the channel's start to the end of the scene; gives what came, and the longest time without anything but
+/// null packets after the first picture's.
+fn first_viewer(url: &str) -> (Vec<u8>, Duration) {
+    let rest = url.strip_prefix("http://").expect("an address");
+    let (authority, path) = rest.split_at(rest.find('/').expect("a path"));
+    let mut socket = TcpStream::connect(authority).expect("it listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    write!(socket, "GET {path} HTTP/1.0\r\nHost: {authority}\r\n\r\n").expect("it reads");
+    let ends = Instant::now() + BEFORE + WATCHED + AFTER;
+    let (mut last, mut longest) = (None::<Instant>, Duration::ZERO);
+    let (mut all, mut piece) = (Vec::new(), vec![0; 1 << 16]);
+    let mut in_head = true;
+    while Instant::now() < ends {
+        let count = socket.read(&mut piece).expect("the response goes on");
+        assert!(count > 0, "{url}: the response ended");
+        let from = all.len();
+        all.extend_from_slice(&piece[..count]);
+        if in_head {
+            let end = all.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+            in_head = end.is_none();
+            all.drain(..end.map_or(0, |end| end + 4));
+            continue;
+        }
+        let (packets, _) = all[from / PACKET * PACKET..].as_chunks::<PACKET>();
+        if packets.iter().all(|packet| pid(packet) == NULL_PID) {
+            continue;
+        }
+        let now = Instant::now();
+        longest = longest.max(last.map_or(Duration::ZERO, |last| now - last));
+        last = Some(now);
+    }
+    (all, longest)
+}
+
+fn spawn(command: &mut Command, folder: &Path) -> Child {
+    let log = std::fs::File::create(folder.join("said")).expect("a file");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("the player starts")
+}
+
+fn said(folder: &Path, name: &str) -> String {
+    let bytes = std::fs::read(folder.join(name)).expect("the player writes its log");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The pictures of a log with `showinfo` in it cover the scene.
+fn assert_played(scene: &Scene, log: &str) {
+    let pictures: Vec<Picture> = log
+        .split(['\n', '\r'])
+        .filter_map(Picture::from_showinfo)
+        .collect();
+    let shown = span(&pictures);
+    assert!(
+        shown + START_MAX >= WATCHED + AFTER,
+        "{}: pictures for {shown:?}",
+        scene.name
+    );
+}
+
+#[test]
+fn mpv_plays_on() {
+    let Some(mpv) = find("mpv") else { return };
+    let stage = Stage::new();
+    let left = stage.play(|scene, folder| {
+        let mut command = Command::new(&mpv);
+        command.args(["--no-config", "--no-terminal", "--vo=null", "--ao=null"]);
+        command.args(["--framedrop=no", "--vf=lavfi=[showinfo]"]);
+        command.arg(format!("--log-file={}", folder.join("mpv.log").display()));
+        spawn(command.arg(&scene.url), folder)
+    });
+    for (scene, folder) in left {
+        let log = said(folder.path(), "mpv.log");
+        let stops: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("Enter buffering"))
+            .collect();
+        eprintln!("mpv, {}: {} stops {stops:?}", scene.name, stops.len());
+        assert_played(&scene, &log);
+        assert!(stops.is_empty(), "mpv, {}: {stops:?}", scene.name);
+    }
+}
+
+#[test]
+fn ffplay_plays_on() {
+    let Some(ffplay) = find("ffplay") else { return };
+    let stage = Stage::new();
+    let left = stage.play(|scene, folder| {
+        let mut command = Command::new(&ffplay);
+        command
+            .env("SDL_VIDEODRIVER", "dummy")
+            .env("SDL_AUDIODRIVER", "dummy");
+        command.args(["-v", "info", "-stats", "-vf", "showinfo"]);
+        spawn(command.arg(&scene.url), folder)
+    });
+    for (scene, folder) in left {
+        let log = said(folder.path(), "said");
+        let states: Vec<&str> = log
+            .split(['\n', '\r'])
+            .filter(|line| line.contains("vq="))
+            .collect();
+        // At the start there is nothing in the queues yet; what counts is from the first time there is.
+        let is_empty = |state: &&&str| state.contains("aq=    0KB vq=    0KB");
+        let began = states.iter().position(|state| !is_empty(&state)).unwrap_or(0);
+        let empty = states.iter().skip(began).filter(is_empty).count();
+        eprintln!(
+            "ffplay, {}: nothing left to play in {empty} of {} looks",
+            scene.name,
+            states.len()
+        );
+        assert!(states.len() > 100, "{}: {} states", scene.name, states.len());
+        assert_played(&scene, &log);
+        assert_eq!(empty, 0, "ffplay, {}", scene.name);
+    }
+}
+
+/// Milliseconds, of VLC's "picture is too late to be displayed (missing 21 ms)".
+fn late_by(line: &str) -> Option<u64> {
+    let (_, rest) = line.split_once("too late to be displayed (missing ")?;
+    rest.split_once(' ')?.0.parse().ok()
+}
+
+#[test]
+fn vlc_plays_on() {
+    let (Some(vlc), Some(setpriv)) = (find("cvlc"), find("setpriv")) else {
+        return;
+    };
+    let stage = Stage::new();
+    crate::card::open_to_all(stage.folder.path());
+    let left = stage.play(|scene, folder| {
+        let scenes = folder.join("scenes");
+        std::fs::create_dir(&scenes).expect("a folder");
+        crate::card::open_to_all(&scenes);
+        let mut command = crate::card::unprivileged(&setpriv);
+        command
+            .arg(&vlc)
+            .env("HOME", &scenes)
+            .env_remove("XDG_RUNTIME_DIR");
+        command.args([
+            "-I",
+            "dummy",
+            "-vv",
+            "--no-color",
+            "--aout",
+            "dummy",
+            "--vout",
+            "dummy",
+        ]);
+        command.args(["--video-filter", "scene", "--scene-format", "png"]);
+        command.args(["--scene-ratio", "25", "--scene-path"]).arg(&scenes);
+        spawn(command.arg(&scene.url), folder)
+    });
+    for (scene, folder) in left {
+        let log = said(folder.path(), "said");
+        let stops: Vec<&str> = log
+            .lines()
+            .filter(|line| {
+                line.contains("called too late")
+                    || late_by(line).is_some_and(|late| late > LATE_MS)
+                    || line.contains("buffer deadlock")
+                    || line.contains("ts demux warning")
+                    || line.contains("ts demux error")
+            })
+            .collect();
+        let shown = files(&folder.path().join("scenes")).len();
+        eprintln!(
+            "VLC, {}: {} stops {stops:?}, {shown} pictures",
+            scene.name,
+            stops.len()
+        );
+        let least = (WATCHED + AFTER - START_MAX).as_secs();
+        assert!(shown as u64 >= least, "VLC, {}: {shown} pictures", scene.name);
+        assert!(stops.is_empty(), "VLC, {}: {stops:?}", scene.name);
+    }
+}
