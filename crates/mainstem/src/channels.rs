@@ -202,10 +202,10 @@ impl Channels {
                     free.sum()
                 };
                 let rating = order::Candidate {
-                    pinned: false,
+                    pinned: stream.is_pinned(),
                     cooling,
                     signature_distance: self.distance(stream.id(), promised),
-                    policy_rank: 0,
+                    policy_rank: stream.policy_rank(),
                     free_slots: u32::try_from(free).unwrap_or(u32::MAX),
                     config_order: u32::try_from(stream.source()).unwrap_or(u32::MAX),
                     health: health.score(stream.id(), now),
