@@ -19,6 +19,10 @@ const CATCH_UP_WITHIN: Duration = Duration::from_millis(300);
 /// The same for mere suspicion, which costs little when it errs.
 const SUSPECT_WITHIN: Duration = Duration::from_millis(100);
 
+/// How long it counts that a source came back from falling behind: one that sends in bursts does it all the time, and
+/// whose only one was an hour ago is as smooth as any.
+const USUAL_FOR: Duration = Duration::from_mins(5);
+
 /// A source whose packet grid is lost so often within [`DAMAGE_WITHIN`] shows broken pictures for ever.
 const SYNC_LOSSES_MAX: u64 = 20;
 
@@ -170,8 +174,13 @@ impl<S, U> Live<S, U> {
     }
 
     /// When [`Live::look`] has something to say if nothing comes; `behind_at` says when media will be so far behind.
-    pub(crate) fn looks_at(&self, bounds: LagBounds, behind_at: impl Fn(Duration) -> Instant) -> Instant {
-        self.lag.due(bounds, behind_at)
+    pub(crate) fn looks_at(
+        &self,
+        bounds: LagBounds,
+        now: Instant,
+        behind_at: impl Fn(Duration) -> Instant,
+    ) -> Instant {
+        self.lag.due(bounds, now, behind_at)
     }
 
     /// So many bytes came, with something to show or without; `source` is what the splice says of it. Says what is
@@ -226,11 +235,13 @@ struct Lag {
     behind_since: Option<Instant>,
     /// When it was first seen to be too far behind, and has been since.
     stalled_since: Option<Instant>,
-    /// How far it was behind at most since it is suspect.
+    /// When it was first seen to be so far behind that a smooth source is suspect, and has been since.
+    away_since: Option<Instant>,
+    /// How far it was behind at most since then.
     deepest: Duration,
-    /// What it came back from before: it comes in bursts, whose pauses players have learned to bridge, and so much is
-    /// no reason for suspicion.
-    usual: Duration,
+    /// What it came back from before, and when last: it comes in bursts, whose pauses players have learned to bridge,
+    /// and so much is no reason for suspicion.
+    usual: Option<(Duration, Instant)>,
 }
 
 impl Lag {
@@ -242,50 +253,57 @@ impl Lag {
             }
             now.saturating_duration_since(*since.get_or_insert(now)) >= within
         };
-        let too_far = behind >= self.stall_behind(bounds);
+        let usual = self.usual(now);
+        let too_far = behind >= stall_behind(bounds, usual);
         let stalled = lasts(&mut self.stalled_since, too_far, CATCH_UP_WITHIN);
-        let suspicious = behind >= self.suspect_behind(bounds);
+        let suspicious = behind >= suspect_behind(bounds, usual);
         let suspect = lasts(&mut self.behind_since, suspicious, SUSPECT_WITHIN);
+        let is_back = behind < bounds.suspect / 2;
+        if lasts(&mut self.away_since, behind >= bounds.suspect, SUSPECT_WITHIN) {
+            self.deepest = self.deepest.max(behind);
+        } else if is_back && !self.deepest.is_zero() {
+            self.usual = Some((usual.max(std::mem::take(&mut self.deepest)), now));
+        }
         if stalled {
             return Some(Finding::Stalled);
         }
-        if self.suspect {
-            self.deepest = self.deepest.max(behind);
-            if behind < bounds.suspect / 2 {
-                self.suspect = false;
-                self.usual = self.usual.max(std::mem::take(&mut self.deepest));
-                return Some(Finding::Recovered);
-            }
-        } else if suspect {
+        if self.suspect && is_back {
+            self.suspect = false;
+            return Some(Finding::Recovered);
+        }
+        if !self.suspect && suspect {
             self.suspect = true;
             return Some(Finding::Suspect);
         }
         None
     }
 
-    fn suspect_behind(&self, bounds: LagBounds) -> Duration {
-        bounds.suspect.max(self.usual * 5 / 4)
+    fn usual(&self, now: Instant) -> Duration {
+        self.usual
+            .filter(|(_, at)| now.saturating_duration_since(*at) < USUAL_FOR)
+            .map_or(Duration::ZERO, |(usual, _)| usual)
     }
 
-    fn stall_behind(&self, bounds: LagBounds) -> Duration {
-        bounds.stall.max((self.usual * 5 / 4).min(bounds.longest))
-    }
-
-    fn due(&self, bounds: LagBounds, behind_at: impl Fn(Duration) -> Instant) -> Instant {
+    fn due(&self, bounds: LagBounds, now: Instant, behind_at: impl Fn(Duration) -> Instant) -> Instant {
         let due = |since: Option<Instant>, behind: Duration, within: Duration| {
             since.map_or_else(|| behind_at(behind), |since| since + within)
         };
-        let stalled = due(self.stalled_since, self.stall_behind(bounds), CATCH_UP_WITHIN);
+        let usual = self.usual(now);
+        let stalled = due(self.stalled_since, stall_behind(bounds, usual), CATCH_UP_WITHIN);
         if self.suspect {
-            stalled
-        } else {
-            stalled.min(due(
-                self.behind_since,
-                self.suspect_behind(bounds),
-                SUSPECT_WITHIN,
-            ))
+            return stalled;
         }
+        let suspect = suspect_behind(bounds, usual);
+        stalled.min(due(self.behind_since, suspect, SUSPECT_WITHIN))
     }
+}
+
+fn suspect_behind(bounds: LagBounds, usual: Duration) -> Duration {
+    bounds.suspect.max(usual * 5 / 4)
+}
+
+fn stall_behind(bounds: LagBounds, usual: Duration) -> Duration {
+    bounds.stall.max((usual * 5 / 4).min(bounds.longest))
 }
 
 #[derive(Debug)]
@@ -350,7 +368,8 @@ mod tests {
     #[test]
     fn what_came_back_before_is_trusted_to_come_back() {
         let burst: Vec<u64> = (0..19).chain([0, 0]).collect();
-        let found = looks(&burst.repeat(3));
+        // For longer than it would be trusted for a single time.
+        let found = looks(&burst.repeat(400));
         assert_eq!(found, [(16, Finding::Suspect), (19, Finding::Recovered)]);
     }
 

@@ -189,9 +189,8 @@ impl<O: Opener> Driver<O> {
                     sooner(Some(pace.ahead_until(self.timing.ahead_max)));
                 }
                 Some(live) => {
-                    let looks_at =
-                        live.looks_at(live.bounds(&self.timing, now()), |behind| pace.behind_at(behind));
-                    sooner(Some(looks_at));
+                    let (now, bounds) = (now(), live.bounds(&self.timing, now()));
+                    sooner(Some(live.looks_at(bounds, now, |behind| pace.behind_at(behind))));
                 }
                 None => {}
             }

@@ -185,3 +185,21 @@ async fn a_hedge_left_alone_gives_way_to_nobody() {
     assert!(!watcher.see(2, 6.0).await);
     assert!(stage.world.entries().contains(&Entry::Ended(2, FailureClass::Revoked)));
 }
+
+/// One hiccup makes no bursty source: long after it, a stall costs what it costs a smooth one.
+#[tokio::test(start_paused = true)]
+async fn a_hiccup_is_forgotten() {
+    let hiccup = life(&[
+        live(20),
+        Act::Pause(Duration::from_millis(2_300)),
+        crate::world::wire_speed(3),
+        live(900),
+        Act::Silent,
+    ]);
+    let stage = two(&[hiccup], &[closed(Door::Hangs), backup()], 1);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.see(2, 1_000.0).await);
+    let gap = watcher.judge.first_of(2).unwrap().at - watcher.judge.last_of(1).unwrap().at;
+    assert_eq!(watcher.judge.stretches(), [1, 2]);
+    assert!(gap <= Duration::from_millis(2_600), "{gap:?} without pictures");
+}
