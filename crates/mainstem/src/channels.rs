@@ -319,6 +319,10 @@ impl relay::Opener for Channels {
         }
     }
 
+    fn shows(&self, stream: StreamId, signature: &Signature) {
+        self.signatures.learn(stream, signature);
+    }
+
     fn name(&self, key: &Key) -> String {
         let catalog = self.catalog();
         let name = catalog.get(key.channel).map(Channel::name).unwrap_or_default();

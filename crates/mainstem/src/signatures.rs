@@ -54,18 +54,9 @@ struct Entry {
 }
 
 impl Signatures {
-    /// Remembers what a stream's programme has.
+    /// Remembers what a stream's programme has. What was not seen yet this time is as it was before.
     pub fn learn(&self, stream: StreamId, signature: &Signature) {
-        let mut known = self.known();
-        known.turn += 1;
-        let turn = known.turn;
-        let entry = Entry {
-            signature: signature.clone(),
-            turn,
-        };
-        let before = known.by_stream.insert(stream.as_u64(), entry);
-        known.bound();
-        if before.is_none_or(|before| before.signature.streams != signature.streams) {
+        if self.known().learn(stream.as_u64(), signature.clone()) {
             self.learned.notify_one();
         }
     }
@@ -126,6 +117,23 @@ impl Signatures {
 }
 
 impl Known {
+    /// Says whether that is news.
+    fn learn(&mut self, stream: u64, mut signature: Signature) -> bool {
+        self.turn += 1;
+        let turn = self.turn;
+        let before = self.by_stream.get(&stream).map(|entry| &entry.signature.streams);
+        for (stream, before) in signature.streams.iter_mut().zip(before.into_iter().flatten()) {
+            if stream.codec == before.codec {
+                stream.sound = stream.sound.or(before.sound);
+                stream.picture = stream.picture.or(before.picture);
+            }
+        }
+        let is_news = before != Some(&signature.streams);
+        self.by_stream.insert(stream, Entry { signature, turn });
+        self.bound();
+        is_news
+    }
+
     fn bound(&mut self) {
         if self.by_stream.len() <= REMEMBERED_MAX {
             return;
@@ -272,6 +280,22 @@ mod tests {
         let mut again = Known::default();
         again.fill(serde_json::from_str(&text).unwrap());
         assert_eq!(again.by_stream[&7].signature, signature);
+    }
+
+    #[test]
+    fn what_was_not_seen_yet_is_as_it_was_before() {
+        let mut known = Known::default();
+        let whole = signature();
+        assert!(known.learn(7, whole.clone()));
+        let mut first_look = whole.clone();
+        for stream in &mut first_look.streams {
+            (stream.sound, stream.picture) = (None, None);
+        }
+        assert!(!known.learn(7, first_look.clone()), "that is no news");
+        assert_eq!(known.by_stream[&7].signature, whole);
+        first_look.streams.remove(0);
+        assert!(known.learn(7, first_look.clone()));
+        assert_eq!(known.by_stream[&7].signature, first_look, "another programme");
     }
 
     #[test]

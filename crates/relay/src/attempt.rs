@@ -37,6 +37,9 @@ const REPEATS_MAX: u64 = 2;
 /// The stretch over which damage is counted.
 const DAMAGE_WITHIN: Duration = Duration::from_secs(10);
 
+/// After so long a stream that delivers has shown all that its programme has: sounds may come a little after the pictures.
+const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+
 type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
 
 enum Stage<U> {
@@ -129,6 +132,8 @@ pub(crate) struct Live<S, U> {
     alone: bool,
     /// A reconnect that replays what viewers saw already shows nothing until it has caught up: until then it must have.
     pub(crate) shows_until: Option<Instant>,
+    /// Whether it is known what it shows.
+    is_known: bool,
     /// Bytes since there was something to show.
     fruitless: usize,
     lag: Lag,
@@ -144,6 +149,7 @@ impl<S, U> Live<S, U> {
             since: now,
             alone,
             shows_until: None,
+            is_known: false,
             fruitless: 0,
             lag: Lag::default(),
             damage: Damage {
@@ -151,6 +157,13 @@ impl<S, U> Live<S, U> {
                 losses: 0,
             },
         }
+    }
+
+    /// Says once that it has had the time to show all that its programme has.
+    pub(crate) fn becomes_known(&mut self, now: Instant) -> bool {
+        let is_due = !self.is_known && now.saturating_duration_since(self.since) >= SHOWN_WITHIN;
+        self.is_known |= is_due;
+        is_due
     }
 
     /// How far behind is how bad for it. One that sends in bursts may be met at the end of one, and nobody knows yet how

@@ -280,6 +280,11 @@ impl<O: Opener> Driver<O> {
             Input::Restart => 0,
         };
         let Some(live) = &mut self.live else { return };
+        if live.becomes_known(now())
+            && let Some(signature) = self.splicer.carried()
+        {
+            self.opener.shows(live.stream, &signature);
+        }
         if let Some(failure) = live.judge((bytes, shows), self.splicer.source(), now()) {
             self.fail(Which::Main, &failure);
         }

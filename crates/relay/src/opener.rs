@@ -85,6 +85,9 @@ pub trait Opener: Send + Sync + 'static {
     /// Tells that a stream delivers media, and which streams its programme has, as far as they are known.
     fn delivers(&self, stream: Self::StreamId, signature: Option<&Signature>);
 
+    /// Tells which streams the programme of one that delivers has, now that it has shown them.
+    fn shows(&self, stream: Self::StreamId, signature: &Signature);
+
     /// What people call `key`: for the log.
     fn name(&self, key: &Self::Key) -> String {
         key.to_string()

@@ -517,6 +517,12 @@ impl Join {
         }
     }
 
+    /// Whether the source has a stream for this outgoing PID; if so, whether any of it was sent.
+    pub(super) fn brings(&self, outgoing: Pid) -> Option<bool> {
+        let feed = self.feeds.iter().find(|feed| feed.outgoing == Some(outgoing))?;
+        Some(!feed.joining || self.reference_pid == Some(feed.source))
+    }
+
     fn outgoing_pid(&self, source: Pid) -> Option<Pid> {
         self.feeds
             .iter()

@@ -121,6 +121,21 @@ impl Splicer {
         self.mux.signature()
     }
 
+    /// Of the promised streams those that the present source brings, with what was seen of them: the form of a sound
+    /// shows in its first frame only, which may come after the first picture. `None` before the source has entered.
+    #[must_use]
+    pub fn carried(&self) -> Option<Signature> {
+        let mut carried = self.signature().filter(|_| self.report.entered)?.clone();
+        carried.streams.retain_mut(|stream| {
+            let brought = self.join.brings(stream.pid);
+            if brought == Some(false) {
+                stream.sound = None;
+            }
+            brought.is_some()
+        });
+        Some(carried)
+    }
+
     /// PAT and PMT packets for the head of a response that does not start at a keyframe piece; `None` before the
     /// first entry. Their continuity counters are those of the last ones sent.
     #[must_use]

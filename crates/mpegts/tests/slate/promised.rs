@@ -485,6 +485,36 @@ fn radio_keeps_time() {
     assert!(samples.abs_diff(100 * 48_000) <= 1_024, "{samples}");
 }
 
+/// The form of a sound shows when it is heard: after the first picture, as multiplexers send it.
+#[test]
+fn what_a_source_brings_is_known_when_it_was_heard() {
+    const CLIP: &[u8] = include_bytes!("../../../provider-double/clips/a.ts");
+    let sounds = |splicer: &Splicer| -> Option<Vec<Option<SoundFormat>>> {
+        let carried = splicer.carried()?;
+        Some(carried.streams.iter().map(|stream| stream.sound).collect())
+    };
+    let mut splicer = Splicer::new();
+    let mut begins = None;
+    for step in CLIP.chunks(4_096) {
+        splicer.push(step);
+        while splicer.take().is_some() {}
+        begins = begins.or_else(|| sounds(&splicer));
+    }
+    assert_eq!(begins, Some(vec![None, None]));
+    assert_eq!(sounds(&splicer), Some(vec![None, Some(STEREO)]));
+    // Another source has only the sound: what is promised besides is not its.
+    let mut radio = default_signature();
+    radio.streams.remove(0);
+    let mut slate = Slate::new(&radio, None).unwrap();
+    splicer.begin_source();
+    assert_eq!(sounds(&splicer), None, "it has not entered");
+    while sounds(&splicer).is_none() {
+        splicer.push(slate.step());
+    }
+    assert_eq!(sounds(&splicer), Some(vec![Some(STEREO)]));
+    assert_eq!(splicer.signature().unwrap().streams.len(), 2);
+}
+
 /// The sound that players took for the first one has no silent frame: the other one keeps the channel's time.
 #[test]
 fn radio_whose_first_sound_has_no_silence_goes_on_with_the_next() {

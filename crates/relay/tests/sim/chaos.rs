@@ -274,6 +274,7 @@ fn count(entries: &[Entry], tally: &mut Tally) {
                 tally.delivered += 1;
                 assert_eq!(open.get(stream), Some(&1), "{stream} delivers and is not open");
             }
+            Entry::Shows(..) => {}
             Entry::Closed(stream) => *open.get_mut(stream).unwrap() -= 1,
             Entry::Ended(stream, _) => {
                 assert!(

@@ -127,7 +127,7 @@ async fn the_old_upstream_is_gone_before_the_next_is_asked_for() {
         match entry {
             Entry::Asked(stream) => assert_eq!(open.replace(stream), None, "two at once"),
             Entry::Closed(stream) => assert_eq!(open.take(), Some(stream)),
-            Entry::Delivers(stream) => assert_eq!(open, Some(stream)),
+            Entry::Delivers(stream) | Entry::Shows(stream, _) => assert_eq!(open, Some(stream)),
             Entry::Ended(..) => assert_eq!(open, None, "told of an end before the socket is closed"),
         }
     }
@@ -305,4 +305,23 @@ async fn a_clip_shown_over_and_over_in_place_of_a_channel_gives_way() {
     assert_eq!(stage.world.asked(), [1, 2]);
     let shown = watcher.judge.first_of(2).unwrap().at - watcher.judge.first_of(1).unwrap().at;
     assert!(shown < Duration::from_secs(22), "{shown:?} of the clip");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_each_stream_shows_is_told_once() {
+    let world = World::new()
+        .channel("news", &[1, 2])
+        .stream(1, &[life(&[live(9), Act::Fails(FailureClass::Gone)])])
+        .stream(2, &[backup()]);
+    let stage = Stage::new(world);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.watch(60.0).await);
+    let entries = stage.world.entries();
+    let shown = entries
+        .into_iter()
+        .filter(|entry| matches!(entry, Entry::Shows(..)));
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [Entry::Shows(1, 1), Entry::Shows(2, 1)]
+    );
 }

@@ -126,6 +126,8 @@ pub(crate) enum Entry {
     Asked(u8),
     Closed(u8),
     Delivers(u8),
+    /// What its programme has is known: so many streams.
+    Shows(u8, usize),
     Ended(u8, FailureClass),
 }
 
@@ -389,6 +391,10 @@ impl Opener for World {
 
     fn delivers(&self, stream: u8, _signature: Option<&Signature>) {
         self.log.add(Entry::Delivers(stream));
+    }
+
+    fn shows(&self, stream: u8, signature: &Signature) {
+        self.log.add(Entry::Shows(stream, signature.streams.len()));
     }
 
     fn slate(&self, _key: &Key, _message: Message, promised: Option<&Signature>) -> Option<Slate> {
