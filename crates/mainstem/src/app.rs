@@ -271,7 +271,7 @@ impl Running {
         let old = self.app.config();
         if needs_restart(&old, &config) {
             warn!(
-                "bind_host, bind_port, data_dir, slate, timing, limits and log_format take effect with the next start"
+                "bind_host, bind_port, data_dir, slate, timing, limits and log_format take effect with the next start, and so does how long a broadcast waits for the longest release_delay"
             );
         }
         level.set(config.log_level);
@@ -399,6 +399,7 @@ fn needs_restart(old: &Config, new: &Config) -> bool {
     (&old.bind_host, old.bind_port, &old.data_dir) != (&new.bind_host, new.bind_port, &new.data_dir)
         || (&old.timing, &old.limits, old.log_format) != (&new.timing, &new.limits, new.log_format)
         || old.slates != new.slates
+        || relay_timing(old) != relay_timing(new)
 }
 
 fn fetch_bounds(config: &Config) -> FetchBounds {
