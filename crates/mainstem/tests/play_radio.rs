@@ -172,7 +172,11 @@ async fn raw_radio_plays_and_fails_over() {
         }
         decodes(name, &raw);
         let head = request("HEAD", &mainstem.stream_url(name).await, &[]).await;
-        assert_eq!(head.header("content-type"), called, "{name}: HEAD says what GET says");
+        assert_eq!(
+            head.header("content-type"),
+            called,
+            "{name}: HEAD says what GET says"
+        );
     }
 }
 

@@ -536,7 +536,13 @@ mod tests {
     #[tokio::test]
     async fn the_card_needs_no_connection_beside_a_stream_either() {
         let opening = opening();
-        assert!(matches!(opening.live(target(CARD_URL)).await, Ok(Upstream::Card(_))));
-        assert!(matches!(opening.hedge(target(CARD_URL)).await, Ok(Upstream::Card(_))));
+        assert!(matches!(
+            opening.live(target(CARD_URL)).await,
+            Ok(Upstream::Card(_))
+        ));
+        assert!(matches!(
+            opening.hedge(target(CARD_URL)).await,
+            Ok(Upstream::Card(_))
+        ));
     }
 }

@@ -152,7 +152,12 @@ async fn the_second_stall_costs_no_more_than_the_first() {
     assert!(watcher.see(2, 40.0).await);
     assert!(watcher.see(1, 80.0).await);
     assert!(watcher.watch(30.0).await);
-    let back = watcher.judge.pictures.iter().rposition(|picture| picture.source == 2).unwrap();
+    let back = watcher
+        .judge
+        .pictures
+        .iter()
+        .rposition(|picture| picture.source == 2)
+        .unwrap();
     let (last, first) = (&watcher.judge.pictures[back], &watcher.judge.pictures[back + 1]);
     let gap = first.at - last.at;
     assert!(gap <= Duration::from_millis(1_700), "{gap:?} without pictures");
@@ -183,5 +188,10 @@ async fn a_hedge_left_alone_gives_way_to_nobody() {
     let stage = two(&[hangs], &[needed], 1);
     let mut watcher = stage.join("news").await;
     assert!(!watcher.see(2, 6.0).await);
-    assert!(stage.world.entries().contains(&Entry::Ended(2, FailureClass::Revoked)));
+    assert!(
+        stage
+            .world
+            .entries()
+            .contains(&Entry::Ended(2, FailureClass::Revoked))
+    );
 }

@@ -2,8 +2,8 @@
 //! did, and kept from straying off on a time base of their own.
 
 use super::{Feed, GAP_90K, Join, Outgoing, PATIENCE_90K, WINDOW_90K};
-use crate::splice::demux::InStream;
 use crate::packet::Pid;
+use crate::splice::demux::InStream;
 use crate::splice::mux::{Role, Stamps};
 use crate::splice::unit::Unit;
 use std::collections::VecDeque;
