@@ -244,19 +244,13 @@ fn in_order(channels: &[Channel], sources: &[SourceCount], sort: Sort, memory: &
     if sort == Sort::List {
         return (0..channels.len()).collect();
     }
-    let source = |channel: &Channel| {
-        channel
-            .streams()
-            .map(StreamEntry::source)
-            .min()
-            .unwrap_or_default()
-    };
-    let all = channels.iter().enumerate();
-    let mut order: Vec<_> = all
-        .map(|(place, channel)| (place, channel.id(), source(channel)))
+    let source = |channel: &Channel| channel.streams().map(|stream| stream.source).min();
+    let mut order: Vec<places::Placed> = (0u32..)
+        .zip(channels)
+        .map(|(place, channel)| (place, channel.id(), source(channel).unwrap_or_default()))
         .collect();
     places::keep(&mut order, sources, memory);
-    order.into_iter().map(|(place, _, _)| place).collect()
+    order.into_iter().map(|(place, ..)| place as usize).collect()
 }
 
 /// Gives numbers: those that rules say, then those remembered, then new ones behind all that were ever given, so that

@@ -85,6 +85,9 @@ impl Memory {
     /// given out before a live channel of the same name left goes on working. `known` has one for each channel, or
     /// none at all.
     pub(crate) fn assign(&mut self, channels: &[Channel], known: &[Known]) -> Ids {
+        if known.is_empty() && self.channels.is_empty() {
+            return by_name_alone(channels);
+        }
         let claims: Vec<Claim> = channels
             .iter()
             .enumerate()
@@ -94,7 +97,12 @@ impl Memory {
         let mut by_id = HashMap::with_capacity(channels.len());
         let records = self.claimed(&claims, &mut of, &mut by_id);
         let ranks = self.ranks(&claims, &of);
-        fresh(channels, &claims, &ranks, &mut of, &mut by_id);
+        // Of equals the first is taken.
+        let first = |at: usize, _: &Channel| {
+            let plain = claims.get(at).map(Claim::plain).into_iter().flatten();
+            plain.min_by_key(|id| ranks.get(id).copied().unwrap_or(usize::MAX))
+        };
+        fresh(channels, first, &mut of, &mut by_id);
         let of: Vec<ChannelId> = of
             .into_iter()
             .zip(&claims)
@@ -113,13 +121,7 @@ impl Memory {
                 by_id.entry(alias.0).or_insert(index);
             }
         }
-        for (index, channel) in (0u32..)
-            .zip(channels)
-            .filter(|(_, channel)| channel.kind() != Kind::Live)
-        {
-            let own = ChannelId::of_name_and_kind(channel.primary().entry().name(), channel.kind(), 0);
-            by_id.entry(own).or_insert(index);
-        }
+        add_ids_of_kinds(channels, &mut by_id);
         self.learn(&claims, &of, &records);
         Ids { of, by_id }
     }
@@ -355,29 +357,37 @@ impl Claim {
     }
 }
 
-/// Ids for channels that have none yet.
+/// Ids where channels have nothing but a name each, and nothing is remembered.
+fn by_name_alone(channels: &[Channel]) -> Ids {
+    let mut of = vec![None; channels.len()];
+    let mut by_id = HashMap::with_capacity(channels.len());
+    let first = |_: usize, channel: &Channel| Some(ChannelId::of_name(channel.primary().entry().name()));
+    fresh(channels, first, &mut of, &mut by_id);
+    add_ids_of_kinds(channels, &mut by_id);
+    let unnamed = ChannelId::of_name("");
+    Ids {
+        of: of.into_iter().map(|id| id.unwrap_or(unnamed)).collect(),
+        by_id,
+    }
+}
+
+/// Ids for channels that have none yet: `first` says which each would have best.
 fn fresh(
     channels: &[Channel],
-    claims: &[Claim],
-    ranks: &HashMap<ChannelId, usize>,
+    first: impl Fn(usize, &Channel) -> Option<ChannelId>,
     of: &mut [Option<ChannelId>],
     by_id: &mut HashMap<ChannelId, u32>,
 ) {
     for kind in [Kind::Live, Kind::Film, Kind::Episode] {
-        let all = (0u32..).zip(channels).zip(claims).zip(of.iter_mut());
-        for (((index, channel), claim), slot) in all.filter(|(((_, channel), _), _)| channel.kind() == kind) {
+        let all = (0u32..).zip(channels).zip(of.iter_mut());
+        for ((index, channel), slot) in all.filter(|((_, channel), _)| channel.kind() == kind) {
             if slot.is_some() {
                 continue;
             }
             let name = channel.primary().entry().name();
             let others = (0..).map(|attempt| ChannelId::of_name_and_kind(name, kind, attempt));
-            // Of equals the first is taken.
-            let first = claim
-                .plain()
-                .min_by_key(|id| ranks.get(id).copied().unwrap_or(usize::MAX));
-            let free = first
+            let free = first(index as usize, channel)
                 .into_iter()
-                .chain([claim.first])
                 .chain(others)
                 .find(|id| !by_id.contains_key(id));
             if let Some(free) = free {
@@ -385,6 +395,17 @@ fn fresh(
                 by_id.insert(free, index);
             }
         }
+    }
+}
+
+/// The ids that a film or an episode has for the case that a live channel has its name.
+fn add_ids_of_kinds(channels: &[Channel], by_id: &mut HashMap<ChannelId, u32>) {
+    let others = (0u32..)
+        .zip(channels)
+        .filter(|(_, channel)| channel.kind() != Kind::Live);
+    for (index, channel) in others {
+        let own = ChannelId::of_name_and_kind(channel.primary().entry().name(), channel.kind(), 0);
+        by_id.entry(own).or_insert(index);
     }
 }
 

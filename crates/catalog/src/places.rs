@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::{channel::SourceCount, id::ChannelId, memory::Memory};
 
 /// A channel's place in the lists, its id, and the source it comes from first.
-pub(crate) type Placed = (usize, ChannelId, usize);
+pub(crate) type Placed = (u32, ChannelId, u16);
 
 /// Sorts `order`, channels in the order of the lists, into the order they had before.
 ///
@@ -15,7 +15,10 @@ pub(crate) fn keep(order: &mut Vec<Placed>, sources: &[SourceCount], memory: &mu
     order.sort_by_key(|(place, _, source)| (*source, *place));
     let mut kept = Vec::with_capacity(order.len());
     for channels in order.chunk_by(|a, b| a.2 == b.2) {
-        let Some(source) = channels.first().and_then(|first| sources.get(first.2)) else {
+        let Some(source) = channels
+            .first()
+            .and_then(|first| sources.get(usize::from(first.2)))
+        else {
             kept.extend_from_slice(channels);
             continue;
         };

@@ -160,6 +160,7 @@ fn a_name_is_taken_apart() {
         ("UK:", "uk", "UK", None, Quality::Unknown),
         ("★", "★", "★", None, Quality::Unknown),
         ("", "", "", None, Quality::Unknown),
+        (&format!("{:600}One", ""), "one", "One", None, Quality::Unknown),
     ];
     for &(text, key, shown, country, quality) in table {
         let name = name::parse(text);

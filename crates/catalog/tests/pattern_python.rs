@@ -4,7 +4,12 @@
 
 mod support;
 
-use catalog::Pattern;
+use catalog::{
+    ChannelRules, Filters, Listing, Memory, Pattern, SourceRules,
+    listing::Fields,
+    preview::preview,
+    rules::{Rule, Then, When},
+};
 use serde_json::{Value, json};
 
 /// Per pattern: null for "does not compile", with the place, or whether `search` finds it in each text.
@@ -493,6 +498,59 @@ fn mangled_patterns_mean_what_python_says() {
         differences.len(),
         differences.join("\n")
     );
+}
+
+/// Many patterns asked for together find what each finds alone.
+#[test]
+fn patterns_together_are_what_each_is_alone() {
+    let names: Vec<&str> = TEXTS.iter().copied().chain(["plain", "sky sports 1"]).collect();
+    let mut list = Listing::new("a".into());
+    for name in &names {
+        list.push(Fields {
+            title: name,
+            ..Fields::default()
+        });
+    }
+    let compiled: Vec<Pattern> = PATTERNS
+        .iter()
+        .filter_map(|pattern| Pattern::compile(pattern).ok())
+        .collect();
+    assert!(compiled.len() > 150);
+    let rule = |pattern: &Pattern| Rule {
+        when: When {
+            name: Some(pattern.clone()),
+            ..When::default()
+        },
+        then: Then {
+            pin: true,
+            ..Then::default()
+        },
+        ..Rule::default()
+    };
+    let rules = ChannelRules {
+        rules: compiled.iter().map(rule).collect(),
+        ..ChannelRules::default()
+    };
+    let source = SourceRules {
+        name: "a".into(),
+        prefix: "".into(),
+        suffix: "".into(),
+        order: 0,
+    };
+    let (_, report) = preview(
+        &[(source, &list)],
+        &Filters::default(),
+        &rules,
+        &mut Memory::default(),
+        None,
+    );
+    for (pattern, report) in compiled.iter().zip(&report.rules) {
+        let alone = names
+            .iter()
+            .filter(|name| pattern.search(name) == Ok(true))
+            .count();
+        assert_eq!(report.matched, alone as u64, "{pattern:?}");
+    }
 }
 
 /// Look-behind of any width is taken here.

@@ -37,7 +37,7 @@ pub struct Material {
     /// The lists, with what is said of their sources.
     pub listings: Vec<(SourceRules, Arc<Listing>)>,
     /// Ids, numbers and places.
-    pub memory: Memory,
+    pub memory: Arc<Memory>,
 }
 
 /// The writer of snapshots.
@@ -49,7 +49,7 @@ pub struct LibraryTask {
     material: watch::Sender<Arc<Material>>,
     store: Store,
     /// `None` until it is read from the store.
-    memory: Option<Memory>,
+    memory: Option<Arc<Memory>>,
 }
 
 /// What a library gives out.
@@ -119,8 +119,8 @@ impl LibraryTask {
             .collect();
         let (store, memory) = (self.store.clone(), self.memory.clone());
         let built = tokio::task::spawn_blocking(move || {
-            let before = memory.unwrap_or_else(|| remembered(&store));
-            let mut memory = before.clone();
+            let before = memory.unwrap_or_else(|| Arc::new(remembered(&store)));
+            let mut memory = Memory::clone(&before);
             let borrowed: Vec<(SourceRules, &Listing)> = listings
                 .iter()
                 .map(|(rules, listing)| (rules.clone(), &**listing))
@@ -128,16 +128,20 @@ impl LibraryTask {
             let (catalog, issues) =
                 catalog::build_with(&borrowed, &rules.filters, &rules.channels, &mut memory);
             // Before anybody sees them: no link is given out that a kill would make another channel's.
-            if memory != before
-                && let Err(error) = store.save(Path::new(MEMORY_FILE), &memory)
-            {
-                warn!(%error, "ids and numbers of channels could not be kept");
+            let are_new = !memory.has_same_ids(&before);
+            if are_new {
+                keep(&store, &memory);
             }
-            let material = Material { listings, memory };
-            (catalog, issues, material)
+            let is_moved = !are_new && memory != *before;
+            let memory = if are_new || is_moved {
+                Arc::new(memory)
+            } else {
+                before
+            };
+            (catalog, issues, Material { listings, memory }, is_moved)
         });
         match built.await {
-            Ok((catalog, issues, material)) => {
+            Ok((catalog, issues, material, is_moved)) => {
                 for issue in issues.iter().take(ISSUES_LOGGED_MAX) {
                     warn!(%issue, "in the lists");
                 }
@@ -147,17 +151,32 @@ impl LibraryTask {
                         "further issues in the lists"
                     );
                 }
-                self.memory = Some(material.memory.clone());
+                let memory = Arc::clone(&material.memory);
+                self.memory = Some(Arc::clone(&memory));
                 self.material.send_replace(Arc::new(material));
                 let channels = catalog.channels().len();
                 self.catalog.send_replace(Arc::new(catalog));
                 // Only now: whoever reads the line finds them.
                 info!(channels, "channels ready");
+                // The order alone can wait: long lists take a moment to be written.
+                if is_moved {
+                    let store = self.store.clone();
+                    let written = tokio::task::spawn_blocking(move || keep(&store, &memory)).await;
+                    if let Err(error) = written {
+                        error!(%error, "a fault in mainstem: the order of channels could not be kept");
+                    }
+                }
             }
             Err(error) => {
                 error!(%error, "a fault in mainstem: the channels could not be built; the old ones stay");
             }
         }
+    }
+}
+
+fn keep(store: &Store, memory: &Memory) {
+    if let Err(error) = store.save(Path::new(MEMORY_FILE), memory) {
+        warn!(%error, "ids, numbers and places of channels could not be kept");
     }
 }
 

@@ -19,6 +19,7 @@ use catalog::listing::Fields;
 use catalog::{Filters, Listing, Memory, SourceRules, StreamUrl, build_with};
 use control::{Web, channels, names, playlist, refresh};
 use mainstem::config::parse_candidate;
+use provider_double::{Account, Channel, Clip, Plan, Provider};
 use serde_json::Value;
 use support::{Launch, SOON, get, get_json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -117,6 +118,41 @@ async fn links_outlive_new_hosts_shuffles_new_rules_and_a_kill() {
     );
     let again = start(RULES).await;
     assert_eq!(outputs(&playlist(&again).await), before);
+}
+
+/// Another host, login, order and numbering: the link a player kept plays what the new provider sends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_plays_from_the_new_upstream() {
+    let plan = |user: &str, names: &[(u32, &str)]| {
+        let plan = Plan::new().account(Account::new(user, "p"));
+        names.iter().fold(plan, |plan, (id, name)| {
+            plan.channel(Channel::new(*id, name, Clip::H264Closed))
+        })
+    };
+    let old = Provider::start(plan("u", &[(1, "UK: One HD"), (2, "Two")])).unwrap();
+    let new = Provider::start(plan("v", &[(70, "Two FHD"), (9, "|UK| One ᴴᴰ")])).unwrap();
+    let config = |provider: &Provider, user: &str| {
+        format!(
+            "sources:\n  - {{name: s, type: xtream, url: \"{}\", username: {user}, password: p}}\n{RULES}",
+            provider.base_url()
+        )
+    };
+    let mainstem = Launch::new(&config(&old, "u")).ready().await;
+    let before = outputs(&playlist(&mainstem).await);
+    let link = mainstem.stream_url("One").await;
+    std::fs::write(mainstem.folder().join("config.yaml"), config(&new, "v")).unwrap();
+    mainstem.signal("HUP");
+    support::eventually("the new provider's list is in force", || async {
+        let grouped = get(&mainstem.url("/debug/grouped-streams")).await.text();
+        let port = new.addr().port().to_string();
+        grouped.contains(&port).then_some(())
+    })
+    .await;
+    assert_eq!(outputs(&playlist(&mainstem).await), before);
+    old.stop().await;
+    let viewer = support::Viewer::open(&link).await;
+    assert_eq!(viewer.status, 200);
+    viewer.more(188 * 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

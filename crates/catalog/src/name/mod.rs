@@ -64,6 +64,7 @@ pub struct Name {
 
 /// Takes `name` apart.
 pub fn parse(name: &str) -> Name {
+    let name = name.trim();
     let name = name
         .get(..name.floor_char_boundary(NAME_BYTES_MAX))
         .unwrap_or(name);

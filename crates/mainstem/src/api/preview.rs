@@ -61,7 +61,7 @@ async fn report(app: &App, rules: Option<&str>, entry: Option<String>) -> Result
             .iter()
             .map(|(rules, listing)| (rules.clone(), &**listing))
             .collect();
-        let mut memory = material.memory.clone();
+        let mut memory = catalog::Memory::clone(&material.memory);
         let (_, report) =
             catalog::preview::preview(&listings, &filters, &channels, &mut memory, entry.as_deref());
         serde_json::to_value(report)
