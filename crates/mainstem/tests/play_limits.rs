@@ -6,22 +6,20 @@ mod support;
 
 use std::time::Duration;
 
-use provider_double::{Account, Channel, Clip, Plan, Provider};
+use provider_double::{Account, Channel, Clip, Join, Plan, Provider};
 use support::decode::{Colour, decode_aside};
 use support::process::QUICK;
 use support::ts::Report;
 use support::{Mainstem, SOON, Viewer, eventually, get_json};
 use tokio::task::JoinSet;
 
-/// A provider with one login of so many connections and so many channels named `Channel 1`, …
+/// A provider with one login of so many connections and so many channels named `Channel 1`, … Each begins at a keyframe,
+/// with two seconds of media at once.
 fn provider(connections: u32, channels: usize) -> Provider {
     let account = Account::new("limited", "secret").max_connections(connections);
     let plan = (1..=channels).fold(Plan::new().account(account), |plan, number| {
-        plan.channel(Channel::new(
-            number,
-            &format!("Channel {number}"),
-            Clip::H264Closed,
-        ))
+        let channel = Channel::new(number, &format!("Channel {number}"), Clip::H264Closed);
+        plan.channel(channel.join(Join::Keyframe).burst(Duration::from_secs(2)))
     });
     Provider::start(plan).unwrap()
 }

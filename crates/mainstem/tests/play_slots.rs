@@ -202,7 +202,7 @@ async fn a_hundred_viewers_of_twenty_channels_share_five_connections() {
             continue;
         }
         for (_, viewer) in &of_channel {
-            viewer.more_media(Duration::from_secs(1), SOON).await;
+            viewer.media(Duration::from_secs(4), SOON).await;
         }
         assert!(is_live(&of_channel[0].1).await, "channel {}", channel + 1);
         fed += of_channel.len();
