@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,7 +17,7 @@ use crate::config::SourceConfig;
 use crate::health::{Health, LastFailure};
 use crate::signatures::Signatures;
 use crate::slates::Slates;
-use crate::slot::{Login, Pools};
+use crate::slot::{Login, Pools, Purpose, Subject};
 use crate::source::{SourceHandle, request_headers};
 use crate::upstream::Upstream;
 use crate::upstream::http::headers;
@@ -179,17 +178,19 @@ impl Channels {
 
     fn in_order(
         &self,
-        catalog: &Catalog,
+        (key, catalog): (&Key, &Catalog),
         channel: &Channel,
         promised: Option<&Signature>,
     ) -> Vec<Candidate<StreamId>> {
         let now = now();
         let health = self.health();
+        let subject = subject_of(key);
         let mut rated: Vec<_> = (0u32..)
             .zip(channel.streams())
             .filter(|(_, stream)| !health.refuses(stream.id(), now))
             .filter_map(|(position, stream)| {
-                let target = self.target(catalog, stream)?;
+                let mut target = self.target(catalog, stream)?;
+                target.subject = Some(Arc::clone(&subject));
                 let rests = target.logins().all(|(login, _)| self.pools().is_cooling(login));
                 let cooling = health.rests(stream.id(), now) || rests;
                 let is_card = target.url.expose() == CARD_URL;
@@ -211,17 +212,11 @@ impl Channels {
                     health: health.score(stream.id(), now),
                     position,
                 };
-                // A hedge is asked for at this login alone.
-                let idle = || {
-                    let pools = self.pools();
-                    !pools.is_cooling(&target.login) && pools.is_idle(&target.login, target.limit)
-                };
                 let candidate = Candidate {
                     stream: stream.id(),
                     label: target.source.as_str().into(),
                     cooling,
-                    login: number_of(&target.login),
-                    idle: is_card || idle(),
+                    spare: is_card || self.pools().has_spare(&target.wish(Purpose::Hedge)),
                 };
                 Some((rating, candidate))
             })
@@ -273,7 +268,7 @@ impl relay::Opener for Channels {
         let catalog = self.catalog();
         catalog
             .get(key.channel)
-            .map(|channel| self.in_order(&catalog, channel, promised))
+            .map(|channel| self.in_order((key, &catalog), channel, promised))
             .unwrap_or_default()
     }
 
@@ -289,7 +284,7 @@ impl relay::Opener for Channels {
             .and_then(|channel| channel.streams().find(|entry| entry.id() == stream))
             .and_then(|entry| self.target(&catalog, entry));
         let opening = self.opening.clone();
-        let subject = key.channel.to_string().into();
+        let subject = subject_of(key);
         async move {
             let mut target = found
                 .ok_or_else(|| Failure::new(FailureClass::Gone, "the stream is no longer in any list"))?;
@@ -342,11 +337,9 @@ impl relay::Opener for Channels {
     }
 }
 
-/// A login as relay tells it from others.
-fn number_of(login: &Login) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    login.hash(&mut hasher);
-    hasher.finish()
+/// The word by which the pools know what a connection is for.
+fn subject_of(key: &Key) -> Subject {
+    key.channel.to_string().into()
 }
 
 /// The runtime's clock, which tests can stop.

@@ -6,22 +6,20 @@ mod support;
 
 use std::time::Duration;
 
-use provider_double::{Account, AccountLog, Channel, Clip, Extent, Fault, Plan, Provider};
+use provider_double::{Account, Channel, Clip, Join, Plan, Provider};
 use support::decode::{Colour, decode_aside};
 use support::process::QUICK;
 use support::ts::Report;
-use support::{Mainstem, Raw, SOON, Viewer, eventually, get_json};
+use support::{Mainstem, SOON, Viewer, eventually, get_json};
 use tokio::task::JoinSet;
 
-/// A provider with one login of so many connections and so many channels named `Channel 1`, …
+/// A provider with one login of so many connections and so many channels named `Channel 1`, … Each begins at a keyframe,
+/// with two seconds of media at once.
 fn provider(connections: u32, channels: usize) -> Provider {
     let account = Account::new("limited", "secret").max_connections(connections);
     let plan = (1..=channels).fold(Plan::new().account(account), |plan, number| {
-        plan.channel(Channel::new(
-            number,
-            &format!("Channel {number}"),
-            Clip::H264Closed,
-        ))
+        let channel = Channel::new(number, &format!("Channel {number}"), Clip::H264Closed);
+        plan.channel(channel.join(Join::Keyframe).burst(Duration::from_secs(2)))
     });
     Provider::start(plan).unwrap()
 }
@@ -47,29 +45,6 @@ async fn in_use(mainstem: &Mainstem, provider: &Provider, count: usize) {
         (own == Some(count as u64) && login.open_now() == count).then_some(())
     })
     .await;
-}
-
-/// Who was open when there were too many, and when each came and went.
-fn crowd(log: &AccountLog, limit: usize) -> String {
-    let closed = |connection| log.closes.iter().find(|close| close.connection == connection);
-    let mut text = String::new();
-    for open in &log.opens {
-        let there: Vec<_> = log
-            .opens
-            .iter()
-            .filter(|other| {
-                other.at <= open.at && closed(other.connection).is_none_or(|close| close.at > open.at)
-            })
-            .collect();
-        if there.len() <= limit {
-            continue;
-        }
-        for other in there {
-            text.push_str(&format!("{other:?} {:?}\n", closed(other.connection)));
-        }
-        text.push('\n');
-    }
-    text
 }
 
 async fn is_live(viewer: &Viewer) -> bool {
@@ -170,110 +145,4 @@ async fn thirty_starts_at_once_stay_within_the_limit_and_so_does_the_total() {
         drop(viewers);
         in_use(&mainstem, &provider, 0).await;
     }
-}
-
-/// xorshift64: the same lives in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
-
-fn some_fault(dice: &mut Dice) -> Option<Fault> {
-    Some(match dice.roll(12) {
-        0 => Fault::Refuse,
-        1 => Fault::HangBeforeHead,
-        2 => Fault::Status {
-            code: 503,
-            body: String::new(),
-            retry_after: None,
-        },
-        3 => Fault::Html,
-        4 => Fault::Eof(Extent::Bytes(40_000)),
-        5 => Fault::Rst(Extent::Bytes(50_001)),
-        6 => Fault::Stall(Extent::Bytes(30_000)),
-        7 => Fault::SlowHead(Duration::from_millis(700)),
-        8 => Fault::Redirect {
-            hops: 2,
-            form: provider_double::RedirectForm::Relative,
-        },
-        9 => Fault::Garbage,
-        _ => return None,
-    })
-}
-
-/// One viewer who leaves in one of the ways in which viewers leave.
-async fn life(url: String, way: u64) {
-    match way {
-        // Before anything came.
-        0 => drop(Raw::get(&url, false).await),
-        1 => Raw::get(&url, false).await.reset(),
-        2 => Raw::connect(&url, false).await.reset(),
-        // In the middle of the body.
-        3 => {
-            let mut raw = Raw::get(&url, false).await;
-            raw.read(20_000).await;
-            raw.reset();
-        }
-        4 => {
-            let mut raw = Raw::get(&url, true).await;
-            raw.read(1_000).await;
-        }
-        _ => {
-            let viewer = Viewer::open(&url).await;
-            viewer.more(60_000).await;
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn after_random_lives_nothing_is_left_in_use() {
-    let provider = provider(3, 6);
-    let login = provider.account("limited");
-    let mainstem = mainstem(&provider, 3, "").await;
-    let mut urls = Vec::new();
-    for number in 1..=6 {
-        urls.push(mainstem.stream_url(&format!("Channel {number}")).await);
-    }
-    let rounds = if support::full() { 30 } else { 6 };
-    let mut dice = Dice(0x5EED_CAFE);
-    for round in 0..rounds {
-        for number in 1..=6 {
-            let stream = provider.stream(number);
-            stream.clear();
-            if let Some(fault) = some_fault(&mut dice) {
-                stream.fault_times(fault, 2);
-            }
-        }
-        let mut lives = JoinSet::new();
-        for _ in 0..10 {
-            let url = urls[usize::try_from(dice.roll(6)).unwrap()].clone();
-            let way = dice.roll(6);
-            lives.spawn(life(url, way));
-        }
-        while let Some(life) = lives.join_next().await {
-            life.unwrap_or_else(|error| panic!("round {round}: {error}"));
-        }
-    }
-    for number in 1..=6 {
-        provider.stream(number).clear();
-    }
-    in_use(&mainstem, &provider, 0).await;
-    assert!(
-        login.peak() <= 3,
-        "{} at once:\n{}",
-        login.peak(),
-        crowd(&login.log(), 3)
-    );
-    assert_eq!(login.over_limit(), 0);
-
-    let fresh = Viewer::open(&urls[0]).await;
-    fresh.media(Duration::from_secs(4), SOON).await;
-    assert!(is_live(&fresh).await);
-    in_use(&mainstem, &provider, 1).await;
 }

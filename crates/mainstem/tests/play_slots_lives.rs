@@ -6,10 +6,11 @@
 mod slots;
 mod support;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use provider_double::{Channel, Clip, Extent, Fault, Join, Plan, Provider, RedirectForm};
+use provider_double::{Extent, Fault, Provider, RedirectForm};
 use slots::{Dice, LOGIN, Scene, SocketWatch, account, is_live, plan, with_film};
 use support::process::QUICK;
 use support::{Launch, Raw, SOON, Viewer, eventually, get_json};
@@ -24,7 +25,7 @@ fn some_fault(dice: &mut Dice) -> Option<Fault> {
         0 => Fault::Refuse,
         1 => Fault::HangBeforeHead,
         2 => Fault::Status {
-            code: 404,
+            code: if dice.roll(2) == 0 { 404 } else { 503 },
             body: String::new(),
             retry_after: None,
         },
@@ -87,7 +88,8 @@ async fn after_thousands_of_lives_nothing_is_in_use_and_a_fresh_play_succeeds() 
     urls.push(scene.mainstem.stream_url("Film").await);
     let watch = SocketWatch::start(scene.provider.addr().port());
     let mut dice = Dice(seed);
-    for round in 0..rounds {
+    let mut lives = JoinSet::new();
+    for _ in 0..rounds {
         for number in 1..=channels {
             let stream = scene.provider.stream(number);
             stream.clear();
@@ -95,14 +97,17 @@ async fn after_thousands_of_lives_nothing_is_in_use_and_a_fresh_play_succeeds() 
                 stream.fault_times(fault, 2);
             }
         }
-        let mut lives = JoinSet::new();
         for _ in 0..at_once {
             let url = urls[usize::try_from(dice.roll(urls.len() as u64)).unwrap()].clone();
             lives.spawn(life(url, dice.roll(8)));
         }
-        while let Some(life) = lives.join_next().await {
-            life.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        // The next come while the last of these still wait for what cannot be opened.
+        while lives.len() > at_once / 2 {
+            lives.join_next().await.unwrap().unwrap();
         }
+    }
+    while let Some(life) = lives.join_next().await {
+        life.unwrap();
     }
     for number in 1..=channels {
         scene.provider.stream(number).clear();
@@ -123,15 +128,8 @@ async fn after_thousands_of_lives_nothing_is_in_use_and_a_fresh_play_succeeds() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_asked_for_again_while_it_closes_comes_back_every_time() {
     let channels = 20;
-    let plan = (1..=channels).fold(Plan::new().account(account(100)), |plan, number| {
-        let name = format!("Channel {number}");
-        let channel = Channel::new(number, &name, Clip::H264Closed)
-            .join(Join::Keyframe)
-            .burst(Duration::from_secs(2));
-        plan.channel(channel)
-    });
     let config = QUICK.replace("linger: 500ms", "linger: 0s");
-    let scene = Scene::start(plan, &config, ", max_connections: 100").await;
+    let scene = Scene::start(plan(account(100), channels), &config, ", max_connections: 100").await;
     let urls = scene.urls(channels).await;
     let races = 50;
     let mut racing = JoinSet::new();
@@ -285,7 +283,13 @@ fn ip(arguments: &str) -> bool {
 async fn a_client_that_vanishes_without_a_word_frees_the_connection() {
     let net = u8::try_from(std::process::id() % 200).unwrap();
     let Some(namespace) = Namespace::new(net) else {
-        println!("not run: a network namespace needs root and the program `ip`");
+        let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+        let is_required = is_root && std::env::var_os("MAINSTEM_REQUIRE_TOOLS").is_some();
+        assert!(!is_required, "root makes no network namespace: is `ip` missing?");
+        // The runner shows what this test prints: see .config/nextest.toml.
+        println!(
+            "NOT RUN: a client that vanishes needs a network namespace, which needs root and the program `ip`"
+        );
         return;
     };
     let provider = Provider::start(plan(account(1), 1)).unwrap();

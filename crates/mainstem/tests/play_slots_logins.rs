@@ -8,7 +8,7 @@ mod support;
 
 use std::time::Duration;
 
-use provider_double::{Account, Fault, OnLimit, Plan, Provider};
+use provider_double::{Account, Extent, Fault, OnLimit, Plan, Provider};
 use slots::{is_all_live, is_live, plan};
 use support::process::QUICK;
 use support::{Mainstem, SOON, Viewer, eventually, get_json};
@@ -133,6 +133,53 @@ async fn a_limit_answer_of_one_login_is_followed_by_another_login_at_once() {
         .filter(|request| request.path.starts_with("/live/"))
         .count();
     assert_eq!(streams, 1, "the first login was asked once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_in_doubt_gets_the_next_beside_it_at_a_further_login_of_its_source() {
+    let provider = Provider::start(three_logins(1)).unwrap();
+    // Both sources begin with the same login, and the first one has it.
+    provider
+        .stream(1)
+        .fault_times(Fault::Stall(Extent::After(Duration::from_secs(3))), 1);
+    let source = |name: &str, further: &str| {
+        format!(
+            "  - {{name: {name}, type: xtream, url: \"{}\", username: first, password: secret, logins: [{{username: {further}, password: secret}}]}}\n",
+            provider.base_url()
+        )
+    };
+    let config = format!(
+        "{QUICK}sources:\n{}{}",
+        source("one", "third"),
+        source("two", "second")
+    );
+    let mainstem = Mainstem::start(&config).await;
+    eventually("every account was asked, and both lists are there", || async {
+        let status = get_json(&mainstem.url("/status")).await;
+        let pools = status["pools"].as_array()?.clone();
+        let known = pools.iter().all(|pool| pool["limit"] == 1);
+        let streams = |source: &str| status["source_details"][source]["streams"] == 1;
+        (pools.len() == 3 && known && streams("one") && streams("two")).then_some(())
+    })
+    .await;
+    let viewer = Viewer::open(&mainstem.stream_url("Channel 1").await).await;
+    viewer.media(Duration::from_secs(8), SOON).await;
+    assert!(is_all_live(&viewer).await, "nobody saw a slate");
+    let first = provider.account("first").log();
+    let second = provider.account("second").log();
+    assert_eq!(
+        (first.opens.len(), second.opens.len()),
+        (1, 1),
+        "{first:?}\n{second:?}"
+    );
+    assert!(
+        second.opens[0].at < first.closes[0].at,
+        "beside it, before it was given up"
+    );
+    for name in LOGINS {
+        assert!(provider.account(name).peak() <= 1, "{name}");
+        assert_eq!(provider.account(name).over_limit(), 0, "{name}");
+    }
 }
 
 /// A port of loopback at which nobody listens.

@@ -62,30 +62,14 @@ pub enum Action<S> {
     Finish,
 }
 
-/// A stream and the login its connection counts at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Line<S> {
-    stream: S,
-    login: u64,
-}
-
-impl<S: Copy> Line<S> {
-    fn of(candidate: &Candidate<S>) -> Self {
-        Self {
-            stream: candidate.stream,
-            login: candidate.login,
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase<S> {
     /// Nothing was tried yet.
     New,
     /// A stream is being opened.
-    Opening { line: Line<S> },
+    Opening { stream: S },
     /// A stream delivers since then.
-    Live { line: Line<S>, since: Instant },
+    Live { stream: S, since: Instant },
     /// Everything failed; the next round starts then.
     Resting { until: Instant },
 }
@@ -93,7 +77,7 @@ enum Phase<S> {
 /// A stream opened beside a suspect one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Hedge<S> {
-    line: Line<S>,
+    stream: S,
     understood: bool,
     opened: Instant,
 }
@@ -198,13 +182,16 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     /// The stream that delivers or is being opened; not the one opened beside it.
     #[must_use]
     pub fn stream(&self) -> Option<S> {
-        self.line().map(|line| line.stream)
+        match self.phase {
+            Phase::Opening { stream } | Phase::Live { stream, .. } => Some(stream),
+            Phase::New | Phase::Resting { .. } => None,
+        }
     }
 
     /// The stream opened beside it.
     #[must_use]
     pub fn hedge(&self) -> Option<S> {
-        self.hedge.map(|hedge| hedge.line.stream)
+        self.hedge.map(|hedge| hedge.stream)
     }
 
     /// Whether a stream's media is what viewers see.
@@ -223,13 +210,6 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     #[must_use]
     pub fn failovers(&self) -> u64 {
         self.failovers
-    }
-
-    fn line(&self) -> Option<Line<S>> {
-        match self.phase {
-            Phase::Opening { line } | Phase::Live { line, .. } => Some(line),
-            Phase::New | Phase::Resting { .. } => None,
-        }
     }
 
     fn joined(
@@ -278,9 +258,9 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
 
     fn understood(&mut self, stream: S) {
         match &mut self.hedge {
-            Some(hedge) if hedge.line.stream == stream => hedge.understood = true,
+            Some(hedge) if hedge.stream == stream => hedge.understood = true,
             // Its keyframe is a matter of its group of pictures now.
-            _ if matches!(self.phase, Phase::Opening { line } if line.stream == stream) => {
+            _ if matches!(self.phase, Phase::Opening { stream: opening } if opening == stream) => {
                 self.hedge_at = None;
             }
             _ => {}
@@ -288,28 +268,24 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
     }
 
     fn entered(&mut self, stream: S, now: Instant, actions: &mut Vec<Action<S>>) {
-        let line = match (self.phase, self.hedge) {
-            (Phase::Opening { line }, _) if line.stream == stream => {
-                self.close_hedge(actions);
-                line
-            }
-            (Phase::Opening { line: loser } | Phase::Live { line: loser, .. }, Some(hedge))
-                if hedge.line.stream == stream =>
+        match (self.phase, self.hedge) {
+            (Phase::Opening { stream: opening }, _) if opening == stream => self.close_hedge(actions),
+            (Phase::Opening { stream: loser } | Phase::Live { stream: loser, .. }, Some(hedge))
+                if hedge.stream == stream =>
             {
                 // Should the winner die young, the loser is not the next one.
-                self.tried.push(loser.stream);
+                self.tried.push(loser);
                 self.hedge = None;
                 actions.push(Action::Adopt);
-                hedge.line
             }
             _ => return,
-        };
+        }
         if self.last_live.is_some_and(|last| last != stream) {
             self.failovers += 1;
         }
         self.last_live = Some(stream);
         self.hedge_at = None;
-        self.phase = Phase::Live { line, since: now };
+        self.phase = Phase::Live { stream, since: now };
         if self.slate.take().is_some() {
             self.slate_at = Some(now + self.timing.slate_after);
             actions.push(Action::SlateOff);
@@ -324,19 +300,19 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         candidates: impl FnOnce() -> Vec<Candidate<S>>,
         actions: &mut Vec<Action<S>>,
     ) {
-        if self.hedge.is_some_and(|hedge| hedge.line.stream == stream) {
+        if self.hedge.is_some_and(|hedge| hedge.stream == stream) {
             self.hedge_failed(stream, failure, now, candidates, actions);
             return;
         }
         let again = match self.phase {
-            Phase::Live { line, since } if line.stream == stream => {
+            Phase::Live { stream: live, since } if live == stream => {
                 let healthy = self.has_been_healthy(since, now);
                 if healthy {
                     self.forget_failures();
                 }
                 healthy && failure.class == FailureClass::Transient
             }
-            Phase::Opening { line } if line.stream == stream => false,
+            Phase::Opening { stream: opening } if opening == stream => false,
             _ => return,
         };
         if self.viewers == 0 {
@@ -348,7 +324,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             // The next one is on its way already.
             self.note(stream, failure);
             actions.push(Action::Adopt);
-            self.phase = Phase::Opening { line: hedge.line };
+            self.phase = Phase::Opening { stream: hedge.stream };
             self.hedge_at = (!hedge.understood).then(|| (hedge.opened + self.timing.hedge_after).max(now));
             return;
         }
@@ -356,17 +332,14 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             renewed == stream && now.saturating_duration_since(at) < RENEWED_EVERY
         };
         let candidates = candidates();
-        let same = candidates
-            .iter()
-            .find(|candidate| candidate.stream == stream)
-            .map(Line::of);
-        let again = same.filter(|_| again);
-        if let Some(line) = again
+        let is_there = candidates.iter().any(|candidate| candidate.stream == stream);
+        let again = (again && is_there).then_some(stream);
+        if let Some(stream) = again
             && !self.renewed.as_ref().is_some_and(lately)
         {
             // Providers cut and renew: what had been healthy is asked once more before the next one.
             self.renewed = Some((stream, now));
-            self.open(line, now, actions);
+            self.open(stream, now, actions);
             return;
         }
         self.note(stream, failure);
@@ -453,7 +426,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
 
     fn hedge_due(&self) -> Option<Instant> {
         self.hedge_at
-            .filter(|_| self.hedge.is_none() && self.viewers > 0 && self.line().is_some())
+            .filter(|_| self.hedge.is_none() && self.viewers > 0 && self.stream().is_some())
     }
 
     fn choose(
@@ -468,10 +441,10 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         }
     }
 
-    fn open(&mut self, line: Line<S>, now: Instant, actions: &mut Vec<Action<S>>) {
-        self.phase = Phase::Opening { line };
+    fn open(&mut self, stream: S, now: Instant, actions: &mut Vec<Action<S>>) {
+        self.phase = Phase::Opening { stream };
         self.hedge_at = Some(now + self.timing.hedge_after);
-        actions.push(Action::Open(line.stream));
+        actions.push(Action::Open(stream));
     }
 
     /// Opens the next stream beside the present one: at another login, where a connection is idle, as a provider counts
@@ -482,14 +455,13 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         candidates: impl FnOnce() -> Vec<Candidate<S>>,
         actions: &mut Vec<Action<S>>,
     ) {
-        let Some(present) = self.line() else { return };
+        let Some(present) = self.stream() else { return };
         let candidates = candidates();
         let spare = candidates.iter().find(|candidate| {
-            candidate.idle
+            candidate.spare
                 && !candidate.cooling
-                && candidate.login != present.login
-                // A refresh may have moved it to another login.
-                && candidate.stream != present.stream
+                // It may be had at a further login; what ails it there is the same.
+                && candidate.stream != present
                 && !self.tried.contains(&candidate.stream)
         });
         let Some(candidate) = spare else {
@@ -498,7 +470,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         };
         self.hedge_at = None;
         self.hedge = Some(Hedge {
-            line: Line::of(candidate),
+            stream: candidate.stream,
             understood: false,
             opened: now,
         });
@@ -512,7 +484,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         }
     }
 
-    fn untried(&self, candidates: &[Candidate<S>]) -> Option<Line<S>> {
+    fn untried(&self, candidates: &[Candidate<S>]) -> Option<S> {
         let untried = |candidate: &&Candidate<S>| !self.tried.contains(&candidate.stream);
         // What rests is tried when nothing else is left: half-open, one attempt a round.
         let next = candidates
@@ -520,7 +492,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
             .filter(untried)
             .find(|candidate| !candidate.cooling)
             .or_else(|| candidates.iter().find(untried));
-        next.map(Line::of)
+        next.map(|candidate| candidate.stream)
     }
 
     /// A stream is done with for this round.

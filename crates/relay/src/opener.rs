@@ -20,10 +20,9 @@ pub struct Candidate<S> {
     pub label: Arc<str>,
     /// It failed lately: it is tried only when nothing else is left.
     pub cooling: bool,
-    /// Which login its connection counts at. Streams of one login carry one number; relay reads nothing else in it.
-    pub login: u64,
-    /// Its login has a connection that nobody uses and nobody waits for: a hedge may take it.
-    pub idle: bool,
+    /// A hedge may take it now: at a login of it where what the broadcast is made for has no connection yet, one is there
+    /// that nobody uses and nobody waits for.
+    pub spare: bool,
 }
 
 /// What a stream is opened for.
@@ -31,8 +30,8 @@ pub struct Candidate<S> {
 pub enum Role {
     /// To be what viewers see; it may wait for a connection.
     Main,
-    /// Beside a stream that may be dying. It takes only a connection that is free at once, and gives way to whoever
-    /// needs it until it [takes over](Upstream::take_over).
+    /// Beside a stream that may be dying. It takes only a connection that is free at once, never a second one at the
+    /// login of that stream, and gives way to whoever needs it until it [takes over](Upstream::take_over).
     Hedge,
 }
 

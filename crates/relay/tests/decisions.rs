@@ -16,8 +16,7 @@ fn candidate(stream: u8, cooling: bool) -> Candidate<u8> {
         stream,
         label: "source".into(),
         cooling,
-        login: 0,
-        idle: false,
+        spare: false,
     }
 }
 
@@ -402,8 +401,7 @@ fn happen(chance: &mut Xorshift, play: &mut Play, model: &mut Model) -> Vec<Acti
             let streams = chance.below(4);
             play.streams = (0..u8::try_from(streams).unwrap())
                 .map(|stream| Candidate {
-                    login: chance.below(3),
-                    idle: chance.below(3) > 0,
+                    spare: chance.below(3) > 0,
                     ..candidate(stream, chance.below(3) == 0)
                 })
                 .collect();
@@ -452,13 +450,12 @@ fn whatever_happens_there_is_a_way_on() {
     assert!(hedges > 1_000, "{hedges} hedges");
 }
 
-/// Streams at logins of their own, each with a connection to spare.
+/// Streams of which each may be had beside any other.
 fn apart(streams: &[u8]) -> Vec<Candidate<u8>> {
     streams
         .iter()
         .map(|&stream| Candidate {
-            login: stream.into(),
-            idle: true,
+            spare: true,
             ..candidate(stream, false)
         })
         .collect()
@@ -538,17 +535,15 @@ fn a_healthy_stream_that_is_suspect_again_gets_whatever_there_is() {
 }
 
 #[test]
-fn a_hedge_needs_another_login_with_a_connection_to_spare() {
+fn a_hedge_needs_another_stream_and_a_connection_to_spare() {
     let mut play = delivering(apart(&[1, 2]));
-    play.streams[1].login = 1;
-    assert_eq!(play.event(&Event::Suspect), [], "two at one login");
-    play.streams[1].login = 2;
-    play.streams[1].idle = false;
+    play.streams[1].spare = false;
+    assert_eq!(play.event(&Event::Suspect), [], "the same stream once more");
     let again = Duration::from_millis(500);
     assert_eq!(play.broadcast.deadline(), Some(play.now + again));
     play.now += again;
-    assert_eq!(play.event(&Event::Tick), [], "somebody else's connection");
-    play.streams[1].idle = true;
+    assert_eq!(play.event(&Event::Tick), [], "it is asked for again and again");
+    play.streams[1].spare = true;
     play.streams[1].cooling = true;
     play.now += again;
     assert_eq!(play.event(&Event::Tick), [], "what failed lately is no hedge");

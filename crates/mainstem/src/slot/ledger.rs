@@ -215,11 +215,7 @@ impl Ledger {
         if let Some(seconds) = self.all_cool(wish, now) {
             return Err(Refused::Cooling { seconds });
         }
-        let free = wish.places.iter().position(|place| {
-            let is_wanted = |waiting: &Waiting| waiting.wish.is_at(&place.login);
-            self.fits(place) && !self.waiting.values().any(is_wanted)
-        });
-        let number = free.ok_or_else(|| self.refusal(wish))?;
+        let number = self.spare_for(wish).ok_or_else(|| self.refusal(wish))?;
         let id = self.next_id();
         self.hold(id, wish.line.unwrap_or(id.0), wish, number, now);
         Ok((id, number))
@@ -441,10 +437,19 @@ impl Ledger {
             .min(left_in_all)
     }
 
-    /// Whether a login has a connection that nobody uses and nobody waits for.
+    /// Whether [`Ledger::try_ask`] would fulfil a wish now.
     #[must_use]
-    pub fn is_idle(&self, login: &Login, limit: usize, now: Instant) -> bool {
-        self.free(login, limit, now) > 0 && !self.waiting.values().any(|waiting| waiting.wish.is_at(login))
+    pub fn has_spare(&mut self, wish: &Wish, now: Instant) -> bool {
+        self.expire(now);
+        self.spare_for(wish).is_some()
+    }
+
+    /// The place at which a wish can be fulfilled with what nobody uses and nobody waits for.
+    fn spare_for(&self, wish: &Wish) -> Option<usize> {
+        wish.places.iter().position(|place| {
+            let is_wanted = |waiting: &Waiting| waiting.wish.is_at(&place.login);
+            self.fits(wish, place) && !self.waiting.values().any(is_wanted)
+        })
     }
 
     /// How long a login is left alone yet.
@@ -636,8 +641,20 @@ impl Ledger {
         !self.is_cool(&place.login) && self.in_use(&place.login) < self.allowed_now(place)
     }
 
-    fn fits(&self, place: &Place) -> bool {
-        self.total() < self.total_max && self.has_room(place)
+    fn fits(&self, wish: &Wish, place: &Place) -> bool {
+        self.total() < self.total_max && self.has_room(place) && self.beside(wish, place).is_none()
+    }
+
+    /// What is held at a place that a wish must not be beside: of a stream and its hedge, whichever came first, the
+    /// other is never at the same login. A provider may cut one for the other.
+    fn beside(&self, wish: &Wish, place: &Place) -> Option<LeaseId> {
+        let subject = wish.subject.as_ref()?;
+        let (id, _) = self.held.iter().find(|(_, held)| {
+            held.place.login == place.login
+                && held.subject.as_ref() == Some(subject)
+                && (held.purpose == Purpose::Hedge || wish.purpose == Purpose::Hedge)
+        })?;
+        Some(*id)
     }
 
     fn hold(&mut self, id: LeaseId, line: u64, wish: &Wish, number: usize, now: Instant) {

@@ -265,10 +265,10 @@ impl Pools {
         self.state().ledger.free(login, limit, now())
     }
 
-    /// Whether `login` has a connection that nobody uses and nobody waits for.
+    /// Whether [`Pools::try_acquire`] would fulfil a wish now.
     #[must_use]
-    pub fn is_idle(&self, login: &Login, limit: usize) -> bool {
-        self.state().ledger.is_idle(login, limit, now())
+    pub fn has_spare(&self, wish: &Wish) -> bool {
+        self.state().ledger.has_spare(wish, now())
     }
 
     /// Whether the login is left alone after an answer that was about it.

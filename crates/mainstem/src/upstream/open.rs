@@ -107,10 +107,8 @@ impl Target {
             limit,
             release_delay: self.release_delay,
         });
-        // A hedge is asked for at one login, which relay knows for another than that of the stream in doubt.
-        let places_max = if purpose == Purpose::Hedge { 1 } else { usize::MAX };
         Wish {
-            places: places.take(places_max).collect(),
+            places: places.collect(),
             source: self.source.clone(),
             purpose,
             subject: self.subject.clone(),

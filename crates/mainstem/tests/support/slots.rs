@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use provider_double::{Account, AccountHandle, AccountLog, Channel, Clip, Movie, Plan, Provider};
+use provider_double::{Account, AccountHandle, AccountLog, Channel, Clip, Join, Movie, Plan, Provider};
 
 use super::support::decode::{Colour, decode_aside};
 use super::support::{Mainstem, Viewer, eventually, get_json};
@@ -38,14 +38,12 @@ pub(crate) fn account(connections: u32) -> Account {
     Account::new(LOGIN, "secret").max_connections(connections)
 }
 
-/// `account`, with so many channels named `Channel 1`, …
+/// `account`, with so many channels named `Channel 1`, … A connection begins at a keyframe, with two seconds of media at
+/// once: a test that waits for a picture waits for the connection and not for the clip.
 pub(crate) fn plan(account: Account, channels: usize) -> Plan {
     (1..=channels).fold(Plan::new().account(account), |plan, number| {
-        plan.channel(Channel::new(
-            number,
-            &format!("Channel {number}"),
-            Clip::H264Closed,
-        ))
+        let channel = Channel::new(number, &format!("Channel {number}"), Clip::H264Closed);
+        plan.channel(channel.join(Join::Keyframe).burst(Duration::from_secs(2)))
     })
 }
 

@@ -118,7 +118,13 @@ fn some_world(chance: &mut Chance) -> (World, u64) {
     for stream in 1..=u8::try_from(2 + chance.below(6)).unwrap() {
         let channel = usize::from(stream) % CHANNELS.len();
         streams[channel].push(stream);
-        at_login.entry(1 + chance.below(logins)).or_default().push(stream);
+        let login = 1 + chance.below(logins);
+        at_login.entry(login).or_default().push(stream);
+        // Some can be had at a second login.
+        let further = 1 + chance.below(logins);
+        if further != login && chance.below(3) == 0 {
+            at_login.entry(further).or_default().push(stream);
+        }
         let lives: Vec<Life> = (0..=chance.below(3)).map(|_| some_life(chance)).collect();
         world = world.stream(stream, &lives);
     }

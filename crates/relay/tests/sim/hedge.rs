@@ -99,6 +99,34 @@ async fn one_login_is_never_hedged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hedge_is_at_whichever_login_of_its_source_the_stream_in_doubt_is_not() {
+    // Both sources have both logins. Where `sport` has the first one's connection, `news` is at the second.
+    let world = World::new()
+        .channel("news", &[1, 2])
+        .channel("sport", &[3])
+        .login(1, 1, &[1, 2, 3])
+        .login(2, 5, &[1, 2])
+        .stream(1, &[life(&[live(20), Act::Silent])])
+        .stream(2, &[backup()])
+        .stream(3, &[backup()]);
+    let stage = Stage::new(world);
+    let mut sport = stage.join("sport").await;
+    assert!(sport.watch(5.0).await);
+    let mut news = stage.join("news").await;
+    assert!(news.watch(5.0).await);
+    assert_eq!(stage.world.connections(2), (1, 1));
+    drop(sport);
+    assert!(news.watch(60.0).await);
+    assert_eq!(stage.world.hedges(), 1);
+    assert_eq!(news.judge.stretches(), [1, 2]);
+    assert_eq!(
+        (stage.world.connections(1), stage.world.connections(2)),
+        ((1, 1), (1, 0)),
+        "never two at one login"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hedge_takes_no_connection_that_is_in_use() {
     let world = World::new()
         .channel("news", &[1, 2])

@@ -134,7 +134,8 @@ pub(crate) enum Entry {
 #[derive(Debug, Default)]
 struct Log {
     entries: Mutex<Vec<(Instant, Entry)>>,
-    open_now: Mutex<HashMap<Key, usize>>,
+    /// The logins of the connections each channel has.
+    open_now: Mutex<HashMap<Key, Vec<u64>>>,
     accounts: Mutex<HashMap<u64, Account>>,
     hedges: Mutex<usize>,
 }
@@ -149,6 +150,18 @@ impl Log {
         }
         entries.push((now, entry));
     }
+
+    /// Of some logins the first that has a connection left; for a hedge, one where its channel has none.
+    fn login_for(&self, key: Key, role: Role, logins: &[u64]) -> Option<u64> {
+        let (open_now, accounts) = (self.open_now.lock().unwrap(), self.accounts.lock().unwrap());
+        let own = open_now.get(key).map_or(&[][..], Vec::as_slice);
+        let has_room = |login: &&u64| {
+            let account = accounts.get(login);
+            account.is_none_or(|account| account.open < account.connections)
+                && (role == Role::Main || !own.contains(login))
+        };
+        logins.iter().find(has_room).copied()
+    }
 }
 
 /// Counts a connection from the moment it is asked for until everything of it is dropped.
@@ -161,26 +174,24 @@ struct Socket {
 }
 
 impl Socket {
-    /// A connection at `login`, where one is left. A hedge is the only reason for a second one of a channel.
-    fn new(log: &Arc<Log>, (key, stream): (Key, u8), login: u64, role: Role) -> Option<Self> {
+    /// A connection at one of the logins, where one is left. A hedge is the only reason for a second one of a channel.
+    fn new(log: &Arc<Log>, (key, stream): (Key, u8), logins: &[u64], role: Role) -> Option<Self> {
+        let login = log.login_for(key, role, logins)?;
         let mut accounts = log.accounts.lock().unwrap();
         let account = accounts.entry(login).or_insert(Account {
             connections: usize::MAX,
             open: 0,
             peak: 0,
         });
-        if account.open >= account.connections {
-            return None;
-        }
         account.open += 1;
         account.peak = account.peak.max(account.open);
         drop(accounts);
         log.add(Entry::Asked(stream));
         let mut open_now = log.open_now.lock().unwrap();
         let open = open_now.entry(key).or_default();
-        *open += 1;
+        open.push(login);
         let most = if role == Role::Hedge { 2 } else { 1 };
-        let too_many = *open > most;
+        let too_many = open.len() > most;
         drop(open_now);
         if role == Role::Hedge {
             *log.hedges.lock().unwrap() += 1;
@@ -198,7 +209,11 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         self.log.add(Entry::Closed(self.stream));
-        *self.log.open_now.lock().unwrap().get_mut(self.key).unwrap() -= 1;
+        let mut open_now = self.log.open_now.lock().unwrap();
+        let open = open_now.get_mut(self.key).unwrap();
+        let at = open.iter().position(|login| *login == self.login).unwrap();
+        open.swap_remove(at);
+        drop(open_now);
         self.log
             .accounts
             .lock()
@@ -216,8 +231,8 @@ pub(crate) struct World {
     channels: Mutex<HashMap<Key, Vec<u8>>>,
     /// What is left of each stream's script; the last life is lived again and again.
     lives: Mutex<HashMap<u8, VecDeque<Life>>>,
-    /// The login of each stream; all that are not here share one.
-    logins: Mutex<HashMap<u8, u64>>,
+    /// The logins each stream can be had at, best first; all that are not here share one.
+    logins: Mutex<HashMap<u8, Vec<u64>>>,
     no_slate: bool,
     /// The slate is of a form that no splice can show.
     slate_hides: bool,
@@ -239,7 +254,8 @@ impl World {
         self
     }
 
-    /// Streams at a login of their own, which allows so many connections.
+    /// A login of so many connections, and streams that can be had at it: for those that have one already it is a further
+    /// one.
     pub(crate) fn login(self, login: u64, connections: usize, streams: &[u8]) -> Self {
         let account = Account {
             connections,
@@ -248,7 +264,9 @@ impl World {
         };
         self.log.accounts.lock().unwrap().insert(login, account);
         let mut logins = self.logins.lock().unwrap();
-        logins.extend(streams.iter().map(|stream| (*stream, login)));
+        for stream in streams {
+            logins.entry(*stream).or_default().push(login);
+        }
         drop(logins);
         self
     }
@@ -267,13 +285,9 @@ impl World {
         *self.log.hedges.lock().unwrap()
     }
 
-    fn login_of(&self, stream: u8) -> u64 {
-        self.logins
-            .lock()
-            .unwrap()
-            .get(&stream)
-            .copied()
-            .unwrap_or_default()
+    fn logins_of(&self, stream: u8) -> Vec<u64> {
+        let logins = self.logins.lock().unwrap();
+        logins.get(&stream).cloned().unwrap_or_else(|| vec![0])
     }
 
     pub(crate) fn channel(self, key: Key, streams: &[u8]) -> Self {
@@ -316,13 +330,8 @@ impl World {
     }
 
     pub(crate) fn open_now(&self, key: Key) -> usize {
-        self.log
-            .open_now
-            .lock()
-            .unwrap()
-            .get(key)
-            .copied()
-            .unwrap_or_default()
+        let open_now = self.log.open_now.lock().unwrap();
+        open_now.get(key).map_or(0, Vec::len)
     }
 
     fn next_life(&self, stream: u8) -> Life {
@@ -348,17 +357,14 @@ impl Opener for World {
         let streams = channels.get(key).cloned().unwrap_or_default();
         streams
             .into_iter()
-            .map(|stream| {
-                let login = self.login_of(stream);
-                let accounts = self.log.accounts.lock().unwrap();
-                let idle = |account: &Account| account.open < account.connections;
-                Candidate {
-                    stream,
-                    label: format!("source {stream}").into(),
-                    cooling: false,
-                    login,
-                    idle: accounts.get(&login).is_none_or(idle),
-                }
+            .map(|stream| Candidate {
+                stream,
+                label: format!("source {stream}").into(),
+                cooling: false,
+                spare: self
+                    .log
+                    .login_for(key, Role::Hedge, &self.logins_of(stream))
+                    .is_some(),
             })
             .collect()
     }
@@ -369,7 +375,7 @@ impl Opener for World {
         stream: u8,
         role: Role,
     ) -> impl Future<Output = Result<Double, Failure>> + Send + 'static {
-        let socket = Socket::new(&self.log, (key, stream), self.login_of(stream), role);
+        let socket = Socket::new(&self.log, (key, stream), &self.logins_of(stream), role);
         let life = self.next_life(stream);
         let turn = u64::try_from(self.asked().len()).unwrap();
         async move {

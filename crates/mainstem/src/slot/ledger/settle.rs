@@ -54,7 +54,7 @@ impl Ledger {
         if self.replaced_by(wish).is_some() {
             return None;
         }
-        wish.places.iter().position(|place| self.fits(place))
+        wish.places.iter().position(|place| self.fits(wish, place))
     }
 
     fn kept_for(&self, wish: &Wish) -> Option<&Kept> {
@@ -84,8 +84,19 @@ impl Ledger {
                 victims.insert(own);
                 continue;
             }
-            let in_all = wish.places.iter().any(|place| self.has_room(place));
-            let serves = |login: &Login| in_all || (wish.is_at(login) && !self.is_cool(login));
+            let apart = |place: &&Place| self.beside(wish, place).is_none();
+            if !wish.places.iter().any(|place| apart(&place)) {
+                victims.extend(self.in_the_way(wish, &victims));
+                continue;
+            }
+            let in_all = wish.places.iter().filter(apart).any(|place| self.has_room(place));
+            let is_at = |login: &Login| {
+                wish.places
+                    .iter()
+                    .filter(apart)
+                    .any(|place| place.login == *login)
+            };
+            let serves = |login: &Login| in_all || (is_at(login) && !self.is_cool(login));
             let on_its_way = |(login, held): &(Login, bool)| serves(login) && (*held || !in_all);
             if let Some(index) = coming.iter().position(on_its_way) {
                 coming.swap_remove(index);
@@ -118,6 +129,23 @@ impl Ledger {
             effects.push(Effect::GiveUp(name));
         }
         any
+    }
+
+    /// The hedge that goes, of those that keep what they were opened beside from every place it could be at. One that goes
+    /// already is enough.
+    fn in_the_way(&self, wish: &Wish, going: &BTreeSet<LeaseId>) -> Option<LeaseId> {
+        let own: Vec<_> = wish
+            .places
+            .iter()
+            .filter_map(|place| self.beside(wish, place))
+            .collect();
+        let goes = |id: &LeaseId| going.contains(id) || self.held.get(id).is_some_and(|held| held.revoked);
+        let first = own.iter().copied().find(|id| {
+            self.held
+                .get(id)
+                .is_some_and(|held| self.gives_way(held, wish).is_some())
+        });
+        first.filter(|_| !own.iter().any(goes))
     }
 
     /// Connections that will be free without anybody's doing, by login: what is taken back already (`true`), and what

@@ -208,6 +208,7 @@ impl Model {
         };
         let free = wish.places.iter().any(|place| {
             self.has_room(place)
+                && self.is_apart(&wish, &place.login)
                 && self.total() < self.total_max
                 && !self.waiting.values().any(|mine| mine.wish.is_at(&place.login))
         });
@@ -486,7 +487,7 @@ impl Model {
             let goes_first =
                 goes_first && !self.is_bound(&before.wish) && self.kept_for(&mine.wish).is_none();
             assert!(
-                !(goes_first && before.wish.is_at(&place.login)),
+                !(goes_first && self.is_apart_at(&before.wish, &place.login)),
                 "{other} was passed over for {id}"
             );
         }
@@ -501,6 +502,7 @@ impl Model {
             None => {
                 assert!(!self.is_bound(&mine.wish), "a player has two connections");
                 assert!(self.has_room(place), "above the limit of {:?}", place.login);
+                assert!(self.is_apart(&mine.wish, &place.login), "beside its own hedge");
                 assert!(self.total() < self.total_max);
                 self.seen.insert("granted");
             }
@@ -568,6 +570,7 @@ fn whatever_happens_the_limits_hold_and_nobody_waits_in_vain() {
         "learned",
         "lingering",
         "lowered",
+        "own hedge gave way",
         "promoted",
         "refused at once",
         "refused while it rests",

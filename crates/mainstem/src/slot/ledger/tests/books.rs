@@ -7,9 +7,18 @@ impl Model {
     pub(super) fn revoked(&mut self, id: LeaseId) {
         let has = &self.held[&id];
         assert!(!has.revoked, "taken back twice");
+        if self
+            .waiting
+            .values()
+            .any(|mine| self.is_in_the_way(has, &mine.wish))
+        {
+            self.seen.insert("own hedge gave way");
+            self.held.get_mut(&id).unwrap().revoked = true;
+            return;
+        }
         let takers = self.waiting.values().filter(|mine| {
             let total_full = self.total() >= self.total_max;
-            total_full || mine.wish.is_at(&has.login)
+            (total_full && !self.is_blocked(&mine.wish)) || self.is_apart_at(&mine.wish, &has.login)
         });
         let mut why = takers.filter_map(|mine| self.must_give_way(has, &mine.wish));
         let why = why
@@ -19,7 +28,9 @@ impl Model {
         if why != "replaced by the same player" && self.total() < self.total_max {
             let login = &has.login;
             let wants = |mine: &&Mine| {
-                mine.wish.purpose.may_take() && mine.wish.is_at(login) && !self.is_bound(&mine.wish)
+                mine.wish.purpose.may_take()
+                    && self.is_apart_at(&mine.wish, login)
+                    && !self.is_bound(&mine.wish)
             };
             let want = self.waiting.values().filter(wants).count();
             let is_coming = |other: &&Has| other.revoked && other.login == *login;
@@ -47,6 +58,42 @@ impl Model {
             (_, Purpose::Live | Purpose::File) if is_viewers && self.is_zap(has, wish) => Some("zap"),
             _ => None,
         }
+    }
+
+    /// Whether a connection at a login would not be beside the hedge of what it is for, or as a hedge beside that.
+    pub(super) fn is_apart(&self, wish: &Wish, login: &Login) -> bool {
+        let is_hedge = |purpose: Purpose| purpose == Purpose::Hedge;
+        !self.held.values().any(|has| {
+            has.login == *login
+                && wish.subject.is_some()
+                && has.mine.wish.subject == wish.subject
+                && (is_hedge(has.purpose) || is_hedge(wish.purpose))
+        })
+    }
+
+    /// Whether it may be there, and wants to.
+    pub(super) fn is_apart_at(&self, wish: &Wish, login: &Login) -> bool {
+        wish.is_at(login) && self.is_apart(wish, login)
+    }
+
+    /// Whether there is nowhere it may be.
+    pub(super) fn is_blocked(&self, wish: &Wish) -> bool {
+        !wish.places.iter().any(|place| self.is_apart(wish, &place.login))
+    }
+
+    /// Whether nothing but hedges keep a viewer's wish from every login it has, this one among them and none on its way
+    /// out.
+    fn is_in_the_way(&self, has: &Has, wish: &Wish) -> bool {
+        let is_own = |other: &&Has| {
+            other.purpose == Purpose::Hedge
+                && other.mine.wish.subject == wish.subject
+                && wish.is_at(&other.login)
+        };
+        wish.purpose.rank() == 0
+            && !self.is_bound(wish)
+            && self.is_blocked(wish)
+            && is_own(&has)
+            && !self.held.values().filter(is_own).any(|other| other.revoked)
     }
 
     pub(super) fn is_zap(&self, has: &Has, wish: &Wish) -> bool {
@@ -117,7 +164,8 @@ impl Model {
             assert_eq!(self.ledger.free(login, self.limits[login], self.now), free);
         }
         for (id, mine) in &self.waiting {
-            let free = mine.wish.places.iter().any(|place| self.has_room(place));
+            let may_be = |place: &Place| self.has_room(place) && self.is_apart(&mine.wish, &place.login);
+            let free = mine.wish.places.iter().any(may_be);
             assert!(
                 !free || self.is_bound(&mine.wish) || self.total() >= self.total_max,
                 "{id} waits for what is free"
@@ -138,6 +186,7 @@ impl Model {
             let waits = |mine: &&Mine| {
                 mine.wish.purpose.rank() == 0
                     && !self.is_bound(&mine.wish)
+                    && !self.is_blocked(&mine.wish)
                     && mine.wish.places.iter().all(|place| place.login == has.login)
             };
             let waiters = self.waiting.values().filter(waits).count();
