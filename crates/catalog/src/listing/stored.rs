@@ -1,18 +1,21 @@
 //! What the store keeps of a listing on disk. Nothing in [`listing`](super) can be serialised with its secrets but
 //! through [`Stored`].
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Entries, Entry, Extra, Fields, Header, Kind, Listing, SourceName};
+use super::{Entry, Extra, Fields, Header, Kind, Listing};
 use crate::secret::{Secret, StreamUrl, exposed};
 
-/// The on-disk form of a [`Listing`], with its secrets in the clear: `Stored(&listing)` to write,
-/// `Stored<Listing>` to read. For files only the owner can read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The on-disk form of an [`Entry`], with its secrets in the clear, to write. For files only the owner can read.
+#[derive(Debug, Clone, Copy)]
 pub struct Stored<T>(pub T);
+
+/// An entry as it was written by [`Stored`]; see [`Listing::push_stored`].
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct StoredEntry<'a>(#[serde(borrow)] EntryRecord<'a>);
 
 #[derive(Serialize, Deserialize)]
 struct EntryRecord<'a> {
@@ -155,69 +158,9 @@ impl EntryRecord<'_> {
     }
 }
 
-impl Serialize for Stored<&Entries> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Stored))
-    }
-}
-
-/// Entry by entry: a list as long as the file holds is never in memory in a second form.
-impl<'de> Deserialize<'de> for Stored<Entries> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EntriesVisitor;
-
-        impl<'de> Visitor<'de> for EntriesVisitor {
-            type Value = Entries;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of entries")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entries, A::Error> {
-                let mut entries = Entries::default();
-                while let Some(mut record) = seq.next_element::<EntryRecord<'de>>()? {
-                    entries.push(record.fields());
-                }
-                entries.finish();
-                Ok(entries)
-            }
-        }
-
-        deserializer.deserialize_seq(EntriesVisitor).map(Self)
-    }
-}
-
-impl Serialize for Stored<&Listing> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Record<'a> {
-            source: &'a SourceName,
-            malformed: u64,
-            entries: Stored<&'a Entries>,
-        }
-        let listing = self.0;
-        Record {
-            source: &listing.source,
-            malformed: listing.malformed,
-            entries: Stored(&listing.entries),
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Stored<Listing> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Record {
-            source: SourceName,
-            malformed: u64,
-            entries: Stored<Entries>,
-        }
-        let record = Record::deserialize(deserializer)?;
-        Ok(Self(Listing {
-            source: record.source,
-            entries: record.entries.0.into(),
-            malformed: record.malformed,
-        }))
+impl Listing {
+    /// Adds an entry from disk at the end.
+    pub fn push_stored(&mut self, mut entry: StoredEntry<'_>) {
+        self.push(entry.0.fields());
     }
 }

@@ -1,6 +1,7 @@
 //! What the operator and programs ask: status, streams, tests. The reference's endpoints with its keys and their
 //! types, and more beside them; errors are JSON with a stable code and a sentence.
 
+mod accept;
 pub mod error;
 mod health;
 pub(crate) mod path;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use catalog::{Catalog, ChannelId};
 use relay::Hub;
 use tokio::sync::watch;
@@ -113,6 +114,7 @@ pub fn router(app: App) -> Router {
         .route("/debug/streams/{source}", get(streams::of_source))
         .route("/debug/{*id}", get(test::debug))
         .route("/direct/{*id}", get(redirect::direct))
+        .route("/sources/{source}/accept", post(accept::accept))
         .route("/series", get(series::list))
         .route("/series/{source}/{series}", get(series::episodes))
         .route("/healthz", get(health::healthz))

@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 use url::Url;
 
 use super::addresses::{Addresses, list_url};
+use super::collapse::{Counts, Guard};
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest, News, Validators};
 use super::report::{FurtherReport, SourceReport};
@@ -56,6 +57,8 @@ pub struct Update {
 pub enum Command {
     /// Refresh now.
     Refresh,
+    /// Refresh now, and believe what comes, however little it is.
+    Accept,
     /// The episodes of a series, fetched if they are not known.
     Episodes {
         /// The account's number of the series.
@@ -141,6 +144,10 @@ pub struct SourceTask {
     told: Told,
     /// Entries of a list that looked cut off, and how often it came in a row.
     short: (usize, u32),
+    /// What lists are believed.
+    guard: Guard,
+    /// A refresh was asked for that cannot be the one under way.
+    again: bool,
 }
 
 impl SourceTask {
@@ -173,6 +180,8 @@ impl SourceTask {
             failures: 0,
             told: Told::default(),
             short: (0, 0),
+            guard: Guard::default(),
+            again: false,
         };
         (
             task,
@@ -217,14 +226,17 @@ impl SourceTask {
         let started = Instant::now();
         self.know_limit();
         let (brought, failed) = match self.fetch().await {
-            Ok(Some(Fetched { listing, failed })) => {
-                let counts = (listing.entries.len(), listing.malformed);
-                self.take(listing).await;
-                (Some(counts), failed)
-            }
+            Ok(Some(Fetched { listing, failed })) => (Some(self.take(listing).await), failed),
             Ok(None) => (Some(self.confirm()), None),
+            // Nobody but a person says that nothing is right.
+            Err(RefreshError::Empty) if self.guard.is_accepted() => {
+                let nothing = Listing::new(self.name.clone());
+                self.guard.taken();
+                (Some(self.take(nothing).await), None)
+            }
             Err(error) => (None, Some(error)),
         };
+        self.report.send_modify(|report| report.held = self.guard.held());
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let Some(error) = failed else {
             self.failures = 0;
@@ -234,11 +246,15 @@ impl SourceTask {
         };
         let known = self.report.borrow().entries;
         self.report
-            .send_modify(|report| report.error = Some((error.code(), error.to_string())));
+            .send_modify(|report| report.error = Some((error.code(), error.to_string(), SystemTime::now())));
         warn!(
             %error, took_ms, partly = brought.is_some(),
             "refresh failed; what was known stays, {known} entries"
         );
+        if let RefreshError::Collapsed(_) = error {
+            // Asked again at once, a provider in trouble would say the same.
+            return spread(self.config.refresh_interval, &self.name);
+        }
         let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         let retry = retry
@@ -281,6 +297,9 @@ impl SourceTask {
                     return Ok(None);
                 };
                 self.believe(&listing, ending)?;
+                if matches!(self.config.origin, Origin::M3uUrl(_)) {
+                    self.judge(&listing)?;
+                }
                 self.version = version;
                 Fetched {
                     listing,
@@ -337,6 +356,16 @@ impl SourceTask {
         )))
     }
 
+    /// A list with far fewer entries than were known waits to be believed. One in a file is its owner's.
+    fn judge(&mut self, listing: &Listing) -> Result<(), RefreshError> {
+        let Some(known) = &self.listing else { return Ok(()) };
+        let (fresh, known) = (Counts::of(listing), Counts::of(known));
+        let share = self.config.collapse_share;
+        self.guard
+            .judge(fresh, known, share, SystemTime::now())
+            .map_err(RefreshError::Collapsed)
+    }
+
     async fn fetch_account(&mut self) -> Result<Fetched, RefreshError> {
         let Some(account) = self.account.clone() else {
             return Err(RefreshError::Empty);
@@ -345,9 +374,11 @@ impl SourceTask {
         self.know_account(&said);
         self.ask_further(&account).await;
         usable(&said)?;
+        // What was accepted takes the place of everything, of each kind that came.
+        let stays = !self.guard.is_accepted();
         let known = Known {
-            listing: self.listing.as_ref(),
-            has_series: !self.shelf.series().is_empty(),
+            listing: self.listing.as_ref().filter(|_| stays),
+            has_series: stays && !self.shelf.series().is_empty(),
         };
         let Brought {
             listing,
@@ -356,6 +387,7 @@ impl SourceTask {
         } = account
             .refresh(&self.around.fetcher, &self.request, known)
             .await?;
+        self.judge(&listing)?;
         if let Some(series) = series {
             Arc::make_mut(&mut self.shelf).set_series(series);
         }
@@ -426,8 +458,16 @@ impl SourceTask {
         }
     }
 
-    /// A fresh list: kept in memory and on disk, and handed on.
-    async fn take(&mut self, listing: Listing) {
+    /// A fresh list: kept in memory and on disk, and handed on. Says how much there is of it.
+    async fn take(&mut self, listing: Listing) -> (usize, u64) {
+        let counts = (listing.entries.len(), listing.malformed);
+        if self.listing.as_ref() == Some(&listing) {
+            // Neither the catalogue nor the disk has to do with news that are none.
+            self.confirm();
+            self.keep_account().await;
+            self.hand_on_series().await;
+            return counts;
+        }
         self.report.send_modify(|report| {
             report.entries = listing.entries.len();
             report.malformed = listing.malformed;
@@ -447,6 +487,16 @@ impl SourceTask {
             Err(error) => warn!(%error, "the list could not be kept on disk"),
         }
         self.keep_account().await;
+        counts
+    }
+
+    /// Hands on the list where it has episodes, which may have changed.
+    async fn hand_on_series(&self) {
+        if self.shelf.series().is_empty() {
+            self.shelves.send_replace(Arc::clone(&self.shelf));
+        } else {
+            self.hand_on().await;
+        }
     }
 
     /// Hands on the list with the episodes known.
@@ -534,6 +584,7 @@ impl SourceTask {
                 () = sleep_until(due) => return,
                 command = self.commands.recv() => match command {
                     Some(Command::Refresh) => return,
+                    Some(Command::Accept) => return self.guard.accept(),
                     Some(command) => self.answer(command).await,
                     None => sleep_until(due).await,
                 },
@@ -565,6 +616,10 @@ impl SourceTask {
     async fn answer(&mut self, command: Command) {
         match command {
             Command::Refresh => {}
+            Command::Accept => {
+                self.guard.accept();
+                self.again = true;
+            }
             Command::Episodes { series, reply } => {
                 if reply.is_closed() {
                     return;
