@@ -2,8 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use catalog::{
-    Catalog, Filters, Issue, Kind, Listing, Pattern, SourceRules, StreamUrl, build,
-    filter::GIVE_UPS_MAX,
+    Catalog, Filters, Issue, Kind, Listing, Pattern, SourceRules, StreamUrl, build, filter::GIVE_UPS_MAX,
     listing::Fields,
 };
 
@@ -198,7 +197,10 @@ fn attributes_come_from_the_first_stream_that_has_them() {
         (channel.name(), channel.primary().entry().title()),
         ("X", "shown")
     );
-    assert_eq!((channel.group(), channel.logo().as_deref()), (Some("G"), Some("l")));
+    assert_eq!(
+        (channel.group(), channel.logo().as_deref()),
+        (Some("G"), Some("l"))
+    );
     assert_eq!(
         (channel.tvg_id(), channel.tvg_chno(), channel.radio()),
         (Some("x.uk"), Some("5.1"), None)

@@ -166,7 +166,8 @@ impl Store {
         keep_previous(&path)?;
         fs::rename(&beside, &path)?;
         // The new name is on disk only with the folder.
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        path.parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 }
 
@@ -315,7 +316,11 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x10;
             fs::write(&path, &damaged).unwrap();
-            assert_eq!(store.load_listing(&first.source).unwrap(), Some(first.clone()), "byte {at}");
+            assert_eq!(
+                store.load_listing(&first.source).unwrap(),
+                Some(first.clone()),
+                "byte {at}"
+            );
         }
     }
 

@@ -109,13 +109,19 @@ impl Entries {
     /// The entry at a place, from 0.
     pub fn get(&self, index: usize) -> Option<Entry<'_>> {
         let record = self.records.get(index)?;
-        Some(Entry { entries: self, record })
+        Some(Entry {
+            entries: self,
+            record,
+        })
     }
 
     /// The entry at a place, or one that says nothing.
     pub(crate) fn get_or_blank(&self, index: usize) -> Entry<'_> {
         let record = self.records.get(index).unwrap_or(&BLANK);
-        Entry { entries: self, record }
+        Entry {
+            entries: self,
+            record,
+        }
     }
 
     /// The first entry.
@@ -125,7 +131,10 @@ impl Entries {
 
     /// All entries.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'_>> + Clone {
-        let entry = |record| Entry { entries: self, record };
+        let entry = |record| Entry {
+            entries: self,
+            record,
+        };
         self.records.iter().map(entry)
     }
 
@@ -252,7 +261,11 @@ impl Entries {
                 full.shrink_to_fit();
             }
             // Short lists are many, and take no whole piece.
-            let size = if self.pieces.is_empty() { PIECE_BYTES >> 8 } else { PIECE_BYTES };
+            let size = if self.pieces.is_empty() {
+                PIECE_BYTES >> 8
+            } else {
+                PIECE_BYTES
+            };
             self.pieces.push(String::with_capacity(size.max(needed)));
         }
         let start = self.pieces.last().map_or(0, String::len);
@@ -320,13 +333,18 @@ impl Entries {
     }
 
     fn shared_text(&self, number: u32) -> &str {
-        let place = usize::try_from(number).ok().and_then(|number| self.shared.get(number));
+        let place = usize::try_from(number)
+            .ok()
+            .and_then(|number| self.shared.get(number));
         place.map_or("", |place| self.text(place.piece, place.start, place.length))
     }
 
     fn text(&self, piece: u32, start: u32, length: u32) -> &str {
         let (piece, start, length) = (piece as usize, start as usize, length as usize);
-        let text = self.pieces.get(piece).and_then(|piece| piece.get(start..start + length));
+        let text = self
+            .pieces
+            .get(piece)
+            .and_then(|piece| piece.get(start..start + length));
         text.unwrap_or_default()
     }
 }
@@ -436,7 +454,8 @@ impl<'a> Entry<'a> {
         let lengths = &self.record.lengths;
         let before: u32 = lengths.iter().take(which).map(|length| u32::from(*length)).sum();
         let length = lengths.get(which).copied().map_or(0, u32::from);
-        self.entries.text(self.record.piece, self.record.start + before, length)
+        self.entries
+            .text(self.record.piece, self.record.start + before, length)
     }
 
     fn shared(self, number: u32) -> &'a str {
@@ -454,7 +473,10 @@ impl PartialEq for Entry<'_> {
             )
         };
         let both = |entry: &Self| {
-            let heads = (entry.shared(entry.record.logo_head), entry.shared(entry.record.url_head));
+            let heads = (
+                entry.shared(entry.record.logo_head),
+                entry.shared(entry.record.url_head),
+            );
             (heads, entry.own(LOGO), entry.own(URL))
         };
         texts(self) == texts(other)

@@ -153,7 +153,11 @@ impl EntryRecord<'_> {
             url: std::mem::take(&mut self.url),
             stream_key: text(&self.key).unwrap_or(""),
             tvg_chno: text(&self.chno),
-            extra: self.extra.take().map(|ExtraRecord(extra)| extra).unwrap_or_default(),
+            extra: self
+                .extra
+                .take()
+                .map(|ExtraRecord(extra)| extra)
+                .unwrap_or_default(),
         }
     }
 }

@@ -103,9 +103,9 @@ fn report(running: Option<&RunningSource>) -> Value {
         .error
         .as_ref()
         .map(|(code, detail, at)| json!({ "code": code, "detail": detail, "at": time(*at) }));
-    let held = report.held.map(|held| {
-        json!({ "entries": held.entries, "known": held.known, "since": time(held.since) })
-    });
+    let held = report
+        .held
+        .map(|held| json!({ "entries": held.entries, "known": held.known, "since": time(held.since) }));
     json!({
         "streams": report.entries,
         "last_refresh": report.refreshed_at.and_then(time),

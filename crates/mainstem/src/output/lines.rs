@@ -64,7 +64,14 @@ fn fill(entry: &mut Entry, channel: &Channel, links: &Links) {
     }
     entry.url.clear();
     // Writing into a string cannot fail.
-    write!(entry.url, "{}/stream/{}{}", links.base, channel.id(), links.ending).unwrap_or_default();
+    write!(
+        entry.url,
+        "{}/stream/{}{}",
+        links.base,
+        channel.id(),
+        links.ending
+    )
+    .unwrap_or_default();
 }
 
 fn set(text: &mut String, value: &str) {

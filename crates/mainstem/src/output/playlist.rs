@@ -42,7 +42,11 @@ pub async fn playlist(
     if !links.ending.is_empty() {
         return while_sent(catalog, links);
     }
-    let form = if takes_gzip(&headers) { Form::Gzip } else { Form::Plain };
+    let form = if takes_gzip(&headers) {
+        Form::Gzip
+    } else {
+        Form::Plain
+    };
     let rendering = app.renderings.of(&catalog, &links);
     match rendering.written(form).await {
         Some(written) if names(&headers, &written.etag) => not_modified(&written.etag),
@@ -112,7 +116,9 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
         })
         .collect();
     let named = |wanted: &str| {
-        let mut found = codings.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let mut found = codings
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
         found.next().map(|(_, taken)| *taken)
     };
     named("gzip").or(named("x-gzip")).or(named("*")).unwrap_or(false)

@@ -206,14 +206,20 @@ fn render(catalog: &Catalog, links: &Links, folder: &Path) -> io::Result<Written
 }
 
 fn pack(plain: &Written, folder: &Path) -> io::Result<Written> {
-    let mut out = GzEncoder::new(BufWriter::new(tempfile::tempfile_in(folder)?), Compression::fast());
+    let mut out = GzEncoder::new(
+        BufWriter::new(tempfile::tempfile_in(folder)?),
+        Compression::fast(),
+    );
     let mut at = 0;
     while at < plain.length {
         let bytes = piece(&plain.file, at)?;
         out.write_all(&bytes)?;
         at += bytes.len() as u64;
     }
-    let file = out.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let file = out
+        .finish()?
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
     let length = file.metadata()?.len();
     let etag = String::from_utf8_lossy(plain.etag.as_bytes()).replacen("\"", "\"gzip-", 1);
     Written::new(file, length, &etag)

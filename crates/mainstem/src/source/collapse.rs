@@ -137,7 +137,10 @@ mod tests {
     fn a_collapse_is_believed_when_it_comes_again() {
         let mut guard = Guard::default();
         assert!(!judged(&mut guard, [10, 0, 0], [100, 0, 0]));
-        assert_eq!(guard.held().map(|held| (held.entries, held.known)), Some((10, 100)));
+        assert_eq!(
+            guard.held().map(|held| (held.entries, held.known)),
+            Some((10, 100))
+        );
         assert!(judged(&mut guard, [11, 0, 0], [100, 0, 0]));
         assert_eq!(guard.held(), None);
     }
@@ -148,7 +151,10 @@ mod tests {
         assert!(!judged(&mut guard, [10, 0, 0], [100, 0, 0]));
         assert!(!judged(&mut guard, [30, 0, 0], [100, 0, 0]));
         assert!(judged(&mut guard, [90, 0, 0], [100, 0, 0]));
-        assert!(!judged(&mut guard, [30, 0, 0], [100, 0, 0]), "the whole list ended what was held");
+        assert!(
+            !judged(&mut guard, [30, 0, 0], [100, 0, 0]),
+            "the whole list ended what was held"
+        );
     }
 
     #[test]
@@ -169,7 +175,11 @@ mod tests {
             ([0, 8, 0], [8, 8, 0], true),
             ([100, 5_000, 0], [100, 50, 0], true),
         ] {
-            assert_eq!(judged(&mut Guard::default(), fresh, known), believed, "{fresh:?} of {known:?}");
+            assert_eq!(
+                judged(&mut Guard::default(), fresh, known),
+                believed,
+                "{fresh:?} of {known:?}"
+            );
         }
     }
 

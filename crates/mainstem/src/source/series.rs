@@ -196,7 +196,10 @@ fn is_wanted(series: &Series, filters: &Filters, source: &SourceName) -> bool {
         tvg_chno: None,
         extra: Extra::default(),
     });
-    probe.entries.first().is_some_and(|entry| catalog::filter::Tally::new(filters).admits(entry))
+    probe
+        .entries
+        .first()
+        .is_some_and(|entry| catalog::filter::Tally::new(filters).admits(entry))
 }
 
 /// `Series S01E02`, or with the title where the account numbers nothing.
@@ -249,10 +252,7 @@ mod tests {
             .iter()
             .map(|entry| (entry.name(), entry.url().expose().to_owned()))
             .collect();
-        assert_eq!(
-            listed,
-            [("One S01E02", "http://h.example/11.mkv".to_owned())]
-        );
+        assert_eq!(listed, [("One S01E02", "http://h.example/11.mkv".to_owned())]);
         assert_eq!(
             shelf
                 .next_wanted(&Filters::default(), &source, None)

@@ -44,7 +44,10 @@ pub(super) struct Known<'a> {
 
 impl Known<'_> {
     fn of(&self, kind: Kind) -> impl Iterator<Item = Entry<'_>> {
-        let entries = self.listing.into_iter().flat_map(|listing| listing.entries.iter());
+        let entries = self
+            .listing
+            .into_iter()
+            .flat_map(|listing| listing.entries.iter());
         entries.filter(move |entry| entry.kind() == kind)
     }
 }

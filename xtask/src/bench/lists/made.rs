@@ -236,7 +236,10 @@ fn m3u_entry(out: &mut impl Write, numbers: &mut Numbers, made: &Made) -> Result
         2 => write!(out, "radio=true ")?,
         _ => {}
     }
-    write!(out, "tvg-logo=\"{logo}?width=600&height=900&quality=85&format=webp\" ")?;
+    write!(
+        out,
+        "tvg-logo=\"{logo}?width=600&height=900&quality=85&format=webp\" "
+    )?;
     match numbers.below(50) {
         0 => writeln!(out, ",{quoted}\n#EXTGRP:{group}")?,
         _ => writeln!(out, "group-title=\"{group}\",{quoted}")?,
