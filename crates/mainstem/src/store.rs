@@ -4,17 +4,16 @@
 //! old self stays under another name, for the day on which the new one cannot be read. Files hold provider credentials
 //! and are readable by their owner only.
 //!
-//! A list is one JSON text a line, the first one saying what follows: read entry by entry, a list is never in memory in
-//! a second form. The packing's own checksum tells a damaged file.
+//! A list is one line of JSON that says whose it is, and then its entries as they are in memory: nothing is parsed when the
+//! program starts. The packing's own checksum tells a damaged file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use catalog::listing::{Stored, StoredEntry};
-use catalog::{Listing, SourceName};
+use catalog::{Entries, Listing, SourceName};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -79,14 +78,11 @@ impl Store {
             let head = Head {
                 source: listing.source.clone(),
                 malformed: listing.malformed,
-                entries: listing.entries.len(),
             };
             packed(file, |out| {
                 serde_json::to_writer(&mut *out, &head)?;
-                for entry in listing.entries.iter() {
-                    out.write_all(b"\n")?;
-                    serde_json::to_writer(&mut *out, &Stored(entry))?;
-                }
+                out.write_all(b"\n")?;
+                listing.entries.write(out)?;
                 Ok(())
             })
         })
@@ -176,7 +172,6 @@ impl Store {
 struct Head {
     source: SourceName,
     malformed: u64,
-    entries: usize,
 }
 
 /// Writes through the packer, which is slow at many small pieces.
@@ -197,26 +192,20 @@ fn read_file<T>(path: &Path, parse: impl Fn(&mut dyn BufRead) -> io::Result<T>) 
     parse(&mut BufReader::with_capacity(BUFFER_BYTES, text))
 }
 
-fn read_listing(text: &mut dyn BufRead) -> io::Result<Listing> {
+fn read_listing(mut text: &mut dyn BufRead) -> io::Result<Listing> {
     let mut line = Vec::new();
     text.read_until(b'\n', &mut line)?;
     let head: Head = serde_json::from_slice(&line)?;
-    let mut listing = Listing::new(head.source);
-    loop {
-        line.clear();
-        // The end is reached, and the checksum compared, where nothing more is read.
-        if text.read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        let entry: StoredEntry<'_> = serde_json::from_slice(&line)?;
-        listing.push_stored(entry);
+    let entries = Entries::read(&mut text)?;
+    // The packing's checksum is compared where nothing more can be read.
+    if text.read(&mut [0])? > 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "more than a list"));
     }
-    if listing.entries.len() != head.entries {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    listing.malformed = head.malformed;
-    listing.finish();
-    Ok(listing)
+    Ok(Listing {
+        source: head.source,
+        entries: entries.into(),
+        malformed: head.malformed,
+    })
 }
 
 /// Where the file is kept that `path` replaces.
@@ -257,7 +246,7 @@ fn listing_file(source: &SourceName) -> PathBuf {
         .take(40)
         .collect();
     let digest = catalog::ChannelId::of_name(source.as_str());
-    PathBuf::from(format!("listings/{readable}-{digest}.jsonl.gz"))
+    PathBuf::from(format!("listings/{readable}-{digest}.list.gz"))
 }
 
 #[cfg(test)]
