@@ -38,6 +38,8 @@ async fn a_list_that_has_not_changed_is_not_sent_again() {
         web.url("/list.m3u")
     ))
     .await;
+    // The first refresh is over when the log says so; channels are there a moment before.
+    mainstem.wait_log("list refreshed").await;
     let before = details(&mainstem, "s").await;
     assert!(!web.heads()[0].to_lowercase().contains("if-none-match"));
 

@@ -228,7 +228,13 @@ async fn zaps(scene: &Scene, times: usize, counted_for: Duration) -> Vec<Duratio
             .rfind(|close| close.bytes > 0)
             .map(|close| close.at);
         if let Some(closed) = last_close.filter(|closed| Some(*closed) != closed_at) {
-            late.push(opened.at.saturating_sub(asked.max(closed + counted_for)));
+            // Before that nobody could be served; what is left is mainstem's own.
+            let possible = if counted_for.is_zero() {
+                asked
+            } else {
+                asked.max(closed + counted_for)
+            };
+            late.push(opened.at.saturating_sub(possible));
         }
         closed_at = last_close;
         assert!(scene.login().peak() <= 1);

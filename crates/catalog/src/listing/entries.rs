@@ -454,8 +454,11 @@ impl<'a> Entry<'a> {
         let lengths = &self.record.lengths;
         let before: u32 = lengths.iter().take(which).map(|length| u32::from(*length)).sum();
         let length = lengths.get(which).copied().map_or(0, u32::from);
-        self.entries
-            .text(self.record.piece, self.record.start.saturating_add(before), length)
+        self.entries.text(
+            self.record.piece,
+            self.record.start.saturating_add(before),
+            length,
+        )
     }
 
     fn shared(self, number: u32) -> &'a str {

@@ -168,7 +168,8 @@ fn get_extra(input: &mut impl Read) -> io::Result<Extra> {
         &mut extra.aspect_ratio,
     ];
     for text in texts {
-        *text = Some(get_text(input)?.into()).filter(|text: &Box<str>| !text.is_empty());
+        let found = get_text(input)?;
+        *text = (!found.is_empty()).then(|| found.into());
     }
     extra.tvg_url = Some(Secret::from(get_text(input)?)).filter(|url| !url.is_empty());
     for _ in 0..get(input)? {

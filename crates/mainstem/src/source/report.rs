@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
+use super::addresses::{Addresses, list_url};
 use super::collapse::Held;
-
+use crate::config::SourceConfig;
 use crate::slot::Login;
 
 /// What the operator sees of a source.
@@ -77,4 +78,18 @@ impl SourceReport {
             (None, None) => None,
         }
     }
+}
+
+/// What is known of the further logins before anybody was asked.
+pub(super) fn further(config: &SourceConfig, addresses: &Addresses) -> Vec<FurtherReport> {
+    let url = list_url(config);
+    let all = addresses
+        .elsewhere(&url)
+        .map(|(further, login, _)| FurtherReport {
+            login,
+            configured_connections: further.max_connections,
+            account_connections: None,
+            account_active: None,
+        });
+    all.collect()
 }

@@ -17,9 +17,9 @@ use super::addresses::{Addresses, list_url};
 use super::collapse::{Counts, Guard};
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest, News, Validators};
-use super::report::{FurtherReport, SourceReport};
+use super::report::{SourceReport, further};
 use super::series::{Episode, SeriesShelf, StoredShelf};
-use super::xtream::{Brought, Known, XtreamAccount};
+use super::xtream::{Brought, Known, XtreamAccount, usable};
 use super::{m3u, testcard};
 use crate::config::Series as SeriesMode;
 use crate::config::{Origin, SourceConfig};
@@ -667,20 +667,6 @@ impl SourceTask {
     }
 }
 
-/// An account that says it does not work is not asked for its lists: what is known of them stays.
-fn usable(account: &Account) -> Result<(), RefreshError> {
-    if account.auth == Some(false) {
-        return Err(RefreshError::Account("name or password is wrong".to_owned()));
-    }
-    match account.status {
-        Status::Banned | Status::Disabled | Status::Expired => Err(RefreshError::Account(format!(
-            "its status is {:?}",
-            account.status
-        ))),
-        _ => Ok(()),
-    }
-}
-
 async fn expand(
     account: Option<&XtreamAccount>,
     fetcher: &Fetcher,
@@ -738,20 +724,6 @@ fn list_request(
         addresses: Arc::clone(addresses),
         wish,
     }
-}
-
-/// What is known of the further logins before anybody was asked.
-fn further(config: &SourceConfig, addresses: &Addresses) -> Vec<FurtherReport> {
-    let url = list_url(config);
-    let all = addresses
-        .elsewhere(&url)
-        .map(|(further, login, _)| FurtherReport {
-            login,
-            configured_connections: further.max_connections,
-            account_connections: None,
-            account_active: None,
-        });
-    all.collect()
 }
 
 /// `wait`, moved by up to [`JITTER_PERCENT`] either way; different for every source and moment.

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use catalog::listing::{Entry, Extra, Fields, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
-use xtream::{Account, Category, Error, ListError};
+use xtream::{Account, Category, Error, ListError, Status};
 
 use super::addresses::Addresses;
 use super::failure::RefreshError;
@@ -309,6 +309,20 @@ impl XtreamAccount {
     fn url(&self, action: Option<&str>, params: &[(&str, &str)]) -> String {
         let (base, user, pass) = self.credentials();
         xtream::url::player_api(base, user, pass, action, params)
+    }
+}
+
+/// An account that says it does not work is not asked for its lists: what is known of them stays.
+pub(super) fn usable(account: &Account) -> Result<(), RefreshError> {
+    if account.auth == Some(false) {
+        return Err(RefreshError::Account("name or password is wrong".to_owned()));
+    }
+    match account.status {
+        Status::Banned | Status::Disabled | Status::Expired => Err(RefreshError::Account(format!(
+            "its status is {:?}",
+            account.status
+        ))),
+        _ => Ok(()),
     }
 }
 
