@@ -7,6 +7,7 @@ use catalog::{Catalog, Filters, Listing, SourceName, SourceRules};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use crate::background;
 use crate::source::Update;
 
 /// Changes waiting while a snapshot is built; sources wait past this.
@@ -81,7 +82,7 @@ impl LibraryTask {
             .iter()
             .filter_map(|source| Some((source.clone(), Arc::clone(self.listings.get(&source.name)?))))
             .collect();
-        let built = tokio::task::spawn_blocking(move || {
+        let built = background::run("channels", move || {
             let borrowed: Vec<(SourceRules, &Listing)> = listings
                 .iter()
                 .map(|(rules, listing)| (rules.clone(), &**listing))
@@ -100,9 +101,13 @@ impl LibraryTask {
                     );
                 }
                 let channels = catalog.channels().len();
-                self.catalog.send_replace(Arc::new(catalog));
+                let old = self.catalog.send_replace(Arc::new(catalog));
                 // Only now: whoever reads the line finds them.
                 info!(channels, "channels ready");
+                // Half a million channels are not given back in an instant, and streams would wait.
+                background::run("drop", move || drop(old))
+                    .await
+                    .unwrap_or_default();
             }
             Err(error) => {
                 error!(%error, "a fault in mainstem: the channels could not be built; the old ones stay");

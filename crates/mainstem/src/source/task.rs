@@ -1,13 +1,14 @@
 //! One source's task: refreshes on its own interval, keeps what was known when a refresh fails, and expands series in
 //! the background.
 
+mod keeping;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::m3u::Ending;
 use catalog::{Filters, Listing, SourceName};
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -18,7 +19,7 @@ use super::collapse::{Counts, Guard};
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest, News, Validators};
 use super::report::{SourceReport, further};
-use super::series::{Episode, SeriesShelf, StoredShelf};
+use super::series::{Episode, SeriesShelf};
 use super::xtream::{Brought, Known, XtreamAccount, usable};
 use super::{m3u, testcard};
 use crate::config::Series as SeriesMode;
@@ -105,15 +106,6 @@ struct Fetched {
     listing: Listing,
     /// Why a part of it is the one known before.
     failed: Option<RefreshError>,
-}
-
-/// What of an account is kept on disk beside its list.
-#[derive(Debug, Serialize, Deserialize)]
-struct Kept {
-    /// Whose connections they are: another login's limit means nothing.
-    login: String,
-    connections: Option<u32>,
-    shelf: StoredShelf,
 }
 
 /// What the log was told of the account, once for each news.
@@ -458,115 +450,6 @@ impl SourceTask {
         }
     }
 
-    /// A fresh list: kept in memory and on disk, and handed on. Says how much there is of it.
-    async fn take(&mut self, listing: Listing) -> (usize, u64) {
-        let counts = (listing.entries.len(), listing.malformed);
-        if self.listing.as_ref() == Some(&listing) {
-            // Neither the catalogue nor the disk has to do with news that are none.
-            self.confirm();
-            self.keep_account().await;
-            self.hand_on_series().await;
-            return counts;
-        }
-        self.report.send_modify(|report| {
-            report.entries = listing.entries.len();
-            report.malformed = listing.malformed;
-            report.refreshed_at = Some(SystemTime::now());
-            report.from_disk = false;
-            report.error = None;
-        });
-        let kept = listing.clone();
-        self.listing = Some(listing);
-        // Viewers first, the disk second: writing a long list takes longer than reading it.
-        self.hand_on().await;
-        let store = self.around.store.clone();
-        let saved = tokio::task::spawn_blocking(move || store.save_listing(&kept)).await;
-        match saved {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(%error, "the list could not be kept on disk"),
-            Err(error) => warn!(%error, "the list could not be kept on disk"),
-        }
-        self.keep_account().await;
-        counts
-    }
-
-    /// Hands on the list where it has episodes, which may have changed.
-    async fn hand_on_series(&self) {
-        if self.shelf.series().is_empty() {
-            self.shelves.send_replace(Arc::clone(&self.shelf));
-        } else {
-            self.hand_on().await;
-        }
-    }
-
-    /// Hands on the list with the episodes known.
-    async fn hand_on(&self) {
-        self.shelves.send_replace(Arc::clone(&self.shelf));
-        let Some(listing) = &self.listing else { return };
-        let mut listing = listing.clone();
-        if let Some(account) = &self.account {
-            self.shelf
-                .list_into(&mut listing, |id, ending| account.episode_url(id, ending));
-        }
-        self.report.send_modify(|report| {
-            report.series = self.shelf.series().len();
-            report.series_unexpanded = self.shelf.unexpanded();
-        });
-        let update = Update {
-            source: self.name.clone(),
-            listing: Arc::new(listing),
-        };
-        // Nobody takes updates any more when the program is going down.
-        self.around.updates.send(update).await.unwrap_or_default();
-    }
-
-    /// What an earlier run knew.
-    async fn load(&mut self) {
-        let (store, name, file) = (self.around.store.clone(), self.name.clone(), self.account_file());
-        let loaded =
-            tokio::task::spawn_blocking(move || (store.load_listing(&name), store.load::<Kept>(&file)));
-        let Ok((listing, kept)) = loaded.await else {
-            return;
-        };
-        match kept {
-            Ok(Some(kept)) => self.recall(kept),
-            Ok(None) => {}
-            Err(error) => {
-                warn!(%error, "what is known of the account cannot be read from disk; it is fetched anew");
-            }
-        }
-        match listing {
-            Ok(Some(listing)) => {
-                debug!(entries = listing.entries.len(), "list taken from disk");
-                self.report.send_modify(|report| {
-                    report.entries = listing.entries.len();
-                    report.malformed = listing.malformed;
-                    report.from_disk = true;
-                });
-                self.listing = Some(listing);
-                self.hand_on().await;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                warn!(%error, "the list on disk cannot be read; waiting for the provider");
-            }
-        }
-    }
-
-    /// The account's limit holds from the first stream on, and not only once the provider has answered again.
-    fn recall(&mut self, kept: Kept) {
-        if self.account.is_none() {
-            return;
-        }
-        if kept.login == self.request.login.to_string() {
-            self.report
-                .send_modify(|report| report.account_connections = kept.connections);
-        }
-        if self.config.series != SeriesMode::Off {
-            self.shelf = Arc::new(SeriesShelf::with_known(kept.shelf));
-        }
-    }
-
     /// Until the next refresh is due: answers commands, and expands series where that is wanted.
     async fn wait(&mut self, due: Instant) {
         let mut last = None;
@@ -643,27 +526,6 @@ impl SourceTask {
             self.hand_on().await;
         }
         Ok(self.shelf.episodes(id).map(<[Episode]>::to_vec))
-    }
-
-    async fn keep_account(&self) {
-        if self.account.is_none() {
-            return;
-        }
-        let (store, file) = (self.around.store.clone(), self.account_file());
-        let kept = Kept {
-            login: self.request.login.to_string(),
-            connections: self.report.borrow().account_connections,
-            shelf: self.shelf.to_store(),
-        };
-        let kept = tokio::task::spawn_blocking(move || store.save(&file, &kept)).await;
-        if !matches!(kept, Ok(Ok(()))) {
-            warn!("what is known of the account could not be kept on disk");
-        }
-    }
-
-    fn account_file(&self) -> PathBuf {
-        let digest = catalog::ChannelId::of_name(self.name.as_str());
-        PathBuf::from(format!("accounts/{digest}.json.gz"))
     }
 }
 
