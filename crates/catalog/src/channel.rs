@@ -17,10 +17,42 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct StreamEntry {
     pub(crate) id: StreamId,
-    pub(crate) source: u32,
+    pub(crate) source: u16,
+    pub(crate) standing: Standing,
     /// Place in `entries`, where there always is one.
     pub(crate) place: u32,
     pub(crate) entries: Arc<Entries>,
+}
+
+/// What the operator's policy says of a stream; two bytes, as there are many streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    is_pinned: bool,
+    rank: u8,
+}
+
+impl Standing {
+    /// Place by its quality.
+    pub(crate) fn of_rank(rank: u8) -> Self {
+        Self {
+            is_pinned: false,
+            rank,
+        }
+    }
+
+    /// By the place of its source.
+    pub(crate) const BY_SOURCE: Self = Self {
+        is_pinned: false,
+        rank: u8::MAX,
+    };
+
+    /// First in its channel.
+    pub(crate) fn pinned(self) -> Self {
+        Self {
+            is_pinned: true,
+            ..self
+        }
+    }
 }
 
 impl StreamEntry {
@@ -31,7 +63,20 @@ impl StreamEntry {
 
     /// Index into [`Catalog::sources`], which are in config order.
     pub fn source(&self) -> usize {
-        self.source as usize
+        self.source.into()
+    }
+
+    /// Place by the operator's policy; 0 is best, and all are 0 without one.
+    pub fn policy_rank(&self) -> u32 {
+        match self.standing.rank {
+            u8::MAX => self.source.into(),
+            rank => rank.into(),
+        }
+    }
+
+    /// Whether the operator put it first in its channel.
+    pub fn is_pinned(&self) -> bool {
+        self.standing.is_pinned
     }
 
     /// Where it plays.
@@ -62,6 +107,20 @@ pub struct Channel {
     pub(crate) display_name: Box<str>,
     pub(crate) primary: StreamEntry,
     pub(crate) backups: Vec<StreamEntry>,
+    /// What the operator's rules made of it; nothing where there are none.
+    pub(crate) dress: Option<Box<Dress>>,
+}
+
+/// What a channel shows instead of what its streams say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Dress {
+    pub(crate) name: Option<Box<str>>,
+    /// An empty one is no group.
+    pub(crate) group: Option<Box<str>>,
+    pub(crate) tvg_id: Option<Box<str>>,
+    pub(crate) number: Option<Box<str>>,
+    pub(crate) event: Option<Box<str>>,
+    pub(crate) is_hidden: bool,
 }
 
 impl Channel {
@@ -70,9 +129,10 @@ impl Channel {
         self.id
     }
 
-    /// The name its streams share, before prefix and suffix.
+    /// The name its streams share, or what rules made of it, before prefix and suffix.
     pub fn name(&self) -> &str {
-        self.primary.entry().name()
+        let dressed = self.dress.as_ref().and_then(|dress| dress.name.as_deref());
+        dressed.unwrap_or(self.primary.entry().name())
     }
 
     /// Prefix, name and suffix of the primary stream's source: what a player shows.
@@ -85,7 +145,22 @@ impl Channel {
         &self.primary
     }
 
-    /// All streams in config order, then list order.
+    /// What is on, where a rule split it off the name.
+    pub fn event(&self) -> Option<&str> {
+        self.dress
+            .as_ref()?
+            .event
+            .as_deref()
+            .filter(|event| !event.is_empty())
+    }
+
+    /// Whether it is in no list, though links to it play.
+    pub fn is_hidden(&self) -> bool {
+        self.dress.as_ref().is_some_and(|dress| dress.is_hidden)
+    }
+
+    /// All streams in the order in which they describe the channel: pinned ones, then by policy, config order and list
+    /// order.
     pub fn streams(&self) -> impl ExactSizeIterator<Item = &StreamEntry> + Clone {
         Streams {
             primary: Some(&self.primary),
@@ -98,9 +173,13 @@ impl Channel {
         self.primary.kind()
     }
 
-    /// `group-title` of the first stream that has one.
+    /// What rules say, else `group-title` of the first stream that has one.
     pub fn group(&self) -> Option<&str> {
-        self.first(Entry::group)
+        let dressed = self.dress.as_ref().and_then(|dress| dress.group.as_deref());
+        match dressed {
+            Some(text) => Some(text).filter(|text| !text.is_empty()),
+            None => self.first(Entry::group),
+        }
     }
 
     /// Logo URL of the first stream that has one.
@@ -108,14 +187,19 @@ impl Channel {
         self.first(Entry::logo)
     }
 
-    /// `tvg-id` of the first stream that has one.
+    /// What rules say, else `tvg-id` of the first stream that has one.
     pub fn tvg_id(&self) -> Option<&str> {
-        self.first(Entry::tvg_id)
+        let dressed = self.dress.as_ref().and_then(|dress| dress.tvg_id.as_deref());
+        match dressed {
+            Some(text) => Some(text).filter(|text| !text.is_empty()),
+            None => self.first(Entry::tvg_id),
+        }
     }
 
-    /// `tvg-chno` of the first stream that has one.
+    /// The number it was given, else `tvg-chno` of the first stream that has one.
     pub fn tvg_chno(&self) -> Option<&str> {
-        self.first(Entry::tvg_chno)
+        let dressed = self.dress.as_ref().and_then(|dress| dress.number.as_deref());
+        dressed.or_else(|| self.first(Entry::tvg_chno))
     }
 
     /// `tvg-language` of the first stream that has one.
@@ -175,7 +259,9 @@ pub struct SourceCount {
 /// All channels at one moment; never changes. A refresh builds the next one beside it.
 #[derive(Debug, Default)]
 pub struct Catalog {
+    /// Those that are in no list come last.
     channels: Vec<Channel>,
+    listed: usize,
     by_id: HashMap<ChannelId, u32>,
     sources: Vec<SourceCount>,
     /// Made when the first link that is no id turns up: most installations never see one.
@@ -183,20 +269,30 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Joins what [`build`](crate::build()) found; `channels` come without ids that anybody could rely on.
-    pub(crate) fn new(mut channels: Vec<Channel>, sources: Vec<SourceCount>) -> Self {
-        let by_id = assign_ids(&mut channels);
+    /// Joins what [`build`](crate::build()) found. Hidden channels come last in `channels`.
+    pub(crate) fn new(
+        channels: Vec<Channel>,
+        by_id: HashMap<ChannelId, u32>,
+        sources: Vec<SourceCount>,
+    ) -> Self {
+        let listed = channels.partition_point(|channel| !channel.is_hidden());
         Self {
             channels,
+            listed,
             by_id,
             sources,
             old_forms: OnceLock::new(),
         }
     }
 
-    /// In order of first appearance: config order, then list order.
+    /// In the order they are shown, without those that are hidden.
     pub fn channels(&self) -> &[Channel] {
-        &self.channels
+        self.channels.get(..self.listed).unwrap_or(&self.channels)
+    }
+
+    /// The channels that are in no list.
+    pub fn hidden(&self) -> &[Channel] {
+        self.channels.get(self.listed..).unwrap_or(&[])
     }
 
     /// The channel with this id.
@@ -212,7 +308,8 @@ impl Catalog {
     }
 
     fn old_forms(&self) -> &OldForms {
-        self.old_forms.get_or_init(|| OldForms::of(&self.channels))
+        self.old_forms
+            .get_or_init(|| OldForms::of(&self.channels, &self.by_id))
     }
 
     /// The sources in config order; [`StreamEntry::source`] is an index into them.
@@ -226,52 +323,24 @@ impl Catalog {
     }
 }
 
-/// Gives every channel its id.
-///
-/// A name's plain id goes to the live channel of that name, else to the film, else to the episode; the others get
-/// one that their kind is part of. That one resolves to them even while the plain one is theirs, so that a link
-/// given out before a live channel of the same name left goes on working.
-fn assign_ids(channels: &mut [Channel]) -> HashMap<ChannelId, u32> {
-    let mut by_id = HashMap::with_capacity(channels.len());
-    for kind in [Kind::Live, Kind::Film, Kind::Episode] {
-        for (index, channel) in (0u32..)
-            .zip(channels.iter_mut())
-            .filter(|(_, channel)| channel.kind() == kind)
-        {
-            let plain = ChannelId::of_name(channel.name());
-            let others = (0..).map(|attempt| ChannelId::of_name_and_kind(channel.name(), kind, attempt));
-            if let Some(free) = std::iter::once(plain)
-                .chain(others)
-                .find(|id| !by_id.contains_key(id))
-            {
-                channel.id = free;
-                by_id.insert(free, index);
-            }
-        }
-    }
-    for (index, channel) in (0u32..)
-        .zip(channels.iter())
-        .filter(|(_, channel)| channel.kind() != Kind::Live)
-    {
-        by_id
-            .entry(ChannelId::of_name_and_kind(channel.name(), channel.kind(), 0))
-            .or_insert(index);
-    }
-    by_id
-}
-
 /// What the reference called the channels in its links, as hashes: 16 bytes each instead of a string.
 #[derive(Debug)]
 struct OldForms(Box<[(u64, u32)]>);
 
 impl OldForms {
-    fn of(channels: &[Channel]) -> Self {
-        // The reference knew names only: of channels that share one, the holder of the plain id stands for it.
-        let named: Vec<(u32, &str)> = (0u32..)
-            .zip(channels)
-            .filter(|(_, channel)| channel.id == ChannelId::of_name(channel.name()))
-            .map(|(index, channel)| (index, channel.name()))
-            .collect();
+    fn of(channels: &[Channel], by_id: &HashMap<ChannelId, u32>) -> Self {
+        // The reference knew names only: the channel a name's plain id leads to stands for it.
+        let mut named: Vec<(u32, &str)> = Vec::with_capacity(channels.len());
+        for (index, channel) in (0u32..).zip(channels) {
+            let mut before = None;
+            for name in channel.streams().map(|stream| stream.entry().name()) {
+                if before != Some(name) && by_id.get(&ChannelId::of_name(name)) == Some(&index) {
+                    named.push((index, name));
+                }
+                before = Some(name);
+            }
+        }
+        named.dedup();
         let mut forms = Vec::with_capacity(named.len() * 3);
         for slug in [slug_2026, slug_2025] {
             let mut numbered = Numbered::default();

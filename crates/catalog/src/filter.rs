@@ -3,7 +3,7 @@
 use crate::{
     build::Issue,
     listing::Entry,
-    pattern::{LimitExceeded, Pattern},
+    pattern::{LimitExceeded, Pattern, PatternSet, Possible},
     secret::StreamUrl,
 };
 
@@ -36,7 +36,27 @@ pub struct Tally<'a> {
 
 /// The patterns of one list, each with how often its search was given up.
 #[derive(Debug)]
-struct Rules<'a>(Vec<(&'a Pattern, u64)>);
+struct Rules<'a> {
+    patterns: &'a [Pattern],
+    give_ups: Vec<u64>,
+    set: PatternSet,
+    possible: Possible,
+}
+
+/// What the filters say of an entry; patterns by their place in their list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It is wanted.
+    Admitted,
+    /// `exclude_name` has a pattern that matches.
+    ExcludedByName(usize),
+    /// `exclude_stream` has.
+    ExcludedByStream(usize),
+    /// None of `include_name` matches.
+    NotIncludedByName,
+    /// None of `include_stream` matches.
+    NotIncludedByStream,
+}
 
 impl<'a> Tally<'a> {
     /// Begins a build.
@@ -51,9 +71,14 @@ impl<'a> Tally<'a> {
 
     /// Whether the rules let `entry` through: excludes first, then each kind of include there is.
     pub fn admits(&mut self, entry: Entry<'_>) -> bool {
+        self.verdict(entry) == Verdict::Admitted
+    }
+
+    /// As [`Self::admits`], with the reason.
+    pub fn verdict(&mut self, entry: Entry<'_>) -> Verdict {
         let name = entry.name();
-        if self.exclude_name.matches(name) {
-            return false;
+        if let Some(pattern) = self.exclude_name.first(name) {
+            return Verdict::ExcludedByName(pattern);
         }
         // An address is put together only where somebody asks for it.
         let url = if self.exclude_stream.is_empty() && self.include_stream.is_empty() {
@@ -62,9 +87,16 @@ impl<'a> Tally<'a> {
             entry.url()
         };
         let stream = url.expose();
-        !self.exclude_stream.matches(stream)
-            && (self.include_name.is_empty() || self.include_name.matches(name))
-            && (self.include_stream.is_empty() || self.include_stream.matches(stream))
+        if let Some(pattern) = self.exclude_stream.first(stream) {
+            return Verdict::ExcludedByStream(pattern);
+        }
+        if !self.include_name.is_empty() && self.include_name.first(name).is_none() {
+            return Verdict::NotIncludedByName;
+        }
+        if !self.include_stream.is_empty() && self.include_stream.first(stream).is_none() {
+            return Verdict::NotIncludedByStream;
+        }
+        Verdict::Admitted
     }
 
     /// Ends a build: what the operator should know of the patterns.
@@ -77,7 +109,7 @@ impl<'a> Tally<'a> {
         ];
         rules
             .into_iter()
-            .flat_map(|rules| rules.0)
+            .flat_map(|rules| rules.patterns.iter().zip(rules.give_ups))
             .filter(|(_, give_ups)| *give_ups > 0)
             .map(|(pattern, give_ups)| Issue::PatternLimit {
                 pattern: pattern.as_str().into(),
@@ -89,20 +121,34 @@ impl<'a> Tally<'a> {
 
 impl<'a> Rules<'a> {
     fn new(patterns: &'a [Pattern]) -> Self {
-        Self(patterns.iter().map(|pattern| (pattern, 0)).collect())
+        let set = PatternSet::new(patterns.to_vec());
+        Self {
+            patterns,
+            give_ups: vec![0; patterns.len()],
+            possible: Possible::default(),
+            set,
+        }
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.patterns.is_empty()
     }
 
-    fn matches(&mut self, text: &str) -> bool {
-        self.0.iter_mut().any(|(pattern, give_ups)| {
-            *give_ups < GIVE_UPS_MAX
-                && pattern.search(text).unwrap_or_else(|LimitExceeded| {
-                    *give_ups += 1;
-                    false
-                })
+    /// The place of the first pattern that matches.
+    fn first(&mut self, text: &str) -> Option<usize> {
+        if self.is_empty() {
+            return None;
+        }
+        self.set.possible(text, &mut self.possible);
+        let (set, give_ups) = (&self.set, &mut self.give_ups);
+        self.possible.places().find(|&place| {
+            let Some(given) = give_ups.get_mut(place).filter(|given| **given < GIVE_UPS_MAX) else {
+                return false;
+            };
+            set.matches(place, text).unwrap_or_else(|LimitExceeded| {
+                *given += 1;
+                false
+            })
         })
     }
 }

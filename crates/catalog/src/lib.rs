@@ -9,16 +9,26 @@
 pub mod build;
 pub mod channel;
 pub mod filter;
+mod grouping;
 pub mod id;
 pub mod listing;
+pub mod memory;
+pub mod name;
+pub mod number;
 pub mod order;
 pub mod pattern;
+mod places;
+pub mod preview;
+pub mod rules;
 pub mod secret;
 
-pub use build::{Issue, SourceRules, build};
+pub use build::{Issue, SourceRules, build, build_with};
 pub use channel::{Catalog, Channel, SourceCount, StreamEntry};
 pub use filter::Filters;
 pub use id::{ChannelId, StreamId};
 pub use listing::{Entries, Entry, Kind, Listing, SourceName};
-pub use pattern::Pattern;
+pub use memory::Memory;
+pub use number::Number;
+pub use pattern::{Pattern, Template};
+pub use rules::ChannelRules;
 pub use secret::{Secret, StreamUrl};

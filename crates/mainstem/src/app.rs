@@ -10,7 +10,7 @@ use relay::HubTask;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -150,13 +150,13 @@ impl Running {
         let client = Client::new(config.timing.connect, config.limits.redirects as usize).map_err(system)?;
         let pools = Pools::new(config.max_total_connections as usize);
         let (rules, rules_seen) = watch::channel(rules(&config));
-        let (library, updates, catalog) = LibraryTask::new(rules_seen);
+        let (library, outlets) = LibraryTask::new(rules_seen, store.clone());
         let folder = store.folder().map_or_else(std::env::temp_dir, Path::to_owned);
-        let (renderings, rendering) = Renderings::new(folder, catalog.clone());
+        let (renderings, rendering) = Renderings::new(folder, outlets.catalog.clone());
         let fetcher = Fetcher::new(client.clone(), pools.clone(), fetch_bounds(&config));
         let signatures = Signatures::default();
         let keeping = signatures.clone().keep(store.clone());
-        let (mut sources, table) = Sources::new(fetcher, store, updates);
+        let (mut sources, table) = Sources::new(fetcher, store, outlets.updates);
         let opening = Opening {
             client,
             pools,
@@ -165,7 +165,7 @@ impl Running {
         let health = Health::new(config.timing.cool_down_min, config.timing.cool_down_max);
         let default = config.limits.account_connections as usize;
         let channels = Arc::new(Channels::new(
-            catalog,
+            outlets.catalog,
             table,
             opening,
             (health, signatures.clone()),
@@ -189,6 +189,8 @@ impl Running {
             hub,
             config: config_seen,
             audience,
+            material: outlets.material,
+            previews: Arc::new(Semaphore::new(api::PREVIEWS_MAX)),
             renderings,
             listening: reachable(address).into(),
             started: tokio::time::Instant::now().into_std(),
@@ -269,7 +271,7 @@ impl Running {
         let old = self.app.config();
         if needs_restart(&old, &config) {
             warn!(
-                "bind_host, bind_port, data_dir, slate, timing, limits and log_format take effect with the next start"
+                "bind_host, bind_port, data_dir, slate, timing, limits and log_format take effect with the next start, and so does how long a broadcast waits for the longest release_delay"
             );
         }
         level.set(config.log_level);
@@ -376,7 +378,8 @@ async fn open_store(config: &Config) -> Store {
     }
 }
 
-fn rules(config: &Config) -> Rules {
+/// What `config` says of sources, filters and channels.
+pub(crate) fn rules(config: &Config) -> Rules {
     let enabled = (0u32..).zip(&config.sources).filter(|(_, source)| source.enabled);
     Rules {
         sources: enabled
@@ -388,6 +391,7 @@ fn rules(config: &Config) -> Rules {
             })
             .collect(),
         filters: Arc::new(config.filters.filters().clone()),
+        channels: Arc::clone(&config.channels),
     }
 }
 
@@ -395,6 +399,7 @@ fn needs_restart(old: &Config, new: &Config) -> bool {
     (&old.bind_host, old.bind_port, &old.data_dir) != (&new.bind_host, new.bind_port, &new.data_dir)
         || (&old.timing, &old.limits, old.log_format) != (&new.timing, &new.limits, new.log_format)
         || old.slates != new.slates
+        || relay_timing(old) != relay_timing(new)
 }
 
 fn fetch_bounds(config: &Config) -> FetchBounds {

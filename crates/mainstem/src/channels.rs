@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use catalog::channel::StreamEntry;
 use catalog::{Catalog, Channel, ChannelId, SourceName, StreamId, order};
+use mpegts::radio::raw_sound;
 use mpegts::slate::{Message, Slate, default_signature};
-use mpegts::{Likeness, Signature};
+use mpegts::{Codec, Likeness, Signature};
 use relay::{Candidate, Failure, FailureClass, Role};
 use tokio::sync::watch;
 
@@ -201,21 +202,26 @@ impl Channels {
                     free.sum()
                 };
                 let rating = order::Candidate {
-                    pinned: false,
+                    pinned: stream.is_pinned(),
                     cooling,
                     signature_distance: self.distance(stream.id(), promised),
-                    policy_rank: 0,
+                    policy_rank: stream.policy_rank(),
                     free_slots: u32::try_from(free).unwrap_or(u32::MAX),
                     config_order: u32::try_from(stream.source()).unwrap_or(u32::MAX),
                     health: health.score(stream.id(), now),
                     position,
+                };
+                // A hedge is asked for at this login alone.
+                let idle = || {
+                    let pools = self.pools();
+                    !pools.is_cooling(&target.login) && pools.is_idle(&target.login, target.limit)
                 };
                 let candidate = Candidate {
                     stream: stream.id(),
                     label: target.source.as_str().into(),
                     cooling,
                     login: number_of(&target.login),
-                    idle: is_card || self.pools().is_idle(&target.login, target.limit),
+                    idle: is_card || idle(),
                 };
                 Some((rating, candidate))
             })
@@ -234,6 +240,17 @@ impl Channels {
             Some(Likeness::SameCodecs) => 2,
             Some(Likeness::Other) => 3,
         }
+    }
+
+    /// The codec of the raw sound that listeners of the channel get, as far as is remembered of its streams.
+    #[must_use]
+    pub fn raw_sound(&self, channel: &Channel) -> Option<Codec> {
+        raw_sound(&self.remembered(channel)?)
+    }
+
+    fn remembered(&self, channel: &Channel) -> Option<Signature> {
+        let mut streams = channel.streams();
+        streams.find_map(|stream| self.signatures.of(stream.id()))
     }
 
     /// How a stream failed last; `None` where nothing is known against it.
@@ -309,13 +326,7 @@ impl relay::Opener for Channels {
     }
 
     fn slate(&self, key: &Key, message: Message, promised: Option<&Signature>) -> Option<Slate> {
-        let remembered = || {
-            let catalog = self.catalog();
-            let channel = catalog.get(key.channel)?;
-            channel
-                .streams()
-                .find_map(|stream| self.signatures.of(stream.id()))
-        };
+        let remembered = || self.remembered(self.catalog().get(key.channel)?);
         let signature = promised
             .cloned()
             .or_else(remembered)

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::{self, StartError};
 use crate::config::first_run::{Choice, Outcome, load_or_write};
 use crate::config::{Config, LoadError, LogLevel, check, defaults, exit, load};
+use crate::trial;
 
 /// Where the image keeps its configuration, as the reference's image does.
 const IMAGE_CONFIG: &str = "/app/config/config.yaml";
@@ -40,6 +41,30 @@ enum Command {
     Check,
     /// Ask a running mainstem whether it answers (for containers)
     Healthcheck,
+    /// Try the rules for channels
+    Rules {
+        #[command(subcommand)]
+        what: RulesCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// Show what each rule of the configuration matches, changes and leaves out; starts and changes nothing
+    Try(TryOptions),
+}
+
+#[derive(Debug, Args)]
+struct TryOptions {
+    /// M3U to try them on, as the list of a source; again for more [default: the lists kept of all sources]
+    #[arg(long, value_name = "[SOURCE=]FILE")]
+    list: Vec<String>,
+    /// Say why entries are where they are: a part of a name, or the id of a channel or stream
+    #[arg(long, value_name = "TEXT")]
+    entry: Option<String>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// What overrides the configuration file.
@@ -66,6 +91,9 @@ impl Cli {
         let code = match self.command {
             Some(Command::Check) => check(&self.options.path()),
             Some(Command::Healthcheck) => healthcheck(&self.options),
+            Some(Command::Rules {
+                what: RulesCommand::Try(trial),
+            }) => try_rules(&self.options, &trial),
             None => serve(&self.options),
         };
         ExitCode::from(code)
@@ -130,6 +158,31 @@ fn check(path: &Path) -> u8 {
     let report = check::check(path, &environment);
     say(&report.text);
     report.exit_code
+}
+
+fn try_rules(options: &Options, trial: &TryOptions) -> u8 {
+    let config = match options.reload() {
+        Ok(config) => config,
+        Err(error) => {
+            complain(&format!("{error}"));
+            return error.exit_code();
+        }
+    };
+    let report = match trial::report(&config, &trial.list, trial.entry.as_deref()) {
+        Ok(report) => report,
+        Err(error) => {
+            complain(&error);
+            return exit::FAILURE;
+        }
+    };
+    if trial.json {
+        // A report is strings and numbers: it always is JSON.
+        let text = serde_json::to_string_pretty(&report).unwrap_or_default();
+        say(&(text + "\n"));
+    } else {
+        say(&trial::text(&report));
+    }
+    exit::OK
 }
 
 fn serve(options: &Options) -> u8 {

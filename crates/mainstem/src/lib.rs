@@ -20,4 +20,5 @@ pub mod slot;
 pub mod source;
 pub mod sources;
 pub mod store;
+pub mod trial;
 pub mod upstream;

@@ -1,14 +1,16 @@
 //! The catalogue as the program holds it: one writer builds each next snapshot beside the present one and swaps it.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use catalog::{Catalog, Filters, Listing, SourceName, SourceRules};
+use catalog::{Catalog, ChannelRules, Filters, Listing, Memory, SourceName, SourceRules};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::background;
 use crate::source::Update;
+use crate::store::Store;
 
 /// Changes waiting while a snapshot is built; sources wait past this.
 const CHANGES_WAITING_MAX: usize = 64;
@@ -16,13 +18,27 @@ const CHANGES_WAITING_MAX: usize = 64;
 /// Issues logged one by one for a snapshot; the rest are counted.
 const ISSUES_LOGGED_MAX: usize = 5;
 
-/// What the operator wants: which sources in which order, and the filters.
+/// Where ids, numbers and places of channels are kept in the store.
+const MEMORY_FILE: &str = "channels.json.gz";
+
+/// What the operator wants: which sources in which order, the filters, and how channels are made.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     /// In the order of preference.
     pub sources: Vec<SourceRules>,
     /// What entries become channels.
     pub filters: Arc<Filters>,
+    /// How channels are made of them.
+    pub channels: Arc<ChannelRules>,
+}
+
+/// What the channels were made of: enough to try other rules.
+#[derive(Debug, Default)]
+pub struct Material {
+    /// The lists, with what is said of their sources.
+    pub listings: Vec<(SourceRules, Arc<Listing>)>,
+    /// Ids, numbers and places.
+    pub memory: Memory,
 }
 
 /// The writer of snapshots.
@@ -31,25 +47,45 @@ pub struct LibraryTask {
     rules: watch::Receiver<Rules>,
     listings: HashMap<SourceName, Arc<Listing>>,
     catalog: watch::Sender<Arc<Catalog>>,
+    material: watch::Sender<Arc<Material>>,
+    store: Store,
+    /// `None` until it is read from the store.
+    memory: Option<Memory>,
+}
+
+/// What a library gives out.
+pub struct LibraryOutlets {
+    /// Where lists go.
+    pub updates: mpsc::Sender<Update>,
+    /// Where snapshots come from.
+    pub catalog: watch::Receiver<Arc<Catalog>>,
+    /// What the last one was made of.
+    pub material: watch::Receiver<Arc<Material>>,
 }
 
 impl LibraryTask {
-    /// A library without any list yet: where lists go, and where snapshots come from.
+    /// A library without any list yet, which keeps in `store` what links are made of.
     #[must_use]
-    pub fn new(rules: watch::Receiver<Rules>) -> (Self, mpsc::Sender<Update>, watch::Receiver<Arc<Catalog>>) {
+    pub fn new(rules: watch::Receiver<Rules>, store: Store) -> (Self, LibraryOutlets) {
         let (sender, updates) = mpsc::channel(CHANGES_WAITING_MAX);
         let (empty, _) = catalog::build(&[], &Filters::default());
         let (catalog, snapshots) = watch::channel(Arc::new(empty));
-        (
-            Self {
-                updates,
-                rules,
-                listings: HashMap::new(),
-                catalog,
-            },
-            sender,
-            snapshots,
-        )
+        let (material, materials) = watch::channel(Arc::default());
+        let outlets = LibraryOutlets {
+            updates: sender,
+            catalog: snapshots,
+            material: materials,
+        };
+        let library = Self {
+            updates,
+            rules,
+            listings: HashMap::new(),
+            catalog,
+            material,
+            store,
+            memory: None,
+        };
+        (library, outlets)
     }
 
     /// Builds a snapshot for every change, several changes at once where they come while one is built.
@@ -82,15 +118,27 @@ impl LibraryTask {
             .iter()
             .filter_map(|source| Some((source.clone(), Arc::clone(self.listings.get(&source.name)?))))
             .collect();
+        let (store, memory) = (self.store.clone(), self.memory.clone());
         let built = background::run("channels", move || {
+            let before = memory.unwrap_or_else(|| remembered(&store));
+            let mut memory = before.clone();
             let borrowed: Vec<(SourceRules, &Listing)> = listings
                 .iter()
                 .map(|(rules, listing)| (rules.clone(), &**listing))
                 .collect();
-            catalog::build(&borrowed, &rules.filters)
+            let (catalog, issues) =
+                catalog::build_with(&borrowed, &rules.filters, &rules.channels, &mut memory);
+            // Before anybody sees them: no link is given out that a kill would make another channel's.
+            if memory != before
+                && let Err(error) = store.save(Path::new(MEMORY_FILE), &memory)
+            {
+                warn!(%error, "ids and numbers of channels could not be kept");
+            }
+            let material = Material { listings, memory };
+            (catalog, issues, material)
         });
         match built.await {
-            Ok((catalog, issues)) => {
+            Ok((catalog, issues, material)) => {
                 for issue in issues.iter().take(ISSUES_LOGGED_MAX) {
                     warn!(%issue, "in the lists");
                 }
@@ -100,18 +148,32 @@ impl LibraryTask {
                         "further issues in the lists"
                     );
                 }
+                self.memory = Some(material.memory.clone());
+                let old_material = self.material.send_replace(Arc::new(material));
                 let channels = catalog.channels().len();
                 let old = self.catalog.send_replace(Arc::new(catalog));
                 // Only now: whoever reads the line finds them.
                 info!(channels, "channels ready");
                 // Half a million channels are not given back in an instant, and streams would wait.
-                background::run("drop", move || drop(old))
+                background::run("drop", move || drop((old, old_material)))
                     .await
                     .unwrap_or_default();
             }
             Err(error) => {
                 error!(%error, "a fault in mainstem: the channels could not be built; the old ones stay");
             }
+        }
+    }
+}
+
+/// What the store has of ids, numbers and places. A file that cannot be read costs what it said, and no start.
+#[must_use]
+pub fn remembered(store: &Store) -> Memory {
+    match store.load(Path::new(MEMORY_FILE)) {
+        Ok(memory) => memory.unwrap_or_default(),
+        Err(error) => {
+            warn!(%error, "ids and numbers of channels that were kept cannot be read; they are given anew");
+            Memory::default()
         }
     }
 }

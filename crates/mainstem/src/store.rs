@@ -54,6 +54,15 @@ impl Store {
         Ok(store)
     }
 
+    /// The store in `folder` as it is, to be read.
+    #[must_use]
+    pub fn at(folder: PathBuf) -> Self {
+        Self {
+            folder: Some(folder),
+            writing: Arc::default(),
+        }
+    }
+
     /// A store that keeps nothing.
     #[must_use]
     pub fn nowhere() -> Self {

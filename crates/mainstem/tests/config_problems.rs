@@ -279,3 +279,46 @@ fn secrets_are_masked_wherever_they_stand() {
         shown(&text);
     }
 }
+
+#[test]
+fn rules_for_channels() {
+    check(
+        r#"
+channels:
+  group_by: nomalised
+  number_from: 1000000
+  never_merge:
+    - [One]
+  rules:
+    - match: { name: "(a" }
+      drop: true
+    - match: { name: "(a)" }
+      rename: '\2'
+    - match: { url: "(a)" }
+      group: '\1'
+    - match: { group: "x" }
+      replace: ""
+    - match: { name: "x" }
+      split_event: true
+    - match: { name: "x" }
+      rename: a
+      replace: b
+    - number: 5.1.2
+    - match: { nme: "x" }
+      hide: true
+"#,
+        &[
+            "3:13 did you mean `normalised`?",
+            "4:16 out of range",
+            "6:7 two names at least",
+            "8:23 unterminated subpattern",
+            "11:15 invalid group reference 2",
+            "13:14 URLs carry passwords",
+            "14:7 `replace` needs a pattern of the name",
+            "16:7 a group `channel`",
+            "18:7 one of them makes the name",
+            "21:15 a channel number is like 5 or 5.1",
+            "22:16 unknown key `nme`; did you mean `name`?",
+        ],
+    );
+}

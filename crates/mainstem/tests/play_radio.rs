@@ -16,7 +16,7 @@ use mpegts::Splicer;
 use mpegts::radio::Unwrapper;
 use support::decode::has_tool;
 use support::process::QUICK;
-use support::{Launch, SOON, Viewer};
+use support::{Launch, SOON, Viewer, request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -171,6 +171,12 @@ async fn raw_radio_plays_and_fails_over() {
             assert!(!head.to_ascii_lowercase().contains("icy-metadata"), "{head}");
         }
         decodes(name, &raw);
+        let head = request("HEAD", &mainstem.stream_url(name).await, &[]).await;
+        assert_eq!(
+            head.header("content-type"),
+            called,
+            "{name}: HEAD says what GET says"
+        );
     }
 }
 

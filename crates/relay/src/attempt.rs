@@ -84,6 +84,13 @@ impl<S, U: Upstream> Attempt<S, U> {
         self.stage = Stage::Auditioning(Box::new(Audition::new(upstream, now)));
     }
 
+    /// Nothing else is open: its connection, if it has one yet, is no longer one that gives way.
+    pub(crate) fn take_over(&mut self) {
+        if let Some(audition) = self.audition() {
+            audition.upstream().take_over();
+        }
+    }
+
     pub(crate) fn audition(&mut self) -> Option<&mut Audition<U>> {
         match &mut self.stage {
             Stage::Opening(_) => None,

@@ -265,8 +265,11 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         actions.push(Action::Watched(false));
         if self.is_live() {
             self.linger_until = Some(now + self.timing.linger);
-            // A second connection for nobody is one too many.
-            self.close_hedge(actions);
+            // A second connection for nobody is one too many. Whoever comes back while the first is in doubt gets it anew.
+            if self.hedge.take().is_some() {
+                actions.push(Action::CloseHedge);
+                self.hedge_at = Some(now);
+            }
         } else {
             // Nothing delivers: there is nothing worth a provider's connection, or a slate's work.
             self.finish(actions);
@@ -327,7 +330,7 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         }
         let again = match self.phase {
             Phase::Live { line, since } if line.stream == stream => {
-                let healthy = now.saturating_duration_since(since) >= self.timing.healthy_after;
+                let healthy = self.has_been_healthy(since, now);
                 if healthy {
                     self.forget_failures();
                 }
@@ -398,9 +401,21 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         candidates: impl FnOnce() -> Vec<Candidate<S>>,
         actions: &mut Vec<Action<S>>,
     ) {
-        if self.is_live() && self.hedge.is_none() && self.viewers > 0 {
-            self.open_hedge(now, candidates, actions);
+        let Phase::Live { since, .. } = self.phase else {
+            return;
+        };
+        if self.hedge.is_some() {
+            return;
         }
+        if self.has_been_healthy(since, now) {
+            // What failed before this stream took over, or beside it when it was last in doubt, is no news any more.
+            self.forget_failures();
+        }
+        if self.viewers == 0 {
+            self.hedge_at = Some(now);
+            return;
+        }
+        self.open_hedge(now, candidates, actions);
     }
 
     fn recovered(&mut self, actions: &mut Vec<Action<S>>) {
@@ -558,6 +573,10 @@ impl<S: Copy + Eq + Hash> Broadcast<S> {
         }
         actions.push(Action::Close);
         actions.push(Action::Finish);
+    }
+
+    fn has_been_healthy(&self, since: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(since) >= self.timing.healthy_after
     }
 
     fn forget_failures(&mut self) {

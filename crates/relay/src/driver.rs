@@ -25,7 +25,7 @@ use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Role, 
 /// that returns to be seen at once.
 const SLATE_AHEAD: Duration = Duration::from_millis(1_000);
 
-/// Media of a slate after which something must have been shown of it.
+/// Media of a slate within which something must have been shown of it: otherwise it would be written for ever.
 const SLATE_SHOWS_WITHIN: Duration = Duration::from_secs(4);
 
 /// How often counters on the status page move.
@@ -256,6 +256,9 @@ impl<O: Opener> Driver<O> {
         if let Some(attempt) = self.attempt(which) {
             debug!(source = &*attempt.label, "opened; waiting for a keyframe");
             attempt.opened(upstream, now(), until);
+            if which == Which::Main {
+                attempt.take_over();
+            }
         }
     }
 
@@ -326,7 +329,6 @@ impl<O: Opener> Driver<O> {
         self.opener.delivers(stream, audition.signature());
         info!(source = &*label, viewers = self.viewers.len(), "delivers");
         let (mut upstream, waiting) = audition.into_parts();
-        upstream.take_over();
         upstream.set_watched(!self.viewers.is_empty());
         let alone = self.opener.candidates(&self.key, self.splicer.signature()).len() <= 1;
         let mut live = Live::new((stream, alone), label, upstream, now());
@@ -358,9 +360,12 @@ impl<O: Opener> Driver<O> {
         };
         match healthy {
             _ if failure.class == FailureClass::Revoked => debug!(source = &*label, %failure, "given up"),
+            _ if self.viewers.is_empty() => debug!(source = &*label, %failure, "ended while nobody watched"),
             Some(healthy) => {
                 warn!(source = &*label, %failure, after_s = healthy.as_secs(), "the stream broke off; moving on");
             }
+            // What all sources have failed with was told when the slate came; now they are tried for as long as it takes.
+            None if self.slate.is_some() => debug!(source = &*label, %failure, "still cannot be opened"),
             None => info!(source = &*label, %failure, "could not be opened; moving on"),
         }
         self.last_failure = Some(format!("{label}: {failure}"));
@@ -432,7 +437,7 @@ impl<O: Opener> Driver<O> {
             match action {
                 Action::Open(stream) => self.open(stream, label(stream)),
                 Action::Hedge(stream) => self.open_hedge(stream, label(stream)),
-                Action::CloseHedge => self.hedge = None,
+                Action::CloseHedge => self.close_hedge(),
                 Action::Adopt => self.adopt(),
                 Action::Close => {
                     self.live = None;
@@ -472,6 +477,13 @@ impl<O: Opener> Driver<O> {
         self.hedge = Some(Attempt::new(stream, label, until, opening));
     }
 
+    /// The connection is closed with it.
+    fn close_hedge(&mut self) {
+        if let Some(hedge) = self.hedge.take() {
+            info!(source = &*hedge.label, "not needed after all; closed");
+        }
+    }
+
     /// The hedge goes on alone. What it was beside is closed at once: a source that lost this race has failed its
     /// viewers.
     fn adopt(&mut self) {
@@ -494,6 +506,9 @@ impl<O: Opener> Driver<O> {
             self.opener.ended(stream, &failure, healthy);
         }
         self.attempt = self.hedge.take();
+        if let Some(attempt) = &mut self.attempt {
+            attempt.take_over();
+        }
     }
 
     fn start_slate(&mut self, message: Message) {
@@ -540,12 +555,16 @@ impl<O: Opener> Driver<O> {
     fn feed_slate(&mut self) {
         let now = now();
         let ahead = |pace: &Option<Pace>| pace.as_ref().map(|pace| pace.ahead(now));
+        let mut hidden = Duration::ZERO;
         while ahead(&self.pace).is_none_or(|ahead| ahead < SLATE_AHEAD) {
             let Some(slate) = &mut self.slate else { return };
+            let before = slate.shown();
             self.splicer.push(slate.step());
-            let shown = slate.shown();
-            if !self.drain() && self.pace.is_none() && shown > SLATE_SHOWS_WITHIN {
-                let failure = Failure::new(FailureClass::Unusable, "the slate clip cannot be shown");
+            hidden += slate.shown().saturating_sub(before);
+            if self.drain() {
+                hidden = Duration::ZERO;
+            } else if hidden > SLATE_SHOWS_WITHIN {
+                let failure = Failure::new(FailureClass::Unusable, "the slate cannot be shown");
                 self.end(Over::Unavailable(failure));
             }
         }
@@ -585,6 +604,13 @@ impl<O: Opener> Driver<O> {
     }
 
     fn end(&mut self, over: Over) {
+        if let Over::Unavailable(failure) = &over {
+            warn!(
+                viewers = self.viewers.len(),
+                %failure,
+                "nothing can be shown; responses end, and whoever asks again starts anew"
+            );
+        }
         self.live = None;
         self.attempt = None;
         self.hedge = None;

@@ -16,8 +16,9 @@ use crate::{BroadcastStatus, Claim, Opener, Timing, Viewer};
 /// Requests waiting for the hub's task; past this, callers wait.
 const COMMANDS_WAITING_MAX: usize = 256;
 
-/// A join that meets a broadcast just ending starts over; more often than this means that the hub is going down.
-const JOIN_ATTEMPTS_MAX: usize = 5;
+/// A join that meets a broadcast just ending starts over. It succeeds unless somebody else was quicker to start the next
+/// one, and that has ended, too: only where a fault ends them one after the other does it come to more than one or two.
+const JOIN_ATTEMPTS_MAX: usize = 100;
 
 /// The hub has shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -32,7 +32,7 @@ pub enum Role {
     /// To be what viewers see; it may wait for a connection.
     Main,
     /// Beside a stream that may be dying. It takes only a connection that is free at once, and gives way to whoever
-    /// needs it.
+    /// needs it until it [takes over](Upstream::take_over).
     Hedge,
 }
 
@@ -53,7 +53,8 @@ pub trait Upstream: Send + 'static {
     /// Says whether anybody watches; an upstream nobody watches may be taken back for somebody who waits.
     fn set_watched(&mut self, watched: bool);
 
-    /// It was opened as a [`Role::Hedge`] and is what viewers see from now on.
+    /// It is the broadcast's only connection, whatever it was opened as: viewers see it, or have nothing else to wait
+    /// for. From now on it gives way like any other that has viewers.
     fn take_over(&mut self);
 }
 

@@ -16,7 +16,7 @@ const TICKS_PER_SECOND: u64 = 90_000;
 pub struct Chunk {
     /// The packets.
     pub bytes: Bytes,
-    /// The newest decoding time in it, 90 kHz, on the channel's own timeline.
+    /// The decoding time at which it begins, 90 kHz, on the channel's own timeline.
     pub media_time_90k: u64,
     /// Counts the changes of codec; within one epoch a player needs no restart.
     pub epoch: u32,
@@ -42,6 +42,14 @@ pub struct Bounds {
 pub struct Cursor {
     next: u64,
     epoch: u32,
+}
+
+impl Cursor {
+    /// Whether the chunk it wants has a lower sequence number.
+    #[must_use]
+    pub fn is_before(&self, seq: u64) -> bool {
+        self.next < seq
+    }
 }
 
 /// What a cursor finds.

@@ -50,6 +50,7 @@ pub(crate) enum Over {
 /// What viewers are told: that there is more, or that it is over.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct News {
+    /// Of chunks up to here this speaks: the sequence number of the next one.
     pub(crate) end: u64,
     /// The codec of what is promised as raw sound.
     pub(crate) raw_sound: Option<Codec>,
@@ -136,17 +137,15 @@ impl Viewer {
     /// Waits until it is known what the response will be. Cancel-safe.
     pub async fn ready(&mut self) -> Ready {
         loop {
-            let (over, raw_sound) = {
-                let news = self.news.borrow_and_update();
-                (news.over.clone(), news.raw_sound)
-            };
-            match over {
+            let news = self.news.borrow_and_update().clone();
+            match news.over {
                 Some(Over::File) => return Ready::File,
                 Some(Over::Unavailable(failure)) => return Ready::Unavailable(failure),
                 None => {}
             }
-            if self.find_start() {
-                let Some(codec) = raw_sound else {
+            // What the ring holds already may be newer than what is known of its form.
+            if self.find_start().is_some_and(|start| start.is_before(news.end)) {
+                let Some(codec) = news.raw_sound else {
                     return Ready::TransportStream;
                 };
                 // There is no programme map in raw sound that could name another codec.
@@ -188,17 +187,15 @@ impl Viewer {
         }
     }
 
-    fn find_start(&mut self) -> bool {
+    fn find_start(&mut self) -> Option<Cursor> {
         if self.cursor.is_none() {
             self.cursor = self.shared.ring().join();
         }
-        self.cursor.is_some()
+        self.cursor
     }
 
     fn find_next(&mut self) -> Next {
-        if !self.find_start() {
-            return Next::Wait;
-        }
+        self.find_start();
         let Some(cursor) = &mut self.cursor else {
             return Next::Wait;
         };
@@ -249,4 +246,41 @@ static KEEP_ALIVE: [u8; KEEP_ALIVE_PACKETS * mpegts::PACKET_BYTES] = {
 
 pub(crate) fn broadcast_gone() -> Failure {
     Failure::new(crate::FailureClass::Transient, "the broadcast ended unexpectedly")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::{Bounds, Chunk};
+    use tokio::time::timeout;
+
+    /// The driver writes first and tells then; whoever looks in between has not been told what he is looking at.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_response_is_is_not_decided_before_it_was_told() {
+        let bounds = Bounds {
+            span: Duration::from_secs(10),
+            bytes: 1 << 20,
+            bytes_max: 1 << 20,
+            join_behind: Duration::from_secs(4),
+        };
+        let shared = Arc::new(Shared::new(Ring::new(bounds), Duration::from_millis(500)));
+        let news = watch::Sender::new(News::default());
+        let (leave, _left) = mpsc::unbounded_channel();
+        let claim = Claim::default();
+        let mut viewer = Viewer::new(1, Arc::clone(&shared), news.subscribe(), &claim, leave);
+        let chunk = Chunk {
+            bytes: Bytes::from_static(&[0x47; mpegts::PACKET_BYTES]),
+            media_time_90k: 0,
+            epoch: 0,
+            keyframe: true,
+        };
+        shared.ring().push(chunk, Duration::ZERO);
+        let early = timeout(Duration::from_secs(1), viewer.ready()).await;
+        assert!(early.is_err(), "{early:?}");
+        news.send_modify(|news| {
+            news.end = 1;
+            news.raw_sound = Some(Codec::Aac);
+        });
+        assert_eq!(viewer.ready().await, Ready::RawSound(Codec::Aac));
+    }
 }

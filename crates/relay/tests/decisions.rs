@@ -522,6 +522,22 @@ fn a_hedge_that_fails_is_followed_by_the_next() {
 }
 
 #[test]
+fn a_healthy_stream_that_is_suspect_again_gets_whatever_there_is() {
+    let mut play = delivering(apart(&[1, 2]));
+    play.event(&Event::Suspect);
+    play.event(&Event::Failed(2, &failure(FailureClass::Transient)));
+    assert_eq!(play.event(&Event::Recovered), []);
+    play.pass(3_600);
+    assert_eq!(play.event(&Event::Suspect), [Action::Hedge(2)], "an hour later");
+    assert_eq!(play.event(&Event::Entered(2)), [Action::Adopt]);
+    play.pass(5);
+    assert_eq!(play.event(&Event::Suspect), [], "not back to what was just left");
+    play.event(&Event::Recovered);
+    play.pass(60);
+    assert_eq!(play.event(&Event::Suspect), [Action::Hedge(1)]);
+}
+
+#[test]
 fn a_hedge_needs_another_login_with_a_connection_to_spare() {
     let mut play = delivering(apart(&[1, 2]));
     play.streams[1].login = 1;
@@ -571,6 +587,35 @@ fn nobody_watching_is_worth_one_connection_at_most() {
         [Action::Watched(false), Action::CloseHedge]
     );
     assert_eq!(play.event(&Event::Suspect), []);
+}
+
+#[test]
+fn who_comes_while_a_stream_is_in_doubt_gets_the_next_beside_it_at_once() {
+    // It fell behind while nobody watched, or the last viewer left beside a hedge.
+    for watched in [false, true] {
+        let mut play = delivering(apart(&[1, 2]));
+        if watched {
+            play.event(&Event::Suspect);
+        }
+        play.event(&Event::Left(0));
+        if !watched {
+            play.event(&Event::Suspect);
+        }
+        assert_eq!(
+            play.broadcast.deadline(),
+            Some(play.now + Timing::default().linger),
+            "nobody watches"
+        );
+        assert_eq!(play.event(&Event::Joined(1)), [Action::Watched(true)]);
+        let (waited, actions) = play.tick();
+        assert_eq!((waited, actions), (Duration::ZERO, vec![Action::Hedge(2)]));
+    }
+    let mut play = delivering(apart(&[1, 2]));
+    play.event(&Event::Left(0));
+    play.event(&Event::Suspect);
+    play.event(&Event::Recovered);
+    assert_eq!(play.event(&Event::Joined(1)), [Action::Watched(true)]);
+    assert_eq!(play.broadcast.deadline(), None, "it has caught up");
 }
 
 #[test]

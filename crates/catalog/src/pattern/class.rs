@@ -83,13 +83,16 @@ impl Translator<'_> {
     }
 
     fn word_edge(&mut self, is_edge: bool) {
-        if self.edges == Edges::Native && !self.flags.ascii {
+        if self.edges != Edges::Exact && !self.flags.ascii {
             self.has_word_edge = true;
             self.out.push_str(if is_edge { r"\b" } else { r"\B" });
             return;
         }
         let word = if self.flags.ascii { ASCII_WORD } else { WORD };
         self.has_word_edge |= !self.flags.ascii;
+        if self.edges == Edges::Loose {
+            return;
+        }
         self.out.push_str(&if is_edge {
             format!("(?:(?<=[{word}])(?![{word}])|(?<![{word}])(?=[{word}]))")
         } else {

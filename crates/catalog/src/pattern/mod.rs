@@ -8,6 +8,8 @@
 //! - there are bounds on length, nesting, repeats and memory.
 
 mod class;
+mod set;
+mod template;
 mod translate;
 
 use std::{
@@ -19,6 +21,9 @@ use fancy_regex::{Regex, RegexBuilder};
 
 use translate::{Edges, Translation};
 
+pub(crate) use set::{PatternSet, Possible};
+pub use template::{EXPANDED_BYTES_MAX, Template};
+
 /// Steps of back-tracking one search may take before it gives up, which takes a few milliseconds. Patterns without
 /// look-around and back-references do not backtrack at all.
 pub const BACKTRACK_STEPS_MAX: usize = 100_000;
@@ -26,6 +31,9 @@ pub const BACKTRACK_STEPS_MAX: usize = 100_000;
 /// Bytes a compiled automaton may take. `[\w\s]{2,50}` takes more than one MiB, as letters of all scripts are many; a
 /// bomb such as `\w{5000}` is refused in a tenth of a second.
 pub const COMPILED_BYTES_MAX: usize = 8 << 20;
+
+/// Matches replaced in one text; what comes behind them stays.
+pub const REPLACEMENTS_MAX: usize = 256;
 
 /// A compiled pattern; a clone shares the automaton.
 #[derive(Clone)]
@@ -41,6 +49,8 @@ struct Compiled {
     has_word_edge: bool,
     /// With look-around for `$` and `\b`; compiled when the first such text turns up. `None` if it cannot be.
     exact: OnceLock<Option<Regex>>,
+    /// The names of the groups, by number - 1.
+    groups: Vec<Option<Box<str>>>,
 }
 
 /// Why a pattern cannot be used.
@@ -68,6 +78,7 @@ impl Pattern {
             regex,
             has_end,
             has_word_edge,
+            groups,
         } = translate::translate(source, Edges::Native)?;
         let native = engine(&regex).map_err(|error| PatternError {
             message: in_words(&error),
@@ -80,6 +91,7 @@ impl Pattern {
             has_end,
             has_word_edge,
             exact,
+            groups,
         })))
     }
 
@@ -88,20 +100,109 @@ impl Pattern {
     /// # Errors
     /// [`LimitExceeded`] for a search that back-tracks without end; count it as no match and say so once.
     pub fn search(&self, text: &str) -> Result<bool, LimitExceeded> {
-        let regex = if self.0.is_exact_for(text) {
-            Some(&self.0.native)
+        self.regex_for(text)?.is_match(text).map_err(|_| LimitExceeded)
+    }
+
+    /// What the groups took in the first match in `text`, the whole match first; `None` without a match.
+    ///
+    /// # Errors
+    /// As [`Pattern::search`].
+    pub fn captures<'t>(&self, text: &'t str) -> Result<Option<Captures<'t>>, LimitExceeded> {
+        self.captures_from(text, 0)
+    }
+
+    fn captures_from<'t>(&self, text: &'t str, from: usize) -> Result<Option<Captures<'t>>, LimitExceeded> {
+        let regex = self.regex_for(text)?;
+        let found = regex.captures_from_pos(text, from).map_err(|_| LimitExceeded)?;
+        Ok(found.map(|found| Captures {
+            spans: found
+                .iter()
+                .map(|group| group.map(|group| (group.start(), group.end())))
+                .collect(),
+            text,
+        }))
+    }
+
+    /// `text` with `template` in place of every match, as Python's `re.sub` does it.
+    ///
+    /// # Errors
+    /// As [`Pattern::search`].
+    pub fn replace_all(&self, text: &str, template: &Template) -> Result<String, LimitExceeded> {
+        let (mut out, mut from, mut copied) = (String::with_capacity(text.len()), 0, 0);
+        let mut empty_at = None;
+        for _ in 0..REPLACEMENTS_MAX {
+            let Some(found) = self.captures_from(text, from)? else {
+                break;
+            };
+            let (start, end) = found.span(0).unwrap_or((text.len(), text.len()));
+            // An empty match where an empty one ended already is none.
+            if start == end && empty_at == Some(start) {
+                let Some(next) = text.get(start..).and_then(|rest| rest.chars().next()) else {
+                    break;
+                };
+                from = start + next.len_utf8();
+                empty_at = None;
+                continue;
+            }
+            out.push_str(text.get(copied..start).unwrap_or(""));
+            template.expand_into(&found, &mut out);
+            copied = end;
+            from = end;
+            empty_at = (start == end).then_some(end);
+            if out.len() > EXPANDED_BYTES_MAX {
+                break;
+            }
+        }
+        out.push_str(text.get(copied..).unwrap_or(""));
+        out.truncate(out.floor_char_boundary(EXPANDED_BYTES_MAX));
+        Ok(out)
+    }
+
+    fn regex_for(&self, text: &str) -> Result<&Regex, LimitExceeded> {
+        if self.0.is_exact_for(text) {
+            Ok(&self.0.native)
         } else {
-            self.0.exact()
-        };
-        regex
-            .ok_or(LimitExceeded)?
-            .is_match(text)
-            .map_err(|_| LimitExceeded)
+            self.0.exact().ok_or(LimitExceeded)
+        }
+    }
+
+    /// The number of the group called `name`.
+    pub fn group_named(&self, name: &str) -> Option<usize> {
+        let place = self
+            .0
+            .groups
+            .iter()
+            .position(|group| group.as_deref() == Some(name))?;
+        Some(place + 1)
+    }
+
+    /// How many groups there are, without the whole match.
+    pub fn group_count(&self) -> usize {
+        self.0.groups.len()
     }
 
     /// The pattern as the operator wrote it.
     pub fn as_str(&self) -> &str {
         &self.0.source
+    }
+}
+
+/// What the groups of a pattern took of a text.
+#[derive(Debug, Clone)]
+pub struct Captures<'t> {
+    text: &'t str,
+    spans: Vec<Option<(usize, usize)>>,
+}
+
+impl<'t> Captures<'t> {
+    /// What group `number` took; 0 is the whole match. `None` where it took no part.
+    pub fn get(&self, number: usize) -> Option<&'t str> {
+        let (start, end) = self.span(number)?;
+        self.text.get(start..end)
+    }
+
+    fn span(&self, number: usize) -> Option<(usize, usize)> {
+        self.spans.get(number).copied().flatten()
     }
 }
 
@@ -142,6 +243,15 @@ fn in_words(error: &fancy_regex::Error) -> String {
         _ => format!("the pattern is not supported ({error})"),
     }
 }
+
+/// Equal when written alike.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.source == other.0.source
+    }
+}
+
+impl Eq for Pattern {}
 
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -30,6 +30,8 @@ pub(super) enum Edges {
     Native,
     /// With look-around, right for every text.
     Exact,
+    /// As `Native`, without anything the linear engine does not have: finds at least what the pattern finds.
+    Loose,
 }
 
 /// A pattern in the engine's syntax.
@@ -40,6 +42,8 @@ pub(super) struct Translation {
     pub(super) has_end: bool,
     /// Native edges are wrong for texts with characters on which the two ideas of a word differ.
     pub(super) has_word_edge: bool,
+    /// The names of the groups, by number - 1.
+    pub(super) groups: Vec<Option<Box<str>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,12 +124,17 @@ pub(super) fn translate(source: &str, edges: Edges) -> Result<Translation, Patte
         out: regex,
         has_end,
         has_word_edge,
+        groups,
         ..
     } = translator;
     Ok(Translation {
         regex,
         has_end,
         has_word_edge,
+        groups: groups
+            .into_iter()
+            .map(|group| group.name.map(Box::from))
+            .collect(),
     })
 }
 
@@ -267,7 +276,7 @@ impl<'p> Translator<'p> {
     fn end(&mut self) {
         let end = match (self.flags.multiline, self.edges) {
             (true, _) => "(?m:$)",
-            (false, Edges::Native) => r"\z",
+            (false, Edges::Native | Edges::Loose) => r"\z",
             (false, Edges::Exact) => r"(?=\n?\z)",
         };
         self.has_end |= !self.flags.multiline;
@@ -327,7 +336,7 @@ impl<'p> Translator<'p> {
         if self.eat("?") {
             self.out.push('?');
         } else if self.eat("+") {
-            self.out.insert_str(from, "(?>");
+            self.out.insert_str(from, self.atomic());
             self.out.push(')');
         }
         Ok(Item::Repeated)
@@ -364,15 +373,20 @@ impl<'p> Translator<'p> {
             let at = self.at;
             let name = self.until(')', "missing ), unterminated name", at)?;
             let group = self.condition(name, at)?;
-            self.out.push_str(&format!("(?:(?({group})"));
-            (branches_max, close) = (2, "))");
+            if self.edges == Edges::Loose {
+                self.out.push_str("(?:");
+                (branches_max, close) = (2, "|)");
+            } else {
+                self.out.push_str(&format!("(?:(?({group})"));
+                (branches_max, close) = (2, "))");
+            }
         } else if let Some(open) = ["=", "!", "<=", "<!"].into_iter().find(|open| self.eat(open)) {
             self.out.push_str(&format!("(?{open}"));
             looks_around = true;
         } else if self.eat(":") {
             self.out.push_str("(?:");
         } else if self.eat(">") {
-            self.out.push_str("(?>");
+            self.out.push_str(self.atomic());
         } else if self.sets_flags(start)? {
             return Ok(None);
         }
@@ -392,12 +406,20 @@ impl<'p> Translator<'p> {
         }
         if looks_around {
             self.solids = solids;
+            if self.edges == Edges::Loose {
+                self.out.truncate(from);
+                self.out.push_str("(?:)");
+            }
         }
         Ok(Some(if self.solids == solids {
             Item::Hollow(from)
         } else {
             Item::At(from)
         }))
+    }
+
+    fn atomic(&self) -> &'static str {
+        if self.edges == Edges::Loose { "(?:" } else { "(?>" }
     }
 
     fn open_group(&mut self, name: Option<&'p str>) -> usize {
@@ -440,7 +462,13 @@ impl<'p> Translator<'p> {
             None => Err(error(format!("invalid group reference {number}"), at)),
             Some(group) if group.is_open => Err(error("cannot refer to an open group", at)),
             // Grouped, so that a digit that follows is not read as part of the number.
-            Some(_) => Ok(self.item(|t| t.out.push_str(&format!(r"(?:\{number})")))),
+            Some(_) => Ok(self.item(|t| {
+                if t.edges == Edges::Loose {
+                    t.out.push_str("(?s:.*)");
+                } else {
+                    t.out.push_str(&format!(r"(?:\{number})"));
+                }
+            })),
         }
     }
 

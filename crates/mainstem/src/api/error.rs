@@ -79,6 +79,23 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_query", detail)
     }
 
+    /// The rules to be tried cannot be used.
+    #[must_use]
+    pub fn bad_rules(problems: impl std::fmt::Display) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_rules",
+            problems.to_string(),
+        )
+    }
+
+    /// As many previews are made as may be.
+    #[must_use]
+    pub fn busy() -> Self {
+        let detail = "Another preview is being made.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+    }
+
     /// The path cannot be read.
     #[must_use]
     pub fn bad_path(detail: impl Into<String>) -> Self {

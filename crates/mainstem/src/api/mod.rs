@@ -6,6 +6,7 @@ pub mod error;
 mod health;
 pub(crate) mod path;
 mod pools;
+mod preview;
 mod redirect;
 mod series;
 mod status;
@@ -19,15 +20,17 @@ use axum::Router;
 use axum::routing::{get, post};
 use catalog::{Catalog, ChannelId};
 use relay::Hub;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::audience::Audience;
 use crate::channels::{Channels, Key};
 use crate::config::Config;
+use crate::library::Material;
 use crate::links::Links;
 use crate::output;
 use crate::output::rendering::Renderings;
 use error::ApiError;
+pub use preview::PREVIEWS_MAX;
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -40,6 +43,10 @@ pub struct App {
     pub config: watch::Receiver<Arc<Config>>,
     /// Those who watch.
     pub audience: Audience,
+    /// What the channels were made of.
+    pub material: watch::Receiver<Arc<Material>>,
+    /// Previews that may be made at one time.
+    pub previews: Arc<Semaphore>,
     /// The channel lists that are ready to be sent.
     pub renderings: Arc<Renderings>,
     /// Where mainstem listens, as the last resort for links.
@@ -117,6 +124,7 @@ pub fn router(app: App) -> Router {
         .route("/sources/{source}/accept", post(accept::accept))
         .route("/series", get(series::list))
         .route("/series/{source}/{series}", get(series::episodes))
+        .route("/api/preview", get(preview::current).post(preview::candidate))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(error::unknown_path)

@@ -7,10 +7,11 @@ use std::{
 };
 
 use super::{
+    channels::{Candidate, CandidateKeys},
     mask::Mask,
     problem::{Problem, Problems},
     reader::{Env, Finding, Reader, Severity},
-    section::Setting as _,
+    section::Setting,
     settings::{Config, Keys},
     tree::{self, Span},
 };
@@ -92,9 +93,39 @@ pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, LoadError> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(text: &str, path: &Path, env: Env<'_>) -> Result<Loaded, Problems> {
+    let (config, warnings) = read(text, path, env, |keys: Keys, reader| {
+        let config = keys.build(reader);
+        let is_valid = !reader.has_errors();
+        if is_valid && !config.sources.iter().any(|source| source.enabled) {
+            reader.warning(Span::default(), "no source is enabled: the playlist is empty");
+        }
+        config
+    })?;
+    Ok(Loaded { config, warnings })
+}
+
+/// What rules that are to be tried are called in messages.
+const CANDIDATE: &str = "rules";
+
+/// Reads rules that are to be tried: the keys `channels` and `filters`, YAML or JSON. Whoever sends them is not the
+/// operator: variables are not put in, and no file is read.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn parse_candidate(text: &str) -> Result<Candidate, Problems> {
+    read(text, Path::new(CANDIDATE), &|_| None, CandidateKeys::build).map(|(candidate, _)| candidate)
+}
+
+/// Reads `text` as a section and makes a value of it; with the warnings.
+fn read<K: Setting, T>(
+    text: &str,
+    path: &Path,
+    env: Env<'_>,
+    build: impl FnOnce(K, &mut Reader<'_>) -> T,
+) -> Result<(T, Vec<Problem>), Problems> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = &*tree::join_surrogates(text);
-    let shape = Keys::shape();
+    let shape = K::shape();
     let root = match tree::parse(text) {
         Ok(root) => root,
         Err(error) => {
@@ -112,17 +143,8 @@ pub fn parse(text: &str, path: &Path, env: Env<'_>) -> Result<Loaded, Problems> 
         }
     };
     let mut reader = Reader::new(env, path.parent().unwrap_or(Path::new("")));
-    let config = Keys::read(&root, None, &mut reader).map(|keys| keys.build(&mut reader));
-    let is_valid = !reader
-        .findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error);
-    let is_empty = config
-        .as_ref()
-        .is_some_and(|config| !config.sources.iter().any(|source| source.enabled));
-    if is_valid && is_empty {
-        reader.warning(Span::default(), "no source is enabled: the playlist is empty");
-    }
+    let value = K::read(&root, None, &mut reader).map(|keys| build(keys, &mut reader));
+    let is_valid = !reader.has_errors();
     let mut findings = reader.findings;
     findings.sort_by_key(|finding| finding.at);
     let mask = Mask::new(&root, &shape);
@@ -130,11 +152,8 @@ pub fn parse(text: &str, path: &Path, env: Env<'_>) -> Result<Loaded, Problems> 
         .into_iter()
         .map(|finding| Problem::new(finding, text, &mask))
         .collect();
-    match config {
-        Some(config) if is_valid => Ok(Loaded {
-            config,
-            warnings: problems,
-        }),
+    match value {
+        Some(value) if is_valid => Ok((value, problems)),
         _ => Err(Problems {
             path: path.to_owned(),
             problems,

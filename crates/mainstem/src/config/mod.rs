@@ -5,6 +5,7 @@
 //!
 //! Not here: command-line flags, watching the file, applying a change.
 
+mod channels;
 pub mod check;
 pub mod data_dir;
 pub mod defaults;
@@ -31,8 +32,9 @@ mod tree;
 mod units;
 mod web_address;
 
+pub use channels::{Candidate, GroupBy, Prefer, Sort};
 pub use filter::FilterConfig;
-pub use load::{FILE_BYTES_MAX, LoadError, Loaded, load, parse};
+pub use load::{FILE_BYTES_MAX, LoadError, Loaded, load, parse, parse_candidate};
 pub use log::{LogFormat, LogLevel};
 pub use network::{Network, NetworkError};
 pub use problem::{Problem, Problems};

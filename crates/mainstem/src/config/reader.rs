@@ -54,6 +54,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether something makes the configuration unusable.
+    pub(super) fn has_errors(&self) -> bool {
+        self.findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error)
+    }
+
     /// Notes what makes the configuration unusable.
     pub(super) fn problem(&mut self, at: Span, message: impl Into<String>) {
         self.note(Severity::Error, at, message.into());

@@ -1,10 +1,12 @@
 //! The whole configuration: the keys at the top of the file, and what must hold between them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use catalog::secret::Secret;
+use catalog::{ChannelRules, secret::Secret};
 
 use super::{
+    channels::ChannelKeys,
     defaults,
     filter::{FilterConfig, FilterKeys},
     log::{LogFormat, LogLevel},
@@ -26,6 +28,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// Which streams become channels.
     pub filters: FilterConfig,
+    /// How channels are made of them.
+    pub channels: Arc<ChannelRules>,
     /// Most upstream connections at all accounts together.
     pub max_total_connections: u32,
     /// Address or host name to listen at.
@@ -73,6 +77,8 @@ section! {
         sources: Vec<Placed<SourceKeys>> = Vec::new();
         /// Which streams become channels.
         filters: FilterKeys = FilterKeys::default();
+        /// How entries of the lists become channels.
+        channels: ChannelKeys = ChannelKeys::default();
         /// Most upstream connections at all accounts together.
         max_total_connections: u32 = defaults::MAX_TOTAL_CONNECTIONS, 1.0 ..= 100000.0;
         /// Address to listen at.
@@ -126,6 +132,7 @@ impl Keys {
             reader.warning(self.xtream_auth.at.start_only(), message);
         }
         let slates = self.slate.build(reader);
+        let channels = Arc::new(self.channels.build(reader));
         let (timing, limits) = (self.timing.value, self.limits.value);
         for (least, most, low, high) in [
             (
@@ -161,6 +168,7 @@ impl Keys {
         Config {
             sources,
             filters: self.filters.into(),
+            channels,
             max_total_connections: self.max_total_connections,
             bind_host: self.bind_host.value.trim().to_owned(),
             bind_port: self.bind_port,

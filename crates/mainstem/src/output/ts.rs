@@ -30,7 +30,7 @@ const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
 /// How much longer than `timing.head_within` a viewer waits for the slate, should deciding take its time.
 const HEAD_MARGIN: Duration = Duration::from_secs(3);
 
-/// `GET` and `HEAD /stream/{id}`. HEAD opens nothing upstream.
+/// `GET` and `HEAD /stream/{id}`. HEAD opens nothing upstream, and says what is remembered.
 pub(crate) async fn stream(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -45,7 +45,10 @@ pub(crate) async fn stream(
     };
     if method == Method::HEAD {
         return Ok(match channel.kind() {
-            Kind::Live => streaming(TRANSPORT_STREAM, super::no_body()),
+            Kind::Live => {
+                let remembered = app.channels.raw_sound(channel).map(raw_sound);
+                streaming(remembered.unwrap_or(TRANSPORT_STREAM), super::no_body())
+            }
             _ => file::head(channel),
         });
     }

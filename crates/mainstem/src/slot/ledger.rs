@@ -454,6 +454,13 @@ impl Ledger {
         (until > now).then(|| until - now)
     }
 
+    /// Why a login is left alone, while it is.
+    #[must_use]
+    pub fn rest_of(&self, login: &Login, now: Instant) -> Option<Rest> {
+        let (until, why) = self.logins.get(login)?.cooling?;
+        (until > now).then_some(why)
+    }
+
     /// How long a login's provider is known, or now seems, to go on counting a closed connection.
     #[must_use]
     pub fn expected_delay(&self, login: &Login) -> Duration {

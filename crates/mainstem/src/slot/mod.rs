@@ -277,6 +277,12 @@ impl Pools {
         self.state().ledger.cools(login, now()).is_some()
     }
 
+    /// Why the login is left alone, while it is.
+    #[must_use]
+    pub fn rest_of(&self, login: &Login) -> Option<Rest> {
+        self.state().ledger.rest_of(login, now())
+    }
+
     /// How long the login's provider is known, or now seems, to go on counting a closed connection.
     #[must_use]
     pub fn expected_delay(&self, login: &Login) -> Duration {

@@ -1,7 +1,9 @@
 //! An M3U list as a [`Listing`].
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use catalog::listing::{Extra, Fields, Header, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
@@ -66,6 +68,15 @@ pub(super) fn read(
     listing.malformed = report.malformed.count;
     listing.finish();
     Ok((listing, report.ending))
+}
+
+/// Reads an M3U from a file, for rules to be tried on.
+///
+/// # Errors
+/// A file that cannot be read, or is no list.
+pub fn read_file(source: &SourceName, path: &Path, entries_max: usize) -> Result<Listing, RefreshError> {
+    let mut file = File::open(path).map_err(|error| broken(&error))?;
+    read(source, None, entries_max, &mut file).map(|(listing, _)| listing)
 }
 
 fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {

@@ -22,6 +22,7 @@ pub use collapse::Held;
 pub use failure::RefreshError;
 pub use fetch::FetchBounds;
 pub use fetch::Fetcher;
+pub use m3u::read_file;
 pub use report::SourceReport;
 pub use series::SeriesShelf;
 pub use series::{Episode, Series};

@@ -160,11 +160,7 @@ impl Opening {
     /// # Errors
     /// A [`Failure`] that says whose fault it is.
     pub async fn live(&self, target: Target) -> Result<Upstream, Failure> {
-        if target.url.expose() == CARD_URL {
-            return Ok(Upstream::Card(card::Card::default()));
-        }
-        let answer = self.ask(&target, Purpose::Live, &HeaderMap::new()).await?;
-        self.understand(target, answer).await
+        self.open(target, Purpose::Live).await
     }
 
     /// Opens a second stream beside one that is in doubt: at once or not at all, and only with a connection that nobody
@@ -173,7 +169,14 @@ impl Opening {
     /// # Errors
     /// A [`Failure`] that says whose fault it is; [`FailureClass::NoSlot`] where no connection is idle.
     pub async fn hedge(&self, target: Target) -> Result<Upstream, Failure> {
-        let answer = self.ask(&target, Purpose::Hedge, &HeaderMap::new()).await?;
+        self.open(target, Purpose::Hedge).await
+    }
+
+    async fn open(&self, target: Target, purpose: Purpose) -> Result<Upstream, Failure> {
+        if target.url.expose() == CARD_URL {
+            return Ok(Upstream::Card(card::Card::default()));
+        }
+        let answer = self.ask(&target, purpose, &HeaderMap::new()).await?;
         self.understand(target, answer).await
     }
 
@@ -297,7 +300,18 @@ impl Opening {
         } else {
             self.pools.try_acquire(wish)
         };
-        slot.map_err(|refused: Refused| Failure::new(FailureClass::NoSlot, refused.to_string()))
+        slot.map_err(|refused| self.no_slot(target, wish, &refused))
+    }
+
+    /// That no connection was permitted. A login that is left alone because its provider does not accept it is not one
+    /// whose connections are used up: what viewers are told must not change while it rests.
+    fn no_slot(&self, target: &Target, wish: &Wish, refused: &Refused) -> Failure {
+        let unaccepted = |place: &Place| self.pools.rest_of(&place.login) == Some(Rest::Auth);
+        if matches!(refused, Refused::Cooling { .. }) && wish.places.iter().all(unaccepted) {
+            let failure = Failure::new(FailureClass::Auth, refused.to_string());
+            return target.explained(&target.login, failure);
+        }
+        Failure::new(FailureClass::NoSlot, refused.to_string())
     }
 
     /// How long a newcomer waits for a connection: longer where the provider is known to count on for longer.
@@ -459,5 +473,76 @@ fn unsupported(url: &str, failure: Failure) -> Failure {
             format!("{scheme} addresses are not supported"),
         ),
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening() -> Opening {
+        let within = Duration::from_secs(1);
+        Opening {
+            client: Client::new(within, 3).unwrap(),
+            pools: Pools::new(5),
+            timing: OpenTiming {
+                slot_within: within,
+                head_within: within,
+                first_bytes_within: within,
+                limit_rest: Duration::from_secs(15),
+            },
+        }
+    }
+
+    fn target(url: &str) -> Target {
+        let source = SourceName::new("one");
+        Target {
+            login: Login::of_entry(None, &source, url),
+            source,
+            limit: 1,
+            url: StreamUrl::new(url),
+            elsewhere: Vec::new(),
+            addresses: None,
+            headers: HeaderMap::new(),
+            insecure_tls: false,
+            release_delay: Duration::ZERO,
+            subject: None,
+            session: None,
+            account_ended: None,
+        }
+    }
+
+    /// Whoever is told that the account has ended is not told a moment later that the connections are used up.
+    #[tokio::test]
+    async fn a_login_that_rests_fails_as_it_did_before() {
+        let ended = || Some("the account has ended".to_owned());
+        for (why, account_ended, expected) in [
+            (Rest::Limit, None, FailureClass::NoSlot),
+            (Rest::Requests, ended(), FailureClass::NoSlot),
+            (Rest::Auth, None, FailureClass::Auth),
+            (Rest::Auth, ended(), FailureClass::Expired),
+        ] {
+            let opening = opening();
+            let target = Target {
+                account_ended,
+                ..target("http://h.example/live/u/p/7.ts")
+            };
+            opening.pools.cool(&target.login, Duration::from_secs(15), why);
+            let failure = opening.live(target).await.err().unwrap();
+            assert_eq!(failure.class, expected, "{why:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_card_needs_no_connection_beside_a_stream_either() {
+        let opening = opening();
+        assert!(matches!(
+            opening.live(target(CARD_URL)).await,
+            Ok(Upstream::Card(_))
+        ));
+        assert!(matches!(
+            opening.hedge(target(CARD_URL)).await,
+            Ok(Upstream::Card(_))
+        ));
     }
 }

@@ -263,7 +263,7 @@ impl Join {
             self.other(unit, false, out)
         } else {
             self.hold(unit);
-            self.do_without_video(out);
+            self.do_without_reference(out);
             None
         }
     }

@@ -7,9 +7,10 @@ use crate::silence::{frames, tone};
 use mpegts::es::{Kind, SoundFormat, audio_frame};
 use mpegts::radio::{Unwrapper, Wrapper};
 use mpegts::slate::{Message, Slate, SlateClip, SlateClipError, default_signature};
-use mpegts::{Codec, MediaTime, Pid, Piece, Signature, Splicer};
+use mpegts::{Codec, MediaTime, Pid, Piece, Signature, SignatureStream, Splicer};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 const STEREO: SoundFormat = SoundFormat {
     rate: 48_000,
@@ -482,6 +483,28 @@ fn radio_keeps_time() {
     }
     assert_eq!(slate.shown().as_millis(), 100_000);
     assert!(samples.abs_diff(100 * 48_000) <= 1_024, "{samples}");
+}
+
+/// The sound that players took for the first one has no silent frame: the other one keeps the channel's time.
+#[test]
+fn radio_whose_first_sound_has_no_silence_goes_on_with_the_next() {
+    let mut signature = default_signature();
+    let aac = signature.streams.remove(1);
+    signature.streams[0] = SignatureStream {
+        stream_type: 0x82,
+        codec: Codec::Dts,
+        ..aac.clone()
+    };
+    signature.streams.push(SignatureStream {
+        pid: Pid::new(0x0102),
+        ..aac
+    });
+    let mut slate = Slate::new(&signature, None).unwrap();
+    let mut splicer = Splicer::new();
+    while splicer.take().is_none() {
+        assert!(slate.shown() < Duration::from_secs(2), "nothing is shown of it");
+        splicer.push(slate.step());
+    }
 }
 
 #[test]

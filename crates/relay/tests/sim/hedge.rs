@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use relay::FailureClass;
+
 use crate::world::{Act, Door, Entry, Life, Stage, World, bursts, closed, life, live};
 
 fn backup() -> Life {
@@ -140,4 +142,56 @@ async fn a_lone_source_met_at_the_end_of_a_burst_is_waited_for() {
     assert!(watcher.watch(120.0).await);
     assert_eq!(stage.world.asked(), [1]);
     assert_eq!(watcher.judge.stretches(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_stall_costs_no_more_than_the_first() {
+    let stalls = |seconds| life(&[live(seconds), Act::Silent]);
+    let stage = two(&[stalls(20), backup()], &[stalls(60)], 1);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.see(2, 40.0).await);
+    assert!(watcher.see(1, 80.0).await);
+    assert!(watcher.watch(30.0).await);
+    let back = watcher
+        .judge
+        .pictures
+        .iter()
+        .rposition(|picture| picture.source == 2)
+        .unwrap();
+    let (last, first) = (&watcher.judge.pictures[back], &watcher.judge.pictures[back + 1]);
+    let gap = first.at - last.at;
+    assert!(gap <= Duration::from_millis(1_700), "{gap:?} without pictures");
+    assert_eq!(stage.world.asked(), [1, 2, 1]);
+}
+
+/// What was opened beside a stream that has died since is all that viewers have.
+#[tokio::test(start_paused = true)]
+async fn a_hedge_left_alone_gives_way_to_nobody() {
+    let dies = life(&[
+        live(20),
+        Act::Pause(Duration::from_secs(2)),
+        Act::Fails(FailureClass::Gone),
+    ]);
+    let slow = |acts: &[Act]| Life {
+        gop: 125,
+        first: 1,
+        ..life(acts)
+    };
+    let needed = slow(&[live(2), Act::Needed, live(60)]);
+    let stage = two(&[dies], &[needed], 1);
+    let mut watcher = stage.join("news").await;
+    assert!(watcher.see(2, 60.0).await);
+    assert_eq!(stage.world.asked(), [1, 2]);
+    // Beside one that still has a chance it does give way.
+    let hangs = closed(Door::Hangs);
+    let needed = slow(&[live(2), Act::Needed, live(60)]);
+    let stage = two(&[hangs], &[needed], 1);
+    let mut watcher = stage.join("news").await;
+    assert!(!watcher.see(2, 6.0).await);
+    assert!(
+        stage
+            .world
+            .entries()
+            .contains(&Entry::Ended(2, FailureClass::Revoked))
+    );
 }

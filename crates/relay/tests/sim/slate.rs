@@ -140,3 +140,17 @@ async fn a_short_stop_of_a_lone_source_shows_no_slate() {
         watcher.judge.stretches()
     );
 }
+
+/// Were it written until it is ahead of the clock, the task of the channel would never come back.
+#[tokio::test(start_paused = true)]
+async fn a_slate_that_shows_nothing_ends_the_response() {
+    let world = World::new()
+        .with_a_slate_that_hides()
+        .channel("news", &[1])
+        .stream(1, &[life(&[live(5)]), dead()]);
+    let stage = Stage::new(world);
+    let mut watcher = stage.join("news").await;
+    assert!(!watcher.watch(60.0).await, "it goes on with nothing to see");
+    assert_eq!(watcher.judge.stretches(), [1]);
+    assert_eq!(stage.world.open_now("news"), 0);
+}

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mpegts::Signature;
 use mpegts::slate::{Message, Slate, SlateClip, default_signature};
+use mpegts::{Pid, Signature};
 use relay::{
     Candidate, Claim, Failure, FailureClass, Hub, HubTask, Input, Opener, Role, Timing, Upstream, Viewer,
 };
@@ -47,6 +47,8 @@ pub(crate) enum Act {
     Silent,
     /// Silent for so long.
     Pause(Duration),
+    /// Somebody else needs the connection.
+    Needed,
     /// What comes next is what came first, stamps and pictures.
     Rewind,
     Fails(FailureClass),
@@ -215,6 +217,8 @@ pub(crate) struct World {
     /// The login of each stream; all that are not here share one.
     logins: Mutex<HashMap<u8, u64>>,
     no_slate: bool,
+    /// The slate is of a form that no splice can show.
+    slate_hides: bool,
 }
 
 impl World {
@@ -224,6 +228,12 @@ impl World {
 
     pub(crate) fn without_slate(mut self) -> Self {
         self.no_slate = true;
+        self
+    }
+
+    /// Its pictures are on the PID of null packets.
+    pub(crate) fn with_a_slate_that_hides(mut self) -> Self {
+        self.slate_hides = true;
         self
     }
 
@@ -365,7 +375,7 @@ impl Opener for World {
                 return Err(Failure::new(FailureClass::NoSlot, "all connections are in use"));
             };
             match life.door {
-                Door::Opens => Ok(Double::new(socket, &life, turn)),
+                Door::Opens => Ok(Double::new(socket, &life, role, turn)),
                 Door::Refuses(class) => Err(Failure::new(class, "refused")),
                 Door::Hangs => std::future::pending().await,
                 Door::Panics => panic!("the opener panics, as it was told to"),
@@ -383,7 +393,11 @@ impl Opener for World {
 
     fn slate(&self, _key: &Key, _message: Message, promised: Option<&Signature>) -> Option<Slate> {
         static CLIP: LazyLock<Arc<SlateClip>> = LazyLock::new(|| Arc::new(SlateClip::parse(SLATE).unwrap()));
-        let signature = promised.cloned().unwrap_or_else(default_signature);
+        let mut signature = promised.cloned().unwrap_or_else(default_signature);
+        if self.slate_hides {
+            signature.streams.truncate(1);
+            signature.streams[0].pid = Pid::new(0x1FFF);
+        }
         (!self.no_slate).then(|| Slate::new(&signature, Some(Arc::clone(&CLIP))).unwrap())
     }
 }
@@ -399,11 +413,13 @@ pub(crate) struct Double {
     at: usize,
     revocable: bool,
     watched: bool,
+    /// Opened as a hedge, it gives way to whoever needs its connection.
+    gives_way: bool,
     _socket: Socket,
 }
 
 impl Double {
-    fn new(socket: Socket, life: &Life, turn: u64) -> Self {
+    fn new(socket: Socket, life: &Life, role: Role, turn: u64) -> Self {
         let start = life.start_90k.unwrap_or(turn * 7_777_777);
         Self {
             acts: life.acts.iter().copied().collect(),
@@ -415,6 +431,7 @@ impl Double {
             at: 0,
             revocable: life.revocable,
             watched: true,
+            gives_way: role == Role::Hedge,
             _socket: socket,
         }
     }
@@ -478,6 +495,10 @@ impl Upstream for Double {
                 Act::Card => return Ok(self.card()),
                 Act::Silent => std::future::pending().await,
                 Act::Pause(pause) => sleep_until(due + pause).await,
+                Act::Needed if self.gives_way => {
+                    return Err(Failure::new(FailureClass::Revoked, "taken back"));
+                }
+                Act::Needed => {}
                 Act::Rewind => self.camera.rewind(),
                 Act::Fails(class) => return Err(Failure::new(class, "failed in mid-stream")),
                 Act::Panics => panic!("the upstream panics, as it was told to"),
@@ -491,7 +512,9 @@ impl Upstream for Double {
         self.watched = watched;
     }
 
-    fn take_over(&mut self) {}
+    fn take_over(&mut self) {
+        self.gives_way = false;
+    }
 }
 
 /// A hub at work in a world.

@@ -2,6 +2,7 @@
 //! did, and kept from straying off on a time base of their own.
 
 use super::{Feed, GAP_90K, Join, Outgoing, PATIENCE_90K, WINDOW_90K};
+use crate::packet::Pid;
 use crate::splice::demux::InStream;
 use crate::splice::mux::{Role, Stamps};
 use crate::splice::unit::Unit;
@@ -140,30 +141,30 @@ impl Join {
         }
     }
 
-    /// The map lists pictures and none come: sound leads, so that at least that is heard.
-    pub(super) fn do_without_video(&mut self, out: &mut Outgoing<'_>) {
+    /// The map lists pictures, or another sound before this one, and none come: what does come leads, so that at least
+    /// that is heard.
+    pub(super) fn do_without_reference(&mut self, out: &mut Outgoing<'_>) {
         if self.video_seen || self.running {
             return;
         }
-        let Some(index) = out.streams.iter().position(|stream| stream.codec.is_audio()) else {
+        let patience = if out.streams.iter().any(|stream| stream.codec.is_video()) {
+            PATIENCE_90K
+        } else {
+            GAP_90K
+        };
+        let flows = |pid: Pid| {
+            let of_it = self.held.iter().filter(|unit| unit.pid == pid);
+            let mut stamps = of_it.filter_map(|unit| unit.header.pts);
+            let ends = stamps.next().zip(stamps.next_back());
+            ends.is_some_and(|(first, last)| last.distance_from(first) >= patience)
+        };
+        let leads = |stream: &InStream| stream.codec.is_audio() && flows(stream.pid);
+        let Some(index) = out.streams.iter().position(leads) else {
             return;
         };
-        let Some(pid) = out.streams.get(index).map(|stream| stream.pid) else {
-            return;
-        };
-        let mut stamps = self
-            .held
-            .iter()
-            .filter(|unit| unit.pid == pid)
-            .filter_map(|unit| unit.header.pts);
-        let (Some(first), Some(last)) = (stamps.next(), stamps.next_back()) else {
-            return;
-        };
-        if last.distance_from(first) < PATIENCE_90K {
-            return;
-        }
+        let pid = out.streams.get(index).map(|stream| stream.pid);
         self.reference = Some(index);
-        self.reference_pid = Some(pid);
+        self.reference_pid = pid;
         for unit in self.take_held() {
             let at = out.streams.iter().position(|stream| stream.pid == unit.pid);
             if let Some(at) = at {
