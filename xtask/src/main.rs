@@ -42,10 +42,10 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["test"] => test::run(test::Form::Short),
         ["test", "--full"] => test::run(test::Form::Full),
-        ["bench"] => bench::run(None, false),
-        ["bench", "--program", program] => bench::run(Some(Path::new(program)), false),
-        ["bench", "--lists"] => bench::run(None, true),
-        ["bench", "--lists", program] => bench::run(Some(Path::new(program)), true),
+        ["bench"] => bench::run(None),
+        ["bench", "--program", program] => bench::run(Some(Path::new(program))),
+        ["bench", "--lists"] => bench::run_lists(None),
+        ["bench", "--lists", program] => bench::run_lists(Some(Path::new(program))),
         ["bench", "--build"] => bench::run_build(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

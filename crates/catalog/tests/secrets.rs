@@ -2,7 +2,7 @@
 
 use catalog::{
     Kind, Listing, Secret, StreamUrl,
-    listing::{Extra, Fields, Header, Stored},
+    listing::{Entries, Extra, Fields, Header},
     secret,
 };
 use serde::{Deserialize, Serialize};
@@ -155,13 +155,35 @@ fn the_store_brings_a_listing_back_whole() {
     let listing = sample();
     assert!(!format!("{listing:?}").contains("hunter2"));
     assert!(!format!("{:?}", listing.entries.get(1).unwrap().extra()).contains("hunter2"));
-    let text = serde_json::to_string(&Stored(&listing)).unwrap();
+    let mut bytes = Vec::new();
+    listing.entries.write(&mut bytes).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
     assert_eq!(text.matches("hunter2").count(), 3);
-    let Stored(back) = serde_json::from_str::<Stored<Listing>>(&text).unwrap();
-    assert_eq!(back, listing);
-    // And from a reader, which lends no text.
-    let Stored(back) = serde_json::from_reader::<_, Stored<Listing>>(text.as_bytes()).unwrap();
-    assert_eq!(back, listing);
+    let back = Entries::read(&mut bytes.as_slice()).unwrap();
+    assert_eq!(back, *listing.entries);
+    let mut grown = listing.clone();
+    grown.entries = back.into();
+    grown.push_copy(listing.entries.get(1).unwrap());
+    assert_eq!(grown.entries.get(2), listing.entries.get(1));
+}
+
+#[test]
+fn damaged_bytes_make_an_error_or_entries_and_no_panic() {
+    let mut bytes = Vec::new();
+    sample().entries.write(&mut bytes).unwrap();
+    for end in 0..bytes.len() {
+        assert!(Entries::read(&mut &bytes[..end]).is_err(), "cut at {end}");
+    }
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << bit;
+            if let Ok(entries) = Entries::read(&mut damaged.as_slice()) {
+                // Every text is looked at.
+                assert!(entries == entries.clone());
+            }
+        }
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Reader {
         if !bytes.is_empty() {
             self.after_cr = bytes.ends_with(b"\r");
         }
-        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
             let (line, tail) = rest.split_at_checked(at).unwrap_or((rest, &[]));
             rest = tail
                 .strip_prefix(b"\r\n")

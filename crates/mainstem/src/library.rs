@@ -8,6 +8,7 @@ use catalog::{Catalog, ChannelRules, Filters, Listing, Memory, SourceName, Sourc
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use crate::background;
 use crate::source::Update;
 use crate::store::Store;
 
@@ -118,7 +119,7 @@ impl LibraryTask {
             .filter_map(|source| Some((source.clone(), Arc::clone(self.listings.get(&source.name)?))))
             .collect();
         let (store, memory) = (self.store.clone(), self.memory.clone());
-        let built = tokio::task::spawn_blocking(move || {
+        let built = background::run("channels", move || {
             let before = memory.unwrap_or_else(|| Arc::new(remembered(&store)));
             let mut memory = Memory::clone(&before);
             let borrowed: Vec<(SourceRules, &Listing)> = listings
@@ -153,19 +154,23 @@ impl LibraryTask {
                 }
                 let memory = Arc::clone(&material.memory);
                 self.memory = Some(Arc::clone(&memory));
-                self.material.send_replace(Arc::new(material));
+                let old_material = self.material.send_replace(Arc::new(material));
                 let channels = catalog.channels().len();
-                self.catalog.send_replace(Arc::new(catalog));
+                let old = self.catalog.send_replace(Arc::new(catalog));
                 // Only now: whoever reads the line finds them.
                 info!(channels, "channels ready");
                 // The order alone can wait: long lists take a moment to be written.
                 if is_moved {
                     let store = self.store.clone();
-                    let written = tokio::task::spawn_blocking(move || keep(&store, &memory)).await;
+                    let written = background::run("order", move || keep(&store, &memory)).await;
                     if let Err(error) = written {
                         error!(%error, "a fault in mainstem: the order of channels could not be kept");
                     }
                 }
+                // Half a million channels are not given back in an instant, and streams would wait.
+                background::run("drop", move || drop((old, old_material)))
+                    .await
+                    .unwrap_or_default();
             }
             Err(error) => {
                 error!(%error, "a fault in mainstem: the channels could not be built; the old ones stay");

@@ -1,24 +1,31 @@
 //! What survives a restart: the last good list of every source, on disk.
 //!
-//! Each file is written beside its old self and renamed over it, so that a kill at any moment leaves a whole file.
-//! Files hold provider credentials and are readable by their owner only.
+//! Each file is written beside its old self and renamed over it, so that a kill at any moment leaves a whole file; the
+//! old self stays under another name, for the day on which the new one cannot be read. Files hold provider credentials
+//! and are readable by their owner only.
+//!
+//! A list is one line of JSON that says whose it is, and then its entries as they are in memory: nothing is parsed when the
+//! program starts. The packing's own checksum tells a damaged file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use catalog::listing::Stored;
-use catalog::{Listing, SourceName};
+use catalog::{Entries, Listing, SourceName};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tracing::{debug, warn};
 
 /// Bytes one stored list may unpack to; more is a damaged file.
 const STORED_BYTES_MAX: u64 = 4 << 30;
+
+/// Bytes gathered between a file, its packing and its text.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// Only the owner may read what is stored.
 const MODE: u32 = 0o600;
@@ -76,7 +83,18 @@ impl Store {
     /// # Errors
     /// What the disk says.
     pub fn save_listing(&self, listing: &Listing) -> io::Result<()> {
-        self.save(&listing_file(&listing.source), &Stored(listing))
+        self.write(&listing_file(&listing.source), |file| {
+            let head = Head {
+                source: listing.source.clone(),
+                malformed: listing.malformed,
+            };
+            packed(file, |out| {
+                serde_json::to_writer(&mut *out, &head)?;
+                out.write_all(b"\n")?;
+                listing.entries.write(out)?;
+                Ok(())
+            })
+        })
     }
 
     /// The last list kept for a source; `None` when there is none. Blocks on the disk.
@@ -84,10 +102,8 @@ impl Store {
     /// # Errors
     /// What the disk says, or that the file is damaged.
     pub fn load_listing(&self, source: &SourceName) -> io::Result<Option<Listing>> {
-        let stored: Option<Stored<Listing>> = self.load(&listing_file(source))?;
-        Ok(stored
-            .map(|stored| stored.0)
-            .filter(|listing| listing.source == *source))
+        let listing = self.read(&listing_file(source), read_listing)?;
+        Ok(listing.filter(|listing| listing.source == *source))
     }
 
     /// Keeps a value as compressed JSON under a file name of the store.
@@ -96,9 +112,7 @@ impl Store {
     /// What the disk says.
     pub fn save(&self, name: &Path, value: &impl Serialize) -> io::Result<()> {
         self.write(name, |file| {
-            let mut packed = GzEncoder::new(file, Compression::fast());
-            serde_json::to_writer(&mut packed, value)?;
-            packed.finish()?.flush()
+            packed(file, |out| Ok(serde_json::to_writer(out, value)?))
         })
     }
 
@@ -107,16 +121,29 @@ impl Store {
     /// # Errors
     /// What the disk says, or that the file is damaged.
     pub fn load<T: DeserializeOwned>(&self, name: &Path) -> io::Result<Option<T>> {
+        self.read(name, |text| Ok(serde_json::from_reader(text)?))
+    }
+
+    /// Reads a file, or where it is damaged the one before it.
+    fn read<T>(
+        &self,
+        name: &Path,
+        parse: impl Fn(&mut dyn BufRead) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
         let Some(folder) = &self.folder else {
             return Ok(None);
         };
-        let file = match File::open(folder.join(name)) {
-            Ok(file) => file,
+        let path = folder.join(name);
+        let error = match read_file(&path, &parse) {
+            Ok(value) => return Ok(Some(value)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => error,
         };
-        let text = GzDecoder::new(BufReader::new(file)).take(STORED_BYTES_MAX);
-        Ok(Some(serde_json::from_reader(BufReader::new(text))?))
+        let Ok(value) = read_file(&previous(&path), &parse) else {
+            return Err(error);
+        };
+        warn!(file = %path.display(), %error, "a file is damaged; the one before it is used");
+        Ok(Some(value))
     }
 
     fn write(
@@ -141,7 +168,75 @@ impl Store {
         fill(&mut file)?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
-        fs::rename(&beside, &path)
+        keep_previous(&path)?;
+        fs::rename(&beside, &path)?;
+        // The new name is on disk only with the folder.
+        path.parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    }
+}
+
+/// What the first line of a list says.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    source: SourceName,
+    malformed: u64,
+}
+
+/// Writes through the packer, which is slow at many small pieces.
+fn packed(
+    file: &mut BufWriter<File>,
+    fill: impl FnOnce(&mut BufWriter<GzEncoder<&mut BufWriter<File>>>) -> io::Result<()>,
+) -> io::Result<()> {
+    let packer = GzEncoder::new(file, Compression::fast());
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, packer);
+    fill(&mut out)?;
+    let packer = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    packer.finish()?.flush()
+}
+
+fn read_file<T>(path: &Path, parse: impl Fn(&mut dyn BufRead) -> io::Result<T>) -> io::Result<T> {
+    let file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
+    let text = GzDecoder::new(file).take(STORED_BYTES_MAX);
+    parse(&mut BufReader::with_capacity(BUFFER_BYTES, text))
+}
+
+fn read_listing(mut text: &mut dyn BufRead) -> io::Result<Listing> {
+    let mut line = Vec::new();
+    text.read_until(b'\n', &mut line)?;
+    let head: Head = serde_json::from_slice(&line)?;
+    let entries = Entries::read(&mut text)?;
+    // The packing's checksum is compared where nothing more can be read.
+    if text.read(&mut [0])? > 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "more than a list"));
+    }
+    Ok(Listing {
+        source: head.source,
+        entries: entries.into(),
+        malformed: head.malformed,
+    })
+}
+
+/// Where the file is kept that `path` replaces.
+fn previous(path: &Path) -> PathBuf {
+    path.with_extension("previous")
+}
+
+/// Gives the file at `path` a second name before another takes the first.
+fn keep_previous(path: &Path) -> io::Result<()> {
+    let previous = previous(path);
+    match fs::remove_file(&previous) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    match fs::hard_link(path, &previous) {
+        // Some file systems know no second names; then there is none.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => {
+            debug!(%error, "the file before is not kept");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 
@@ -160,7 +255,7 @@ fn listing_file(source: &SourceName) -> PathBuf {
         .take(40)
         .collect();
     let digest = catalog::ChannelId::of_name(source.as_str());
-    PathBuf::from(format!("listings/{readable}-{digest}.json.gz"))
+    PathBuf::from(format!("listings/{readable}-{digest}.list.gz"))
 }
 
 #[cfg(test)]
@@ -202,6 +297,29 @@ mod tests {
             );
         }
         assert_eq!(store.load_listing(&SourceName::new("other")).unwrap(), None);
+    }
+
+    #[test]
+    fn where_a_file_is_damaged_the_one_before_it_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let (first, mut second) = (listing("s"), listing("s"));
+        second.malformed = 7;
+        store.save_listing(&first).unwrap();
+        store.save_listing(&second).unwrap();
+        let path = folder.path().join(listing_file(&first.source));
+        assert_eq!(store.load_listing(&first.source).unwrap(), Some(second));
+        let whole = fs::read(&path).unwrap();
+        for at in [12, whole.len() / 2, whole.len() - 6] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x10;
+            fs::write(&path, &damaged).unwrap();
+            assert_eq!(
+                store.load_listing(&first.source).unwrap(),
+                Some(first.clone()),
+                "byte {at}"
+            );
+        }
     }
 
     #[test]

@@ -40,20 +40,9 @@ impl Row {
 ///
 /// # Errors
 /// Something does not build, start or answer.
-pub(crate) fn run(program: Option<&Path>, only_lists: bool) -> Result<()> {
+pub(crate) fn run(program: Option<&Path>) -> Result<()> {
     let mut steps = Steps::default();
-    provide(&mut steps)?;
-    let program = match program {
-        Some(program) => program.canonicalize()?,
-        None => build(&mut steps)?,
-    };
-    let folder = Path::new("target/bench");
-    std::fs::create_dir_all(folder)?;
-    let folder = folder.canonicalize()?;
-    if only_lists {
-        lists::long(&program, &folder, &mut steps)?;
-        return Ok(());
-    }
+    let (program, folder) = prepare(program, &mut steps)?;
     let mut rows = fan_out::measure(&program, &folder, &mut steps)?;
     rows.extend(lists::usual(&program, &folder)?);
     lists::long(&program, &folder, &mut steps)?;
@@ -62,6 +51,28 @@ pub(crate) fn run(program: Option<&Path>, only_lists: bool) -> Result<()> {
     let mut splice = cargo();
     splice.args(["bench", "--locked", "--package", "mpegts", "--bench", "splice"]);
     steps.run("splice", &mut splice, Summary::None)
+}
+
+/// Measures only the longest lists.
+///
+/// # Errors
+/// Something does not build, start or answer.
+pub(crate) fn run_lists(program: Option<&Path>) -> Result<()> {
+    let mut steps = Steps::default();
+    let (program, folder) = prepare(program, &mut steps)?;
+    lists::long(&program, &folder, &mut steps)
+}
+
+/// The program to measure, and the folder for what is measured with.
+fn prepare(program: Option<&Path>, steps: &mut Steps) -> Result<(PathBuf, PathBuf)> {
+    provide(steps)?;
+    let program = match program {
+        Some(program) => program.canonicalize()?,
+        None => build(steps)?,
+    };
+    let folder = Path::new("target/bench");
+    std::fs::create_dir_all(folder)?;
+    Ok((program, folder.canonicalize()?))
 }
 
 fn build(steps: &mut Steps) -> Result<PathBuf> {

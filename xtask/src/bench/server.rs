@@ -92,16 +92,6 @@ impl Mainstem {
         })
     }
 
-    /// Waits until the log has a line with `words`.
-    pub(super) fn says(&self, words: &str) -> Result<()> {
-        loop {
-            let line = self.log.recv_timeout(PATIENCE).context("mainstem says nothing")?;
-            if line.contains(words) {
-                return Ok(());
-            }
-        }
-    }
-
     /// Waits until it listens and has its channels, in whichever order it says so.
     pub(super) fn listens(&mut self) -> Result<()> {
         let mut ready = false;

@@ -33,26 +33,26 @@ const URL: usize = 7;
 
 /// A text that several entries have.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    piece: u32,
-    start: u32,
-    length: u32,
+pub(super) struct Place {
+    pub(super) piece: u32,
+    pub(super) start: u32,
+    pub(super) length: u32,
 }
 
 /// One entry: where its texts are.
 #[derive(Debug, Clone, Copy)]
-struct Record {
-    piece: u32,
-    start: u32,
-    lengths: [u16; OWN],
+pub(super) struct Record {
+    pub(super) piece: u32,
+    pub(super) start: u32,
+    pub(super) lengths: [u16; OWN],
     /// Numbers of shared texts, or [`NONE`]: the group, and what logo and address begin with.
-    group: u32,
-    logo_head: u32,
-    url_head: u32,
-    extra: u32,
-    kind: Kind,
+    pub(super) group: u32,
+    pub(super) logo_head: u32,
+    pub(super) url_head: u32,
+    pub(super) extra: u32,
+    pub(super) kind: Kind,
     /// `tvg-name` is there and is the title.
-    is_named_as_titled: bool,
+    pub(super) is_named_as_titled: bool,
 }
 
 static BLANK: Record = Record {
@@ -81,10 +81,10 @@ struct Index {
 /// All entries of a list, in its order.
 #[derive(Clone, Default)]
 pub struct Entries {
-    pieces: Vec<String>,
-    records: Vec<Record>,
-    shared: Vec<Place>,
-    extras: Vec<Extra>,
+    pub(super) pieces: Vec<String>,
+    pub(super) records: Vec<Record>,
+    pub(super) shared: Vec<Place>,
+    pub(super) extras: Vec<Extra>,
     index: Index,
 }
 
@@ -185,12 +185,12 @@ impl Entries {
         let count = |length: usize| u32::try_from(length).unwrap_or(NONE);
         let (pieces, shared) = (count(self.pieces.len()), count(self.shared.len()));
         let extras = count(self.extras.len());
-        let moved = |number: u32, by: u32| if number == NONE { NONE } else { number + by };
+        let moved = |number: u32, by: u32| number.saturating_add(by);
         for place in &mut other.shared {
-            place.piece += pieces;
+            place.piece = place.piece.saturating_add(pieces);
         }
         for record in &mut other.records {
-            record.piece += pieces;
+            record.piece = record.piece.saturating_add(pieces);
             record.group = moved(record.group, shared);
             record.logo_head = moved(record.logo_head, shared);
             record.url_head = moved(record.url_head, shared);
@@ -454,8 +454,11 @@ impl<'a> Entry<'a> {
         let lengths = &self.record.lengths;
         let before: u32 = lengths.iter().take(which).map(|length| u32::from(*length)).sum();
         let length = lengths.get(which).copied().map_or(0, u32::from);
-        self.entries
-            .text(self.record.piece, self.record.start + before, length)
+        self.entries.text(
+            self.record.piece,
+            self.record.start.saturating_add(before),
+            length,
+        )
     }
 
     fn shared(self, number: u32) -> &'a str {

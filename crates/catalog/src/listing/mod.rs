@@ -16,7 +16,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::secret::{Secret, StreamUrl};
 
 pub use entries::{Entries, Entry};
-pub use stored::Stored;
 
 /// Bytes kept of any one text of an entry; what is longer is cut at a character.
 pub const TEXT_BYTES_MAX: usize = (64 << 10) - 2;

@@ -1,227 +1,231 @@
-//! What the store keeps of a listing on disk. Nothing in [`listing`](super) can be serialised with its secrets but
-//! through [`Stored`].
+//! What the store keeps of a list on disk: the entries as they are in memory, number by number and text by text.
+//!
+//! Secrets are in the clear: for files only the owner can read. The bytes carry no checksum; whoever keeps them does that.
+//! Damaged ones make an error or entries that say something else, never a panic.
 
-use std::{borrow::Cow, fmt};
+use std::io::{self, Read, Write};
 
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use super::entries::{Entries, Place, Record};
+use super::{Extra, Header, Kind};
+use crate::secret::Secret;
 
-use super::{Entries, Entry, Extra, Fields, Header, Kind, Listing, SourceName};
-use crate::secret::{Secret, StreamUrl, exposed};
+/// What the bytes begin with. Other numbers are other forms, which are not read.
+const FORM: [u8; 8] = *b"mainlst1";
 
-/// The on-disk form of a [`Listing`], with its secrets in the clear: `Stored(&listing)` to write,
-/// `Stored<Listing>` to read. For files only the owner can read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored<T>(pub T);
+/// Longest text or piece of text that is read, in bytes.
+const TEXT_BYTES_MAX: u32 = 64 << 20;
 
-#[derive(Serialize, Deserialize)]
-struct EntryRecord<'a> {
-    #[serde(borrow)]
-    title: Text<'a>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    tvg_name: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    group: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    logo: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    tvg_id: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    key: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    chno: Option<Text<'a>>,
-    #[serde(default, skip_serializing_if = "is_live")]
-    kind: Kind,
-    #[serde(with = "exposed")]
-    url: StreamUrl,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    extra: Option<ExtraRecord>,
-}
+/// The attributes of [`Extra`] that are one text each.
+const EXTRA_TEXTS: usize = 7;
 
-#[derive(Serialize, Deserialize)]
-struct ExtraRecord(#[serde(with = "ExtraFields")] Extra);
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Extra")]
-struct ExtraFields {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tvg_language: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tvg_country: Option<Box<str>>,
-    #[serde(default, with = "secret_option", skip_serializing_if = "Option::is_none")]
-    tvg_url: Option<Secret>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    radio: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    category: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    parent_code: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    audio_track: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    aspect_ratio: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    other: Vec<(Box<str>, Box<str>)>,
-    #[serde(default, with = "header_list", skip_serializing_if = "Vec::is_empty")]
-    headers: Vec<Header>,
-}
-
-mod secret_option {
-    use super::{Deserialize, Deserializer, Secret, Serialize, Serializer};
-
-    #[expect(clippy::ref_option, reason = "serde passes a reference")]
-    pub(super) fn serialize<S: Serializer>(
-        secret: &Option<Secret>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        secret.as_ref().map(Secret::expose).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Secret>, D::Error> {
-        Ok(Option::<String>::deserialize(deserializer)?.map(Secret::from))
-    }
-}
-
-/// As pairs of name and value.
-mod header_list {
-    use super::{Deserialize, Deserializer, Header, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(headers: &[Header], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(headers.iter().map(|header| (&header.name, header.value.expose())))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Header>, D::Error> {
-        let pairs = Vec::<(Box<str>, String)>::deserialize(deserializer)?;
-        Ok(pairs
-            .into_iter()
-            .map(|(name, value)| Header {
-                name,
-                value: value.into(),
-            })
-            .collect())
-    }
-}
-
-/// Borrowed where the document allows it: `Option<Cow>` alone would always copy.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_live(kind: &Kind) -> bool {
-    *kind == Kind::Live
-}
-
-impl Serialize for Stored<Entry<'_>> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let entry = self.0;
-        let text = |text| Text(Cow::Borrowed(text));
-        let extra = entry.extra();
-        EntryRecord {
-            title: text(entry.title()),
-            tvg_name: entry.tvg_name().map(text),
-            group: entry.group().map(text),
-            logo: entry.logo().map(Text),
-            tvg_id: entry.tvg_id().map(text),
-            key: entry.stream_key().map(text),
-            chno: entry.tvg_chno().map(text),
-            kind: entry.kind(),
-            url: entry.url(),
-            extra: (*extra != Extra::default()).then(|| ExtraRecord(extra.clone())),
+impl Entries {
+    /// Writes all entries, secrets included.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(&FORM)?;
+        put_count(out, self.pieces.len())?;
+        for piece in &self.pieces {
+            put_text(out, piece)?;
         }
-        .serialize(serializer)
-    }
-}
-
-impl EntryRecord<'_> {
-    fn fields(&mut self) -> Fields<'_> {
-        fn text<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
-            text.as_ref().map(|text| &*text.0)
-        }
-        Fields {
-            tvg_name: text(&self.tvg_name),
-            title: &self.title.0,
-            group: text(&self.group),
-            logo: text(&self.logo),
-            tvg_id: text(&self.tvg_id),
-            kind: self.kind,
-            url: std::mem::take(&mut self.url),
-            stream_key: text(&self.key).unwrap_or(""),
-            tvg_chno: text(&self.chno),
-            extra: self
-                .extra
-                .take()
-                .map(|ExtraRecord(extra)| extra)
-                .unwrap_or_default(),
-        }
-    }
-}
-
-impl Serialize for Stored<&Entries> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Stored))
-    }
-}
-
-/// Entry by entry: a list as long as the file holds is never in memory in a second form.
-impl<'de> Deserialize<'de> for Stored<Entries> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EntriesVisitor;
-
-        impl<'de> Visitor<'de> for EntriesVisitor {
-            type Value = Entries;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of entries")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Entries, A::Error> {
-                let mut entries = Entries::default();
-                while let Some(mut record) = seq.next_element::<EntryRecord<'de>>()? {
-                    entries.push(record.fields());
-                }
-                entries.finish();
-                Ok(entries)
+        put_count(out, self.shared.len())?;
+        for place in &self.shared {
+            for number in [place.piece, place.start, place.length] {
+                put(out, number)?;
             }
         }
+        put_count(out, self.extras.len())?;
+        for extra in &self.extras {
+            put_extra(out, extra)?;
+        }
+        put_count(out, self.records.len())?;
+        self.records.iter().try_for_each(|record| put_record(out, record))
+    }
 
-        deserializer.deserialize_seq(EntriesVisitor).map(Self)
+    /// Reads what [`Entries::write`] wrote.
+    ///
+    /// # Errors
+    /// Those of `input`; the bytes are no entries.
+    pub fn read(input: &mut impl Read) -> io::Result<Self> {
+        let mut form = [0; FORM.len()];
+        input.read_exact(&mut form)?;
+        if form != FORM {
+            return Err(damaged("not a list of this form"));
+        }
+        let mut entries = Self::default();
+        for _ in 0..get(input)? {
+            entries.pieces.push(get_text(input)?);
+        }
+        for _ in 0..get(input)? {
+            entries.shared.push(Place {
+                piece: get(input)?,
+                start: get(input)?,
+                length: get(input)?,
+            });
+        }
+        for _ in 0..get(input)? {
+            entries.extras.push(get_extra(input)?);
+        }
+        for _ in 0..get(input)? {
+            entries.records.push(get_record(input)?);
+        }
+        entries.finish();
+        Ok(entries)
     }
 }
 
-impl Serialize for Stored<&Listing> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Record<'a> {
-            source: &'a SourceName,
-            malformed: u64,
-            entries: Stored<&'a Entries>,
-        }
-        let listing = self.0;
-        Record {
-            source: &listing.source,
-            malformed: listing.malformed,
-            entries: Stored(&listing.entries),
-        }
-        .serialize(serializer)
+fn put_record(out: &mut impl Write, record: &Record) -> io::Result<()> {
+    for number in [
+        record.piece,
+        record.start,
+        record.group,
+        record.logo_head,
+        record.url_head,
+        record.extra,
+    ] {
+        put(out, number)?;
     }
+    for length in record.lengths {
+        out.write_all(&length.to_le_bytes())?;
+    }
+    let kind = match record.kind {
+        Kind::Live => 0,
+        Kind::Film => 1,
+        Kind::Episode => 2,
+    };
+    out.write_all(&[kind, u8::from(record.is_named_as_titled)])
 }
 
-impl<'de> Deserialize<'de> for Stored<Listing> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Record {
-            source: SourceName,
-            malformed: u64,
-            entries: Stored<Entries>,
-        }
-        let record = Record::deserialize(deserializer)?;
-        Ok(Self(Listing {
-            source: record.source,
-            entries: record.entries.0.into(),
-            malformed: record.malformed,
-        }))
+fn get_record(input: &mut impl Read) -> io::Result<Record> {
+    let [piece, start, group, logo_head, url_head, extra] = get_numbers(input)?;
+    let mut record = Record {
+        piece,
+        start,
+        lengths: Default::default(),
+        group,
+        logo_head,
+        url_head,
+        extra,
+        kind: Kind::Live,
+        is_named_as_titled: false,
+    };
+    for length in &mut record.lengths {
+        let mut bytes = [0; 2];
+        input.read_exact(&mut bytes)?;
+        *length = u16::from_le_bytes(bytes);
     }
+    let mut flags = [0; 2];
+    input.read_exact(&mut flags)?;
+    let [kind, is_named_as_titled] = flags;
+    record.kind = match kind {
+        0 => Kind::Live,
+        1 => Kind::Film,
+        2 => Kind::Episode,
+        _ => return Err(damaged("an unknown kind of entry")),
+    };
+    record.is_named_as_titled = is_named_as_titled != 0;
+    Ok(record)
+}
+
+/// Absent texts are written as empty ones: nothing tells them apart.
+fn put_extra(out: &mut impl Write, extra: &Extra) -> io::Result<()> {
+    let texts: [&Option<Box<str>>; EXTRA_TEXTS] = [
+        &extra.tvg_language,
+        &extra.tvg_country,
+        &extra.radio,
+        &extra.category,
+        &extra.parent_code,
+        &extra.audio_track,
+        &extra.aspect_ratio,
+    ];
+    for text in texts {
+        put_text(out, text.as_deref().unwrap_or_default())?;
+    }
+    put_text(out, extra.tvg_url.as_ref().map_or("", Secret::expose))?;
+    put_count(out, extra.other.len())?;
+    for (name, value) in &extra.other {
+        put_text(out, name)?;
+        put_text(out, value)?;
+    }
+    put_count(out, extra.headers.len())?;
+    for Header { name, value } in &extra.headers {
+        put_text(out, name)?;
+        put_text(out, value.expose())?;
+    }
+    Ok(())
+}
+
+fn get_extra(input: &mut impl Read) -> io::Result<Extra> {
+    let mut extra = Extra::default();
+    let texts: [&mut Option<Box<str>>; EXTRA_TEXTS] = [
+        &mut extra.tvg_language,
+        &mut extra.tvg_country,
+        &mut extra.radio,
+        &mut extra.category,
+        &mut extra.parent_code,
+        &mut extra.audio_track,
+        &mut extra.aspect_ratio,
+    ];
+    for text in texts {
+        let found = get_text(input)?;
+        *text = (!found.is_empty()).then(|| found.into());
+    }
+    extra.tvg_url = Some(Secret::from(get_text(input)?)).filter(|url| !url.is_empty());
+    for _ in 0..get(input)? {
+        let pair = (get_text(input)?.into(), get_text(input)?.into());
+        extra.other.push(pair);
+    }
+    for _ in 0..get(input)? {
+        extra.headers.push(Header {
+            name: get_text(input)?.into(),
+            value: get_text(input)?.into(),
+        });
+    }
+    Ok(extra)
+}
+
+fn put(out: &mut impl Write, number: u32) -> io::Result<()> {
+    out.write_all(&number.to_le_bytes())
+}
+
+fn put_count(out: &mut impl Write, count: usize) -> io::Result<()> {
+    put(out, u32::try_from(count).map_err(io::Error::other)?)
+}
+
+fn put_text(out: &mut impl Write, text: &str) -> io::Result<()> {
+    put_count(out, text.len())?;
+    out.write_all(text.as_bytes())
+}
+
+fn get(input: &mut impl Read) -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    input.read_exact(&mut bytes)?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+fn get_numbers<const N: usize>(input: &mut impl Read) -> io::Result<[u32; N]> {
+    let mut numbers = [0; N];
+    for number in &mut numbers {
+        *number = get(input)?;
+    }
+    Ok(numbers)
+}
+
+fn get_text(input: &mut impl Read) -> io::Result<String> {
+    let length = get(input)?;
+    if length > TEXT_BYTES_MAX {
+        return Err(damaged("a text too long"));
+    }
+    let mut text = String::new();
+    // Grows with what comes, whatever the length says.
+    let read = input.take(length.into()).read_to_string(&mut text)?;
+    if u32::try_from(read) != Ok(length) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(text)
+}
+
+fn damaged(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }

@@ -66,6 +66,13 @@ impl ApiError {
         )
     }
 
+    /// A request that changes something does not look like one of a program.
+    #[must_use]
+    pub fn not_json() -> Self {
+        let detail = "Send it with the header 'Content-Type: application/json': pages of other sites cannot.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail)
+    }
+
     /// A number in the query is none.
     #[must_use]
     pub fn bad_query(detail: impl Into<String>) -> Self {

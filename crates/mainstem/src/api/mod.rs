@@ -1,6 +1,7 @@
 //! What the operator and programs ask: status, streams, tests. The reference's endpoints with its keys and their
 //! types, and more beside them; errors are JSON with a stable code and a sentence.
 
+mod accept;
 pub mod error;
 mod health;
 pub(crate) mod path;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use catalog::{Catalog, ChannelId};
 use relay::Hub;
 use tokio::sync::{Semaphore, watch};
@@ -120,6 +121,7 @@ pub fn router(app: App) -> Router {
         .route("/debug/streams/{source}", get(streams::of_source))
         .route("/debug/{*id}", get(test::debug))
         .route("/direct/{*id}", get(redirect::direct))
+        .route("/sources/{source}/accept", post(accept::accept))
         .route("/series", get(series::list))
         .route("/series/{source}/{series}", get(series::episodes))
         .route("/api/preview", get(preview::current).post(preview::candidate))

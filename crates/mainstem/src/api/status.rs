@@ -27,6 +27,7 @@ pub(super) async fn root() -> Response {
             "test": "/test",
             "debug": "/debug/{id}",
             "direct": "/direct/{id}",
+            "accept": "POST /sources/{name}/accept",
             "series": "/series",
             "health": "/healthz",
             "ready": "/readyz",
@@ -101,7 +102,10 @@ fn report(running: Option<&RunningSource>) -> Value {
     let error = report
         .error
         .as_ref()
-        .map(|(code, detail)| json!({ "code": code, "detail": detail }));
+        .map(|(code, detail, at)| json!({ "code": code, "detail": detail, "at": time(*at) }));
+    let held = report
+        .held
+        .map(|held| json!({ "entries": held.entries, "known": held.known, "since": time(held.since) }));
     json!({
         "streams": report.entries,
         "last_refresh": report.refreshed_at.and_then(time),
@@ -109,6 +113,7 @@ fn report(running: Option<&RunningSource>) -> Value {
         "stale": report.from_disk || error.is_some(),
         "from_disk": report.from_disk,
         "last_error": error,
+        "held_back": held,
         "account": {
             "max_connections": report.account_connections,
             "active_connections": report.account_active,

@@ -8,31 +8,148 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use catalog::{Catalog, Channel, SourceName};
+use catalog::{Catalog, Channel, Kind, SourceName};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::App;
 use super::error::{ApiError, ok};
-use super::path::Path;
+use super::path::{Path, Query};
 use crate::server::Peer;
 
 /// Items written at a time.
 const ITEMS_PER_PIECE: usize = 500;
 
-/// `GET /streams`.
+/// Channels of one page where the query does not say how many.
+const LIMIT_DEFAULT: usize = 100;
+
+/// Channels of one page at most.
+const LIMIT_MAX: usize = 1_000;
+
+/// Which channels are asked for; without any of these, all.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+pub(super) struct Wanted {
+    limit: Option<String>,
+    offset: Option<String>,
+    /// A piece of the name, in any case of letters.
+    search: Option<String>,
+    /// The whole name of a group, in any case of letters.
+    group: Option<String>,
+    /// The name of a source.
+    source: Option<String>,
+    /// `live`, `film` or `episode`.
+    kind: Option<String>,
+}
+
+/// `GET /streams`: all channels as the reference lists them, or a page of those the query asks for.
 pub(super) async fn streams(
     State(app): State<App>,
     axum::Extension(peer): axum::Extension<Peer>,
     headers: HeaderMap,
-) -> Response {
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, ApiError> {
     let base = app.links().base(&headers, peer.0);
     let catalog = app.channels.catalog();
+    if wanted != Wanted::default() {
+        return page(&app, catalog, &wanted, base).await;
+    }
     let count = catalog.channels().len();
-    pieces("{\"streams\": [", "]}", count, move |at| {
+    Ok(pieces("{\"streams\": [", "]}", count, move |at| {
         let channel = catalog.channels().get(at)?;
         Some(stream(&catalog, channel, &base).to_string())
+    }))
+}
+
+/// A page, how many channels there are, and how many the query means.
+async fn page(app: &App, catalog: Arc<Catalog>, wanted: &Wanted, base: String) -> Result<Response, ApiError> {
+    let offset = number("offset", wanted.offset.as_deref(), 0)?;
+    let limit = number("limit", wanted.limit.as_deref(), LIMIT_DEFAULT)?.min(LIMIT_MAX);
+    let filter = Filter::new(app, &catalog, wanted)?;
+    let found = tokio::task::spawn_blocking(move || {
+        let matching = catalog.channels().iter().filter(|channel| filter.admits(channel));
+        let (mut matched, mut streams) = (0, Vec::new());
+        for channel in matching {
+            if matched >= offset && streams.len() < limit {
+                streams.push(stream(&catalog, channel, &base));
+            }
+            matched += 1;
+        }
+        json!({
+            "streams": streams,
+            "total": catalog.channels().len(),
+            "matched": matched,
+            "offset": offset,
+            "limit": limit,
+        })
+    });
+    Ok(ok(&found.await.map_err(|_| ApiError::internal())?))
+}
+
+/// The channels a query means.
+struct Filter {
+    search: String,
+    group: Option<String>,
+    source: Option<usize>,
+    kind: Option<Kind>,
+}
+
+impl Filter {
+    fn new(app: &App, catalog: &Catalog, wanted: &Wanted) -> Result<Self, ApiError> {
+        let kind = |word: &String| {
+            let kinds = [Kind::Live, Kind::Film, Kind::Episode];
+            let found = kinds
+                .into_iter()
+                .find(|kind| kind.as_str().eq_ignore_ascii_case(word));
+            found.ok_or_else(|| ApiError::bad_query("kind is live, film or episode"))
+        };
+        let place = |name: &String| {
+            let named = SourceName::new(name);
+            let place = catalog.sources().iter().position(|source| source.name == named);
+            match place {
+                None if !app.channels.sources().contains_key(&named) => Err(ApiError::unknown_source(name)),
+                // A source without a list yet is no source of any channel.
+                place => Ok(place.unwrap_or(usize::MAX)),
+            }
+        };
+        Ok(Self {
+            search: wanted.search.as_deref().unwrap_or_default().to_lowercase(),
+            group: wanted.group.as_ref().map(|group| group.to_lowercase()),
+            source: wanted.source.as_ref().map(place).transpose()?,
+            kind: wanted.kind.as_ref().map(kind).transpose()?,
+        })
+    }
+
+    fn admits(&self, channel: &Channel) -> bool {
+        self.kind.is_none_or(|kind| channel.kind() == kind)
+            && self
+                .source
+                .is_none_or(|source| channel.streams().any(|stream| stream.source() == source))
+            && self.group.as_ref().is_none_or(|group| {
+                let of_channel = channel.group().unwrap_or_default();
+                of_channel.to_lowercase() == *group
+            })
+            && (holds(channel.display_name(), &self.search) || holds(channel.name(), &self.search))
+    }
+}
+
+/// Whether `text` holds `piece`, which is in lower case, in any case of letters.
+fn holds(text: &str, piece: &str) -> bool {
+    if text.is_ascii() {
+        let (text, piece) = (text.as_bytes(), piece.as_bytes());
+        return piece.is_empty()
+            || text
+                .windows(piece.len())
+                .any(|window| window.eq_ignore_ascii_case(piece));
+    }
+    text.to_lowercase().contains(piece)
+}
+
+fn number(name: &str, text: Option<&str>, default: usize) -> Result<usize, ApiError> {
+    text.map_or(Ok(default), |text| {
+        text.parse()
+            .map_err(|_| ApiError::bad_query(format!("{name} must be a whole number")))
     })
 }
 
@@ -53,7 +170,7 @@ fn stream(catalog: &Catalog, channel: &Channel, base: &str) -> Value {
         "category": extra.category.as_deref().unwrap_or(group),
         "group": group,
         "logo": channel.logo().unwrap_or_default(),
-        "kind": format!("{:?}", channel.kind()).to_lowercase(),
+        "kind": channel.kind().as_str(),
     })
 }
 

@@ -57,6 +57,8 @@ pub const SLATE_AFTER: Duration = Duration::from_secs(5);
 pub const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// Longest wait for viewers to end at shutdown.
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// Percent of the known entries that a list must have to be believed at once.
+pub const COLLAPSE_SHARE: u32 = 50;
 /// Longest silence while a list is read.
 pub const LIST_SILENCE: Duration = Duration::from_secs(30);
 /// Longest time one list may take.

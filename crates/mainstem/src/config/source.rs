@@ -36,6 +36,8 @@ pub struct SourceConfig {
     pub refresh_interval: Duration,
     /// Whether a refresh counts as a connection at the provider.
     pub refresh_counts: bool,
+    /// Percent of the known entries that a list must have to be believed at once; 0: none.
+    pub collapse_share: u32,
     /// How long the provider goes on counting a connection after it was closed.
     pub release_delay: Duration,
     /// Put before every channel name; never part of a channel's id.
@@ -170,6 +172,10 @@ section! {
         refresh_interval: Duration = defaults::REFRESH_INTERVAL, 10.0 ..= 31536000.0;
         /// Whether a refresh counts as a connection at the provider.
         refresh_counts: bool = false;
+        /// Where a refresh brings fewer than this share of the entries known, of one kind or in all, in percent, it is
+        /// held back until the next one brings about as many, or it is accepted. 0: never. Lists in files and those of
+        /// fewer than 10 entries are not held back.
+        collapse_share: u32 = defaults::COLLAPSE_SHARE, 0.0 ..= 100.0;
         /// How long the provider goes on counting a connection after it was closed.
         release_delay: Duration = defaults::RELEASE_DELAY, 0.0 ..= 3600.0;
         /// Put before every channel name of the source.
@@ -254,6 +260,7 @@ impl SourceKeys {
             max_connections: self.max_connections,
             refresh_interval: self.refresh_interval,
             refresh_counts: self.refresh_counts,
+            collapse_share: self.collapse_share,
             release_delay: self.release_delay,
             stream_name_prefix: self.stream_name_prefix,
             stream_name_suffix: self.stream_name_suffix,

@@ -21,6 +21,7 @@ use tokio::sync::{OnceCell, mpsc, watch};
 use tracing::warn;
 
 use super::lines::{self, Links};
+use crate::background;
 
 /// Lists kept ready, of as many beginnings of links; the one not asked for the longest goes first.
 const RENDERINGS_MAX: usize = 4;
@@ -179,14 +180,16 @@ impl Rendering {
 }
 
 async fn in_background(work: impl FnOnce() -> io::Result<Written> + Send + 'static) -> Option<Written> {
-    match tokio::task::spawn_blocking(work).await {
+    match background::run("playlist", work).await {
         Ok(Ok(written)) => Some(written),
         Ok(Err(error)) => {
             warn!(%error, "the playlist cannot be written to a file; it is put together for everybody who asks");
             None
         }
-        // The program ends.
-        Err(_) => None,
+        Err(error) => {
+            warn!(%error, "the playlist cannot be written to a file; it is put together for everybody who asks");
+            None
+        }
     }
 }
 

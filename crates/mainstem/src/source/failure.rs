@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::collapse::Held;
 use crate::upstream::http::HttpError;
 
 /// A provider's answer that brings no list.
@@ -49,6 +50,12 @@ pub enum RefreshError {
     /// The list has no entries.
     #[error("the list is empty")]
     Empty,
+    /// The list has far fewer entries than were known.
+    #[error(
+        "the list has {} entries where {} were known; it is held back until the next refresh brings about as many, or it is accepted (POST /sources/NAME/accept)",
+        .0.entries, .0.known
+    )]
+    Collapsed(Held),
     /// The account does not work.
     #[error("the provider does not accept this account ({0})")]
     Account(String),
@@ -74,6 +81,7 @@ impl RefreshError {
             Self::File(_) => "file",
             Self::NotAList(_) => "not_a_list",
             Self::Empty => "empty",
+            Self::Collapsed(_) => "collapsed",
             Self::Account(_) => "account",
             Self::NoSlot(_) => "busy",
             Self::Late(_) => "late",

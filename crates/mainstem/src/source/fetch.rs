@@ -19,6 +19,7 @@ use super::body::{CHUNKS_WAITING_MAX, ChannelReader, Step, unpacked};
 use super::bucket::Bucket;
 use super::failure::{RefreshError, Refusal};
 use super::in_flight::{Asked, Heard, InFlight, Leading, Role};
+use crate::background;
 use crate::slot::{Login, Pools, Wish};
 use crate::upstream::http::{Body, Client, HttpError, Request, Response};
 
@@ -280,7 +281,7 @@ impl Fetcher {
             return Ok(News::Same);
         };
         let bytes_max = self.bounds.bytes_max;
-        let parsed = tokio::task::spawn_blocking(move || {
+        let parsed = background::run("list", move || {
             let mut body = unpacked(ChannelReader::new(steps), bytes_max).map_err(|error| broken(&error))?;
             parse(&mut body)
         });
@@ -300,7 +301,7 @@ impl Fetcher {
         P: FnOnce(&mut dyn Read) -> Result<T, RefreshError> + Send + 'static,
     {
         let (bytes_max, total) = (self.bounds.bytes_max, self.bounds.total_max);
-        let parsed = tokio::task::spawn_blocking(move || {
+        let parsed = background::run("list", move || {
             // A pipe without a writer would hold the thread for ever.
             let kind = std::fs::metadata(&path).map_err(RefreshError::File)?;
             if !kind.is_file() {

@@ -6,6 +6,7 @@
 mod addresses;
 mod body;
 mod bucket;
+mod collapse;
 mod failure;
 mod fetch;
 mod in_flight;
@@ -17,6 +18,7 @@ mod testcard;
 mod xtream;
 
 pub use addresses::Addresses;
+pub use collapse::Held;
 pub use failure::RefreshError;
 pub use fetch::FetchBounds;
 pub use fetch::Fetcher;

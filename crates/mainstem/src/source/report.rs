@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::addresses::{Addresses, list_url};
+use super::collapse::Held;
 use crate::config::SourceConfig;
 use crate::slot::Login;
 
@@ -17,8 +18,10 @@ pub struct SourceReport {
     pub refreshed_at: Option<SystemTime>,
     /// Whether what is known came from disk and no provider has confirmed it since the start.
     pub from_disk: bool,
-    /// Why the last refresh brought none: code and sentence.
-    pub error: Option<(&'static str, String)>,
+    /// Why the last refresh brought none: code, sentence, and when that was.
+    pub error: Option<(&'static str, String, SystemTime)>,
+    /// A list with far fewer entries, which waits to be believed.
+    pub held: Option<Held>,
     /// Connections the account says it allows.
     pub account_connections: Option<u32>,
     /// Connections the account says are open: shown, never trusted.

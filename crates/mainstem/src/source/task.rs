@@ -1,23 +1,25 @@
 //! One source's task: refreshes on its own interval, keeps what was known when a refresh fails, and expands series in
 //! the background.
 
+mod keeping;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::m3u::Ending;
 use catalog::{Filters, Listing, SourceName};
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 use url::Url;
 
 use super::addresses::{Addresses, list_url};
+use super::collapse::{Counts, Guard};
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest, News, Validators};
 use super::report::{SourceReport, further};
-use super::series::{Episode, SeriesShelf, StoredShelf};
+use super::series::{Episode, SeriesShelf};
 use super::xtream::{Brought, Known, XtreamAccount, usable};
 use super::{m3u, testcard};
 use crate::config::Series as SeriesMode;
@@ -56,6 +58,8 @@ pub struct Update {
 pub enum Command {
     /// Refresh now.
     Refresh,
+    /// Refresh now, and believe what comes, however little it is.
+    Accept,
     /// The episodes of a series, fetched if they are not known.
     Episodes {
         /// The account's number of the series.
@@ -104,15 +108,6 @@ struct Fetched {
     failed: Option<RefreshError>,
 }
 
-/// What of an account is kept on disk beside its list.
-#[derive(Debug, Serialize, Deserialize)]
-struct Kept {
-    /// Whose connections they are: another login's limit means nothing.
-    login: String,
-    connections: Option<u32>,
-    shelf: StoredShelf,
-}
-
 /// What the log was told of the account, once for each news.
 #[derive(Debug, Default)]
 struct Told {
@@ -141,6 +136,10 @@ pub struct SourceTask {
     told: Told,
     /// Entries of a list that looked cut off, and how often it came in a row.
     short: (usize, u32),
+    /// What lists are believed.
+    guard: Guard,
+    /// A refresh was asked for that cannot be the one under way.
+    again: bool,
 }
 
 impl SourceTask {
@@ -173,6 +172,8 @@ impl SourceTask {
             failures: 0,
             told: Told::default(),
             short: (0, 0),
+            guard: Guard::default(),
+            again: false,
         };
         (
             task,
@@ -217,14 +218,17 @@ impl SourceTask {
         let started = Instant::now();
         self.know_limit();
         let (brought, failed) = match self.fetch().await {
-            Ok(Some(Fetched { listing, failed })) => {
-                let counts = (listing.entries.len(), listing.malformed);
-                self.take(listing).await;
-                (Some(counts), failed)
-            }
+            Ok(Some(Fetched { listing, failed })) => (Some(self.take(listing).await), failed),
             Ok(None) => (Some(self.confirm()), None),
+            // Nobody but a person says that nothing is right.
+            Err(RefreshError::Empty) if self.guard.is_accepted() => {
+                let nothing = Listing::new(self.name.clone());
+                self.guard.taken();
+                (Some(self.take(nothing).await), None)
+            }
             Err(error) => (None, Some(error)),
         };
+        self.report.send_modify(|report| report.held = self.guard.held());
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let Some(error) = failed else {
             self.failures = 0;
@@ -234,11 +238,15 @@ impl SourceTask {
         };
         let known = self.report.borrow().entries;
         self.report
-            .send_modify(|report| report.error = Some((error.code(), error.to_string())));
+            .send_modify(|report| report.error = Some((error.code(), error.to_string(), SystemTime::now())));
         warn!(
             %error, took_ms, partly = brought.is_some(),
             "refresh failed; what was known stays, {known} entries"
         );
+        if let RefreshError::Collapsed(_) = error {
+            // Asked again at once, a provider in trouble would say the same.
+            return spread(self.config.refresh_interval, &self.name);
+        }
         let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         let retry = retry
@@ -281,6 +289,9 @@ impl SourceTask {
                     return Ok(None);
                 };
                 self.believe(&listing, ending)?;
+                if matches!(self.config.origin, Origin::M3uUrl(_)) {
+                    self.judge(&listing)?;
+                }
                 self.version = version;
                 Fetched {
                     listing,
@@ -337,6 +348,16 @@ impl SourceTask {
         )))
     }
 
+    /// A list with far fewer entries than were known waits to be believed. One in a file is its owner's.
+    fn judge(&mut self, listing: &Listing) -> Result<(), RefreshError> {
+        let Some(known) = &self.listing else { return Ok(()) };
+        let (fresh, known) = (Counts::of(listing), Counts::of(known));
+        let share = self.config.collapse_share;
+        self.guard
+            .judge(fresh, known, share, SystemTime::now())
+            .map_err(RefreshError::Collapsed)
+    }
+
     async fn fetch_account(&mut self) -> Result<Fetched, RefreshError> {
         let Some(account) = self.account.clone() else {
             return Err(RefreshError::Empty);
@@ -345,9 +366,11 @@ impl SourceTask {
         self.know_account(&said);
         self.ask_further(&account).await;
         usable(&said)?;
+        // What was accepted takes the place of everything, of each kind that came.
+        let stays = !self.guard.is_accepted();
         let known = Known {
-            listing: self.listing.as_ref(),
-            has_series: !self.shelf.series().is_empty(),
+            listing: self.listing.as_ref().filter(|_| stays),
+            has_series: stays && !self.shelf.series().is_empty(),
         };
         let Brought {
             listing,
@@ -356,6 +379,7 @@ impl SourceTask {
         } = account
             .refresh(&self.around.fetcher, &self.request, known)
             .await?;
+        self.judge(&listing)?;
         if let Some(series) = series {
             Arc::make_mut(&mut self.shelf).set_series(series);
         }
@@ -426,97 +450,6 @@ impl SourceTask {
         }
     }
 
-    /// A fresh list: kept in memory and on disk, and handed on.
-    async fn take(&mut self, listing: Listing) {
-        self.report.send_modify(|report| {
-            report.entries = listing.entries.len();
-            report.malformed = listing.malformed;
-            report.refreshed_at = Some(SystemTime::now());
-            report.from_disk = false;
-            report.error = None;
-        });
-        let kept = listing.clone();
-        self.listing = Some(listing);
-        // Viewers first, the disk second: writing a long list takes longer than reading it.
-        self.hand_on().await;
-        let store = self.around.store.clone();
-        let saved = tokio::task::spawn_blocking(move || store.save_listing(&kept)).await;
-        match saved {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(%error, "the list could not be kept on disk"),
-            Err(error) => warn!(%error, "the list could not be kept on disk"),
-        }
-        self.keep_account().await;
-    }
-
-    /// Hands on the list with the episodes known.
-    async fn hand_on(&self) {
-        self.shelves.send_replace(Arc::clone(&self.shelf));
-        let Some(listing) = &self.listing else { return };
-        let mut listing = listing.clone();
-        if let Some(account) = &self.account {
-            self.shelf
-                .list_into(&mut listing, |id, ending| account.episode_url(id, ending));
-        }
-        self.report.send_modify(|report| {
-            report.series = self.shelf.series().len();
-            report.series_unexpanded = self.shelf.unexpanded();
-        });
-        let update = Update {
-            source: self.name.clone(),
-            listing: Arc::new(listing),
-        };
-        // Nobody takes updates any more when the program is going down.
-        self.around.updates.send(update).await.unwrap_or_default();
-    }
-
-    /// What an earlier run knew.
-    async fn load(&mut self) {
-        let (store, name, file) = (self.around.store.clone(), self.name.clone(), self.account_file());
-        let loaded =
-            tokio::task::spawn_blocking(move || (store.load_listing(&name), store.load::<Kept>(&file)));
-        let Ok((listing, kept)) = loaded.await else {
-            return;
-        };
-        match kept {
-            Ok(Some(kept)) => self.recall(kept),
-            Ok(None) => {}
-            Err(error) => {
-                warn!(%error, "what is known of the account cannot be read from disk; it is fetched anew");
-            }
-        }
-        match listing {
-            Ok(Some(listing)) => {
-                debug!(entries = listing.entries.len(), "list taken from disk");
-                self.report.send_modify(|report| {
-                    report.entries = listing.entries.len();
-                    report.malformed = listing.malformed;
-                    report.from_disk = true;
-                });
-                self.listing = Some(listing);
-                self.hand_on().await;
-            }
-            Ok(None) => {}
-            Err(error) => {
-                warn!(%error, "the list on disk cannot be read; waiting for the provider");
-            }
-        }
-    }
-
-    /// The account's limit holds from the first stream on, and not only once the provider has answered again.
-    fn recall(&mut self, kept: Kept) {
-        if self.account.is_none() {
-            return;
-        }
-        if kept.login == self.request.login.to_string() {
-            self.report
-                .send_modify(|report| report.account_connections = kept.connections);
-        }
-        if self.config.series != SeriesMode::Off {
-            self.shelf = Arc::new(SeriesShelf::with_known(kept.shelf));
-        }
-    }
-
     /// Until the next refresh is due: answers commands, and expands series where that is wanted.
     async fn wait(&mut self, due: Instant) {
         let mut last = None;
@@ -534,6 +467,7 @@ impl SourceTask {
                 () = sleep_until(due) => return,
                 command = self.commands.recv() => match command {
                     Some(Command::Refresh) => return,
+                    Some(Command::Accept) => return self.guard.accept(),
                     Some(command) => self.answer(command).await,
                     None => sleep_until(due).await,
                 },
@@ -565,6 +499,10 @@ impl SourceTask {
     async fn answer(&mut self, command: Command) {
         match command {
             Command::Refresh => {}
+            Command::Accept => {
+                self.guard.accept();
+                self.again = true;
+            }
             Command::Episodes { series, reply } => {
                 if reply.is_closed() {
                     return;
@@ -588,27 +526,6 @@ impl SourceTask {
             self.hand_on().await;
         }
         Ok(self.shelf.episodes(id).map(<[Episode]>::to_vec))
-    }
-
-    async fn keep_account(&self) {
-        if self.account.is_none() {
-            return;
-        }
-        let (store, file) = (self.around.store.clone(), self.account_file());
-        let kept = Kept {
-            login: self.request.login.to_string(),
-            connections: self.report.borrow().account_connections,
-            shelf: self.shelf.to_store(),
-        };
-        let kept = tokio::task::spawn_blocking(move || store.save(&file, &kept)).await;
-        if !matches!(kept, Ok(Ok(()))) {
-            warn!("what is known of the account could not be kept on disk");
-        }
-    }
-
-    fn account_file(&self) -> PathBuf {
-        let digest = catalog::ChannelId::of_name(self.name.as_str());
-        PathBuf::from(format!("accounts/{digest}.json.gz"))
     }
 }
 

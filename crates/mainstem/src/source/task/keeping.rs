@@ -1,0 +1,166 @@
+//! What a source's task knows across refreshes and restarts: its list and its account, handed on and kept on disk.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use catalog::Listing;
+use serde::{Deserialize, Serialize};
+use tracing::{debug, warn};
+
+use super::{SourceTask, Update};
+use crate::background;
+use crate::config::Series as SeriesMode;
+use crate::source::series::{SeriesShelf, StoredShelf};
+
+/// What of an account is kept on disk beside its list.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// Whose connections they are: another login's limit means nothing.
+    login: String,
+    connections: Option<u32>,
+    shelf: StoredShelf,
+}
+
+impl SourceTask {
+    /// A fresh list: kept in memory and on disk, and handed on. Says how much there is of it.
+    pub(super) async fn take(&mut self, listing: Listing) -> (usize, u64) {
+        let counts = (listing.entries.len(), listing.malformed);
+        if self.is_known(&listing).await {
+            // Neither the catalogue nor the disk has to do with news that are none.
+            self.confirm();
+            self.keep_account().await;
+            self.hand_on_series().await;
+            return counts;
+        }
+        self.report.send_modify(|report| {
+            report.entries = listing.entries.len();
+            report.malformed = listing.malformed;
+            report.refreshed_at = Some(SystemTime::now());
+            report.from_disk = false;
+            report.error = None;
+        });
+        let kept = listing.clone();
+        self.listing = Some(listing);
+        // Viewers first, the disk second: writing a long list takes longer than reading it.
+        self.hand_on().await;
+        let store = self.around.store.clone();
+        let saved = background::run("save", move || store.save_listing(&kept)).await;
+        match saved {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the list could not be kept on disk"),
+            Err(error) => warn!(%error, "the list could not be kept on disk"),
+        }
+        self.keep_account().await;
+        counts
+    }
+
+    /// Whether a list is the one that is known, which takes a moment to tell with long ones.
+    async fn is_known(&self, listing: &Listing) -> bool {
+        let Some(known) = self.listing.clone() else {
+            return false;
+        };
+        let fresh = listing.clone();
+        background::run("compare", move || known == fresh)
+            .await
+            .unwrap_or(false)
+    }
+
+    /// Hands on the list where it has episodes, which may have changed.
+    async fn hand_on_series(&self) {
+        if self.shelf.series().is_empty() {
+            self.shelves.send_replace(Arc::clone(&self.shelf));
+        } else {
+            self.hand_on().await;
+        }
+    }
+
+    /// Hands on the list with the episodes known.
+    pub(super) async fn hand_on(&self) {
+        self.shelves.send_replace(Arc::clone(&self.shelf));
+        let Some(listing) = &self.listing else { return };
+        let mut listing = listing.clone();
+        if let Some(account) = &self.account {
+            self.shelf
+                .list_into(&mut listing, |id, ending| account.episode_url(id, ending));
+        }
+        self.report.send_modify(|report| {
+            report.series = self.shelf.series().len();
+            report.series_unexpanded = self.shelf.unexpanded();
+        });
+        let update = Update {
+            source: self.name.clone(),
+            listing: Arc::new(listing),
+        };
+        // Nobody takes updates any more when the program is going down.
+        self.around.updates.send(update).await.unwrap_or_default();
+    }
+
+    /// What an earlier run knew.
+    pub(super) async fn load(&mut self) {
+        let (store, name, file) = (self.around.store.clone(), self.name.clone(), self.account_file());
+        let loaded =
+            tokio::task::spawn_blocking(move || (store.load_listing(&name), store.load::<Kept>(&file)));
+        let Ok((listing, kept)) = loaded.await else {
+            return;
+        };
+        match kept {
+            Ok(Some(kept)) => self.recall(kept),
+            Ok(None) => {}
+            Err(error) => {
+                warn!(%error, "what is known of the account cannot be read from disk; it is fetched anew");
+            }
+        }
+        match listing {
+            Ok(Some(listing)) => {
+                debug!(entries = listing.entries.len(), "list taken from disk");
+                self.report.send_modify(|report| {
+                    report.entries = listing.entries.len();
+                    report.malformed = listing.malformed;
+                    report.from_disk = true;
+                });
+                self.listing = Some(listing);
+                self.hand_on().await;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                warn!(%error, "the list on disk cannot be read; waiting for the provider");
+            }
+        }
+    }
+
+    /// The account's limit holds from the first stream on, and not only once the provider has answered again.
+    fn recall(&mut self, kept: Kept) {
+        if self.account.is_none() {
+            return;
+        }
+        if kept.login == self.request.login.to_string() {
+            self.report
+                .send_modify(|report| report.account_connections = kept.connections);
+        }
+        if self.config.series != SeriesMode::Off {
+            self.shelf = Arc::new(SeriesShelf::with_known(kept.shelf));
+        }
+    }
+
+    pub(super) async fn keep_account(&self) {
+        if self.account.is_none() {
+            return;
+        }
+        let (store, file) = (self.around.store.clone(), self.account_file());
+        let kept = Kept {
+            login: self.request.login.to_string(),
+            connections: self.report.borrow().account_connections,
+            shelf: self.shelf.to_store(),
+        };
+        let kept = tokio::task::spawn_blocking(move || store.save(&file, &kept)).await;
+        if !matches!(kept, Ok(Ok(()))) {
+            warn!("what is known of the account could not be kept on disk");
+        }
+    }
+
+    fn account_file(&self) -> PathBuf {
+        let digest = catalog::ChannelId::of_name(self.name.as_str());
+        PathBuf::from(format!("accounts/{digest}.json.gz"))
+    }
+}
