@@ -11,6 +11,8 @@ pub(super) struct Bits<'a> {
     left: u8,
     /// Zero bytes in a row so far.
     zeros: u8,
+    /// Bytes taken up, without those left out.
+    taken: usize,
 }
 
 impl<'a> Bits<'a> {
@@ -20,7 +22,13 @@ impl<'a> Bits<'a> {
             byte: 0,
             left: 0,
             zeros: 0,
+            taken: 0,
         }
+    }
+
+    /// Bits read so far.
+    pub(super) const fn position(&self) -> usize {
+        self.taken * 8 - self.left as usize
     }
 
     pub(super) fn bit(&mut self) -> Option<bool> {
@@ -71,6 +79,7 @@ impl<'a> Bits<'a> {
             0
         };
         (self.byte, self.rest, self.left) = (*byte, rest, 8);
+        self.taken += 1;
         Some(())
     }
 }

@@ -4,12 +4,16 @@
 mod audio;
 mod bits;
 mod format;
+mod h264;
+mod reset;
 mod size;
+mod units;
 mod video;
 
 pub(crate) use audio::MPEG_LAYER_2;
 pub use audio::{AudioFrame, audio_frame};
 pub use format::{PictureSize, SoundFormat};
+pub use reset::DecoderReset;
 pub use video::{Access, ParameterSets, inspect};
 
 use crate::psi;

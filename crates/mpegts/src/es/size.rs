@@ -1,13 +1,13 @@
 //! How large pictures are: the fields of a sequence parameter set that lie before and at the size, and no more.
 
 use super::bits::Bits;
-use super::{Codec, PictureSize};
+use super::{Codec, PictureSize, h264};
 
 /// The size of the pictures that a parameter set describes; `None` for any other unit, and for nonsense.
 pub(super) fn picture_size(codec: Codec, unit: &[u8]) -> Option<PictureSize> {
     let [first, rest @ ..] = unit else { return None };
     match (codec, first) {
-        (Codec::H264, head) if head & 0x1F == 7 => h264(&mut Bits::new(rest)),
+        (Codec::H264, head) if head & 0x1F == 7 => h264::Sps::read(rest)?.size,
         (Codec::Hevc, head) if (head >> 1) & 0x3F == 33 => hevc(&mut Bits::new(rest.get(1..)?)),
         (Codec::Mpeg2Video, 0xB3) => mpeg2(rest),
         _ => None,
@@ -16,14 +16,14 @@ pub(super) fn picture_size(codec: Codec, unit: &[u8]) -> Option<PictureSize> {
 
 /// Luma samples cut off a coded picture, in units of `x` and `y` samples.
 #[derive(Default)]
-struct Crop {
+pub(super) struct Crop {
     x: u32,
     y: u32,
 }
 
 impl Crop {
     /// Left, right, top, bottom behind a flag (H.264 7.3.2.1.1, H.265 7.3.2.2.1).
-    fn read(bits: &mut Bits<'_>, unit_x: u32, unit_y: u32) -> Option<Self> {
+    pub(super) fn read(bits: &mut Bits<'_>, unit_x: u32, unit_y: u32) -> Option<Self> {
         if !bits.bit()? {
             return Some(Self::default());
         }
@@ -39,7 +39,7 @@ impl Crop {
         })
     }
 
-    fn of(self, width: u32, height: u32) -> Option<PictureSize> {
+    pub(super) fn of(self, width: u32, height: u32) -> Option<PictureSize> {
         let width = u16::try_from(width.checked_sub(self.x)?).ok()?;
         let height = u16::try_from(height.checked_sub(self.y)?).ok()?;
         (width > 0 && height > 0).then_some(PictureSize { width, height })
@@ -47,83 +47,12 @@ impl Crop {
 }
 
 /// SubWidthC and SubHeightC (H.264 Table 6-1, H.265 Table 6-1); 1 and 1 where there is no chroma to keep whole.
-const fn chroma_step(chroma_format_idc: u32) -> (u32, u32) {
+pub(super) const fn chroma_step(chroma_format_idc: u32) -> (u32, u32) {
     match chroma_format_idc {
         1 => (2, 2),
         2 => (2, 1),
         _ => (1, 1),
     }
-}
-
-/// H.264 7.3.2.1.1.
-fn h264(bits: &mut Bits<'_>) -> Option<PictureSize> {
-    let profile = bits.bits(8)?;
-    bits.skip(16)?; // constraint flags, level_idc
-    bits.unsigned()?; // seq_parameter_set_id
-    let mut chroma = 1;
-    if matches!(
-        profile,
-        44 | 83 | 86 | 100 | 110 | 118 | 122 | 128 | 134 | 135 | 138 | 139 | 244
-    ) {
-        chroma = bits.unsigned()?;
-        if chroma == 3 && bits.bit()? {
-            chroma = 0; // separate_colour_plane_flag: three pictures without chroma.
-        }
-        bits.unsigned()?; // bit_depth_luma_minus8
-        bits.unsigned()?; // bit_depth_chroma_minus8
-        bits.skip(1)?; // qpprime_y_zero_transform_bypass_flag
-        if bits.bit()? {
-            let lists = if chroma == 3 { 12 } else { 8 };
-            for list in 0..lists {
-                if bits.bit()? {
-                    skip_scaling_list(bits, if list < 6 { 16 } else { 64 })?;
-                }
-            }
-        }
-    }
-    bits.unsigned()?; // log2_max_frame_num_minus4
-    match bits.unsigned()? {
-        0 => drop(bits.unsigned()?), // log2_max_pic_order_cnt_lsb_minus4
-        1 => {
-            bits.skip(1)?; // delta_pic_order_always_zero_flag
-            bits.signed()?;
-            bits.signed()?;
-            // num_ref_frames_in_pic_order_cnt_cycle is 255 at most (7.4.2.1.1).
-            let cycle = bits.unsigned().filter(|cycle| *cycle <= 255)?;
-            for _ in 0..cycle {
-                bits.signed()?;
-            }
-        }
-        _ => {}
-    }
-    bits.unsigned()?; // max_num_ref_frames
-    bits.skip(1)?; // gaps_in_frame_num_value_allowed_flag
-    let width = bits.unsigned()?.checked_add(1)?.checked_mul(16)?;
-    let map_units = bits.unsigned()?.checked_add(1)?;
-    let frames_only = bits.bit()?;
-    if !frames_only {
-        bits.skip(1)?; // mb_adaptive_frame_field_flag
-    }
-    // Half pictures are half as high: a map unit is a pair of macroblocks then (7.4.2.1.1).
-    let fields = if frames_only { 1 } else { 2 };
-    let height = map_units.checked_mul(16 * fields)?;
-    bits.skip(1)?; // direct_8x8_inference_flag
-    let (x, y) = chroma_step(chroma);
-    Crop::read(bits, x, y * fields)?.of(width, height)
-}
-
-/// H.264 7.3.2.1.1.1.
-fn skip_scaling_list(bits: &mut Bits<'_>, size: usize) -> Option<()> {
-    let (mut last, mut next) = (8_i64, 8_i64);
-    for _ in 0..size {
-        if next != 0 {
-            next = (last + bits.signed()?).rem_euclid(256);
-        }
-        if next != 0 {
-            last = next;
-        }
-    }
-    Some(())
 }
 
 /// H.265 7.3.2.2.1; `bits` begin behind the two bytes of the unit's header.

@@ -1,6 +1,7 @@
 //! Pictures: where decoding may start (H.264 Annex B and clause 7, H.265 clause 7, ISO 13818-2 clause 6).
 
 use super::bits::Bits;
+use super::units::start_code;
 use super::{Codec, PictureSize, size};
 
 /// Bytes of parameter sets remembered; real ones take a few hundred.
@@ -250,19 +251,6 @@ fn units(es: &[u8], slice: impl Fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
 
 fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
     bytes.get(start_code(bytes)? + 3..)
-}
-
-/// Where the next 00 00 01 stands.
-fn start_code(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        // Of three bytes of a start code the last is 1 and the others 0: any larger third byte skips three.
-        match bytes.get(at..)?.first_chunk::<3>()? {
-            [0, 0, 1] => return Some(at),
-            [_, _, third] if *third > 0 => at += 3,
-            _ => at += 1,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use super::report::SourceReport;
 use super::timeline::{Step, Timeline};
 use super::unit::Unit;
 use crate::clock::{MediaTime, Pcr27m, Pts90k};
-use crate::es::{self, Access, Codec, Kind, ParameterSets};
+use crate::es::{self, Access, Codec, DecoderReset, Kind, ParameterSets};
 use crate::packet::Pid;
-use crate::pes::PesHeader;
+use crate::pes::{self, PesHeader};
 use std::collections::VecDeque;
 
 /// Where the outgoing timeline begins: late enough that the clock before it is positive.
@@ -71,11 +71,18 @@ pub(super) struct Join {
     /// How long a picture lasted last.
     unit_90k: i64,
     keyframe_at: i64,
+    /// The next picture sent is the first of its source behind pictures of another.
+    enters_behind: bool,
+    /// What the pictures since then need to fit.
+    reset: Option<DecoderReset>,
+    /// Pictures made to reset decoders so far.
+    resets: u8,
 }
 
 #[derive(Debug)]
 struct Previous {
     timeline: Timeline,
+    reset: Option<DecoderReset>,
     streams: Vec<(Pid, Codec)>,
 }
 
@@ -145,6 +152,7 @@ impl Join {
             (true, _) => None,
             (false, true) => Some(Previous {
                 timeline,
+                reset: self.reset.take(),
                 streams: pids,
             }),
             // A connection that brought nothing does not make us forget the one before.
@@ -155,6 +163,7 @@ impl Join {
             shown_until: self.shown_until,
             unit_90k: self.unit_90k,
             keyframe_at: self.keyframe_at,
+            resets: self.resets,
             ..Self::default()
         };
     }
@@ -273,13 +282,14 @@ impl Join {
         self.video_seen |= unit.codec.is_video();
         let Some(stamp) = unit.header.decoding_time() else {
             // The rest of a picture that began in the packet before.
-            let Unit { pid, mut bytes, .. } = unit;
+            let mut unit = unit;
             let wanted = self.running && self.skip_until.is_none() && self.leading_until.is_none();
-            if let (true, Some(pid)) = (wanted, self.outgoing_pid(pid)) {
+            if let (true, Some(pid)) = (wanted, self.outgoing_pid(unit.pid)) {
+                self.reset(&mut unit, false);
                 out.mux
-                    .send(pid, &mut bytes, None, Role::Reference { keyframe: false });
+                    .send(pid, &mut unit.bytes, None, Role::Reference { keyframe: false });
             }
-            return Some(bytes);
+            return Some(unit.bytes);
         };
         if !self.running {
             self.recognise(&unit, out);
@@ -315,6 +325,7 @@ impl Join {
             return;
         };
         self.timeline = previous.timeline;
+        self.reset = previous.reset;
         self.skip_until = self.timeline.last();
         self.running = true;
         self.entered_at = i64::MIN / 2;
@@ -370,6 +381,8 @@ impl Join {
         let natural = self.clock.map(|clock| self.timeline.outgoing_clock(clock));
         out.mux.clock().enter(MediaTime::from_90k(joins_at), natural);
         self.leading_until = (!picture.access.closed).then_some(picture.pts);
+        let pid = self.outgoing_pid(picture.unit.pid);
+        self.enters_behind = pid.is_some_and(|pid| out.mux.last(pid).is_some());
         self.running = true;
         self.waited_90k = 0;
         self.previous = None;
@@ -439,6 +452,7 @@ impl Join {
         if keyframe && access.random_access && !access.parameter_sets && !self.sets.bytes().is_empty() {
             unit.insert_parameter_sets(self.sets.bytes());
         }
+        self.reset(&mut unit, true);
         let (mut dts, mut pts) = (self.timeline.outgoing(dts), self.timeline.outgoing(pts));
         if unit.header.dts.is_some() || unit.codec.is_audio() {
             // Two units decoded at the same time are a rounding error of the source's.
@@ -457,6 +471,27 @@ impl Join {
         );
         out.mux.set_end(pid, pts + self.unit_90k);
         Some(unit.bytes)
+    }
+
+    /// Makes the picture one at which decoders begin anew, where it follows those of another source, and those behind
+    /// it fit; `begins` tells a picture from the rest of one.
+    fn reset(&mut self, unit: &mut Unit, begins: bool) {
+        let at = unit.header.payload_at;
+        let entered = core::mem::take(&mut self.enters_behind);
+        if entered {
+            let sets = self.sets.bytes();
+            self.reset = DecoderReset::enter(unit.codec, &mut unit.bytes, at, sets, self.resets);
+            self.resets = self.resets.wrapping_add(1);
+        } else if let Some(reset) = &mut self.reset {
+            if !reset.follow(&mut unit.bytes, at, begins) {
+                self.reset = None;
+            }
+        } else {
+            return;
+        }
+        if unit.header.packet_bytes.is_some() {
+            pes::rewrite_length(&mut unit.bytes);
+        }
     }
 
     /// Pictures that do not lead: of a second stream, or the first ones, when sound took the lead in their absence.
@@ -487,6 +522,7 @@ impl Join {
         self.reference_pid = Some(unit.pid);
         self.timeline.restart(Some(dts));
         self.leading_until = (!access.closed).then_some(pts);
+        self.enters_behind = last.is_some();
         self.send(
             Picture {
                 unit,
@@ -536,5 +572,6 @@ impl Join {
         self.skip_until = None;
         self.leading_until = None;
         self.held_since = None;
+        self.reset = None;
     }
 }

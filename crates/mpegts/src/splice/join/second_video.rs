@@ -1,5 +1,6 @@
 //! A second video stream of the programme: another camera, a small picture. It follows the timeline of the first and
-//! begins at a random-access point of its own, which has to bring its parameter sets.
+//! begins at a random-access point of its own, which has to bring its parameter sets. No decoder reset is made of that:
+//! what few viewers choose may stand still for a moment where its source changes.
 
 use super::{Join, Outgoing, WINDOW_90K, inspect, leads, presentation_delay};
 use crate::es::Codec;
