@@ -14,6 +14,7 @@ mod hostile;
 mod loops;
 mod made;
 mod muxer;
+mod reset;
 #[path = "../../../../fuzz/checks/rules.rs"]
 mod rules;
 mod schedules;
