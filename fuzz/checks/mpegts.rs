@@ -3,7 +3,7 @@
 #[path = "rules.rs"]
 mod rules;
 
-use mpegts::es::{self, ParameterSets};
+use mpegts::es::{self, DecoderReset, ParameterSets};
 use mpegts::pes::{PesHeader, rewrite_length, rewrite_stamps};
 use mpegts::psi::{Pat, Pmt, SectionReader, crc32, descriptors};
 use mpegts::{Aligner, Codec, PACKET_BYTES, Packet, Pts90k, SYNC_BYTE, Splicer};
@@ -100,10 +100,32 @@ pub(crate) fn pes(input: &[u8]) {
                 .is_none_or(|size| size.width > 0 && size.height > 0)
         );
     }
+    reset(codec, bytes, sets.bytes());
     while let Some(frame) = es::audio_frame(codec, rest) {
         assert!(frame.bytes > 0 && frame.rate > 0);
         rest = rest.get(frame.bytes..).unwrap_or_default();
     }
+}
+
+/// Any picture that a source enters at: its packet keeps its header, it grows by a little only, and where it became an
+/// IDR picture it stays one.
+fn reset(codec: Codec, bytes: &[u8], sets: &[u8]) {
+    const GROWTH_BYTES: usize = 256 * 1024;
+    let Some(header) = PesHeader::parse(bytes) else {
+        return;
+    };
+    let mut entry = bytes.to_vec();
+    let Some(mut reset) = DecoderReset::enter(codec, &mut entry, header.payload_at, sets, 0) else {
+        return;
+    };
+    assert!(entry.len() <= bytes.len() + GROWTH_BYTES);
+    assert_eq!(entry[..header.payload_at], bytes[..header.payload_at]);
+    let mut again = entry.clone();
+    assert!(DecoderReset::enter(codec, &mut again, header.payload_at, sets, 0).is_none());
+    assert_eq!(again, entry);
+    let mut next = bytes.to_vec();
+    let _more = reset.follow(&mut next, header.payload_at, false);
+    assert!(next.len() <= bytes.len() + GROWTH_BYTES);
 }
 
 /// Any source between two good ones: what leaves keeps the [`Rules`]. The bits of the first byte say whether sources
