@@ -40,14 +40,6 @@ const KEYFRAME: Duration = Duration::from_millis(2_600);
 /// until its decoder has seen the next one's, and so stamps the frames of one PES packet too far apart.
 const OTHER_RATE: &[&str] = &["non monotonically increasing dts to muxer in stream"];
 
-/// The next source is entered at an I picture that is no IDR, for an open GOP has none. That tells ffmpeg's decoder
-/// nothing of a new beginning: it goes on ordering pictures by their counts in the old sequence, and where that one had
-/// B pictures, some of the first come out of order.
-const NO_IDR: &[&str] = &[
-    "mmco: unref short failure",
-    "non monotonically increasing dts to muxer in stream",
-];
-
 /// How the first source goes, and what the one between it and the next does.
 #[derive(Clone)]
 enum Death {
@@ -304,10 +296,8 @@ impl Cell {
     async fn looks(&self, bytes: Vec<u8>) {
         let name = &self.case.name;
         let (one, other) = (self.case.first.clip, self.case.second.clip);
-        let is_open = matches!(other, B | K);
         let explained = match (one, other) {
             (C, _) | (_, C) => OTHER_RATE,
-            _ if is_open => NO_IDR,
             _ => &[],
         };
         let (Some(decoded), Some(first), Some(second)) = (
@@ -320,9 +310,6 @@ impl Cell {
         let mut scenes = decoded.scenes();
         if self.row.shows {
             scenes.retain(|scene| !scene.is_like(Colour::BLACK));
-        }
-        if is_open {
-            scenes.drain(1..scenes.len() - 1);
         }
         let [one, other] = scenes.as_slice() else {
             panic!("{name}: {scenes:?}");
