@@ -1,7 +1,7 @@
 //! From what each source lists to what viewers can pick.
 //!
 //! Entries go through the filters and the rules one by one; then those that belong together are joined
-//! ([`grouping`](crate::grouping)), and the channels get their ids, numbers and places. One way for the channels and
+//! (`grouping`), and the channels get their ids, numbers and places. One way for the channels and
 //! for a preview of them: a preview only watches.
 
 use std::{collections::HashSet, fmt, sync::Arc};

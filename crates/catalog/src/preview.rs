@@ -1,7 +1,7 @@
 //! What rules would do, told before they do it: per rule what it is about, changes and leaves out, with samples; and
 //! why a given entry is where it is.
 //!
-//! The channels are made as always, by the same build; a [`Recorder`] watches. Addresses of streams are secrets and
+//! The channels are made as always, by the same build; a recorder watches. Addresses of streams are secrets and
 //! stand in no report.
 
 use std::collections::{HashMap, HashSet};

@@ -1,8 +1,8 @@
 //! What a name says besides the channel's own: quality, country, decoration. [`parse`] takes them off, so that the
 //! names one channel has in many lists come out alike.
 //!
-//! Letters are read in [`letter`], the words that are known in [`word`]; which tokens of a name are the channel's own
-//! is decided in [`token`]. Not here: which names become one channel, for that takes all of them together.
+//! Letters are read in `letter`, the words that are known in `word`; which tokens of a name are the channel's own
+//! is decided in `token`. Not here: which names become one channel, for that takes all of them together.
 
 mod letter;
 mod separator;

@@ -1,6 +1,6 @@
 //! What the operator wants channels to be: how names are joined, and rules that change single entries.
 //!
-//! [`engine`](self::engine) applies them, entry by entry; it is the same for the channels and for a preview of them.
+//! `engine` applies them, entry by entry; it is the same for the channels and for a preview of them.
 //! Not here: reading them from a configuration, joining entries ([`build_with`](crate::build_with())).
 
 pub(crate) mod engine;

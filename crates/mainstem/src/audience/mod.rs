@@ -1,6 +1,6 @@
 //! Who watches: counted against `limits.viewers` and each client's own limit, and told to the pools.
 //!
-//! Lives here: what tells clients apart, the rule how many channels one may watch ([`rules`], pure), and the one owner
+//! Lives here: what tells clients apart, the rule how many channels one may watch (`rules`, pure), and the one owner
 //! of who is there. Does not live here: users and their passwords, what anybody watches.
 
 mod rules;

@@ -96,7 +96,7 @@ pub struct Wish {
     pub source: SourceName,
     /// What it is for.
     pub purpose: Purpose,
-    /// Which channel or film it is for, in the word [`Pools::watch`] is told.
+    /// Which channel or film it is for, in the word [`Pools::watching`] is told.
     pub subject: Option<Subject>,
     /// The viewing of a film it is one request of. Its requests share one connection, one after the other, at one login.
     pub session: Option<FilmSession>,
