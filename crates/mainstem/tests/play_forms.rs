@@ -346,11 +346,20 @@ async fn mainstem_two_logins(channels: &[(&str, Vec<String>)]) -> Mainstem {
             .map(|(name, urls)| format!("#EXTINF:-1,{name}\n{}\n", urls[source]))
             .collect()
     };
-    Launch::new(&config)
+    let mainstem = Launch::new(&config)
         .file("s0.m3u", &format!("#EXTM3U\n{}", list(0)))
         .file("s1.m3u", &format!("#EXTM3U\n{}", list(1)))
         .ready()
-        .await
+        .await;
+    // The lists come in any order.
+    let url = mainstem.url("/streams");
+    eventually("every channel has both its sources", || async {
+        let list = get_json(&url).await;
+        let listed = list["streams"].as_array()?.iter();
+        (listed.filter(|channel| channel["sources"] == 2).count() == channels.len()).then_some(())
+    })
+    .await;
+    mainstem
 }
 
 #[tokio::test(flavor = "multi_thread")]
