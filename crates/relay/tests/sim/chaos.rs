@@ -19,8 +19,8 @@ const FULL_FACTOR: u64 = 10;
 /// Pictures a second: few, so that a minute of television is cheap.
 const RATE: u32 = 5;
 
-/// Virtual time of a run before everybody leaves.
-const RUNS_FOR: Duration = Duration::from_secs(60);
+/// Virtual time after everybody has left, within which everything has to be closed.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Nobody waits longer for a sign of life once a response has begun.
 const SIGN_WITHIN: Duration = Duration::from_millis(600);
@@ -255,7 +255,7 @@ async fn run(seed: u64) -> Tally {
         tally.own += saw.own;
         tally.ended += usize::from(saw.ended);
     }
-    sleep(RUNS_FOR).await;
+    sleep(ENDS_WITHIN).await;
     // Nobody watches: nothing is open, nothing is left, and every connection that was asked for was given back.
     for login in 1..=logins {
         let (_, open) = stage.world.connections(login);
