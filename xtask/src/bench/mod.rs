@@ -5,7 +5,6 @@
 mod build;
 mod fan_out;
 mod lists;
-mod load;
 mod nginx;
 mod process;
 mod server;
@@ -14,6 +13,8 @@ mod upstream;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+
+pub(crate) use fan_out::{Options, run_bare};
 
 use crate::step::{Steps, Summary};
 use crate::tools::{cargo, provide};
@@ -43,14 +44,24 @@ impl Row {
 pub(crate) fn run(program: Option<&Path>) -> Result<()> {
     let mut steps = Steps::default();
     let (program, folder) = prepare(program, &mut steps)?;
-    let mut rows = fan_out::measure(&program, &folder, &mut steps)?;
-    rows.extend(lists::usual(&program, &folder)?);
+    fan_out::measure(&Options::default(), &program, &folder, &mut steps)?;
+    let mut rows = lists::usual(&program, &folder)?;
     lists::long(&program, &folder, &mut steps)?;
     rows.push(build::crates()?);
     print(&rows);
     let mut splice = cargo();
     splice.args(["bench", "--locked", "--package", "mpegts", "--bench", "splice"]);
     steps.run("splice", &mut splice, Summary::None)
+}
+
+/// Measures only what many viewers take.
+///
+/// # Errors
+/// Something does not build, start or answer.
+pub(crate) fn run_fan_out(options: &Options) -> Result<()> {
+    let mut steps = Steps::default();
+    let (program, folder) = prepare(options.program.as_deref(), &mut steps)?;
+    fan_out::measure(options, &program, &folder, &mut steps)
 }
 
 /// Measures only the longest lists.

@@ -1,4 +1,5 @@
-//! nginx as the yardstick: it passes bytes on and does nothing else, one upstream connection for each viewer.
+//! nginx as the yardstick: it passes bytes on and does nothing else, one upstream connection for each viewer; and it
+//! sends files.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -9,27 +10,29 @@ use anyhow::{Context as _, Result};
 use super::server::Running;
 use crate::tools::find;
 
-/// Starts nginx as one process before the server at `upstream`; gives its port too.
-pub(super) fn start(folder: &Path, upstream: u16) -> Result<(Running, u16)> {
+/// Starts nginx as one process before the server at `upstream`, and with the files of `files` below `/file/`; gives its
+/// port too.
+pub(super) fn start(files: &Path, upstream: u16) -> Result<(Running, u16)> {
     let nginx = find("nginx").context("nginx is not installed")?;
-    let folder = folder.join("nginx");
+    let folder = files.join("nginx");
     std::fs::create_dir_all(&folder)?;
-    let here = folder.display();
-    // Free now, and nobody else takes the next free port within milliseconds.
-    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let (here, files) = (folder.display(), files.display());
+    let port = free_port()?;
     let config = folder.join("nginx.conf");
     std::fs::write(
         &config,
         format!(
             "daemon off; master_process off; pid {here}/pid; error_log {here}/error.log;
-events {{ worker_connections 4096; }}
+worker_rlimit_nofile 16384;
+events {{ worker_connections 8192; }}
 http {{
-    access_log off; tcp_nodelay on;
+    access_log off; tcp_nodelay on; sendfile on;
     client_body_temp_path {here}/b; proxy_temp_path {here}/p; fastcgi_temp_path {here}/f;
     uwsgi_temp_path {here}/u; scgi_temp_path {here}/s;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} backlog=4096;
         location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_http_version 1.1; proxy_buffering off; }}
+        location /file/ {{ alias {files}/; }}
     }}
 }}
 "
@@ -42,4 +45,9 @@ http {{
         .arg(folder.join("error.log"))
         .stderr(Stdio::inherit());
     Ok((Running::start(&mut command)?, port))
+}
+
+/// A port that is free now; nobody else takes the next free one within milliseconds.
+pub(super) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
