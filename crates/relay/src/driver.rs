@@ -15,10 +15,11 @@ use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
 use crate::attempt::{Attempt, Finding, Live, Progress};
+use crate::bell::Bell;
 use crate::broadcast::{Action, Broadcast, Event};
 use crate::pace::Pace;
 use crate::ring::{Bounds, Chunk, Ring};
-use crate::viewer::{News, Over, Shared};
+use crate::viewer::{Over, Shared};
 use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Role, Timing, Upstream, Viewer};
 
 /// How far the slate is written ahead of the wall clock: enough for a player to play on, little enough for a source
@@ -69,7 +70,7 @@ pub(crate) struct Driver<O: Opener> {
     pace: Option<Pace>,
     slate: Option<Slate>,
     shared: Arc<Shared>,
-    news: watch::Sender<News>,
+    bell: Bell,
     viewers: BTreeMap<u64, Claim>,
     viewers_seen: u64,
     leave: mpsc::WeakUnboundedSender<Command>,
@@ -111,8 +112,8 @@ impl<O: Opener> Driver<O> {
             splicer: Splicer::new(),
             pace: None,
             slate: None,
-            shared: Arc::new(Shared::new(ring, timing.keep_alive_after)),
-            news: watch::Sender::new(News::default()),
+            shared: Arc::new(Shared::new(ring)),
+            bell: Bell::new(timing.keep_alive_after, now()),
             viewers: BTreeMap::new(),
             viewers_seen: 0,
             leave,
@@ -180,6 +181,7 @@ impl<O: Opener> Driver<O> {
             }
         };
         sooner(self.decisions.deadline());
+        sooner(self.bell.deadline());
         sooner(self.attempt.as_ref().map(|attempt| attempt.until));
         sooner(self.hedge.as_ref().map(|hedge| hedge.until));
         sooner(self.live.as_ref().and_then(|live| live.shows_until));
@@ -214,13 +216,14 @@ impl<O: Opener> Driver<O> {
         self.watch_clock();
         self.feed_slate();
         self.end_if_hopeless();
+        self.bell.ring(now());
     }
 
     fn join(&mut self, claim: Claim, reply: oneshot::Sender<Viewer>) {
         let Some(leave) = self.leave.upgrade() else { return };
         self.viewers_seen += 1;
         let id = self.viewers_seen;
-        let viewer = Viewer::new(id, Arc::clone(&self.shared), self.news.subscribe(), &claim, leave);
+        let viewer = Viewer::new(id, Arc::clone(&self.shared), self.bell.ear(), &claim, leave);
         debug!(
             client = claim.client,
             viewers = self.viewers.len() + 1,
@@ -596,10 +599,7 @@ impl<O: Opener> Driver<O> {
         if any {
             let end = self.shared.ring().end();
             let raw_sound = self.splicer.signature().and_then(raw_sound);
-            self.news.send_modify(|news| {
-                news.end = end;
-                news.raw_sound = raw_sound;
-            });
+            self.bell.wrote(end, raw_sound, now);
             if let Some(pace) = &self.pace {
                 self.decisions.media(gained, now + pace.ahead(now));
             }
@@ -619,7 +619,7 @@ impl<O: Opener> Driver<O> {
         self.attempt = None;
         self.hedge = None;
         self.slate = None;
-        self.news.send_modify(|news| news.over = Some(over));
+        self.bell.over(over);
         self.finished = true;
     }
 

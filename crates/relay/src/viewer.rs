@@ -1,17 +1,18 @@
 //! One attached client: a place in the ring, and the end of it when dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use mpegts::Codec;
 use mpegts::slate::Message;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::Failure;
+use crate::bell::Ear;
 use crate::driver::Command;
-use crate::ring::{Cursor, Found, Ring};
+use crate::held::Held;
+use crate::ring::{Cursor, Ring};
 
 /// Null packets in one sign of life (ISO 13818-1 clause 2.4.1: PID 0x1FFF): seven fill a datagram-sized write.
 const KEEP_ALIVE_PACKETS: usize = 7;
@@ -54,6 +55,8 @@ pub(crate) struct News {
     pub(crate) end: u64,
     /// The codec of what is promised as raw sound.
     pub(crate) raw_sound: Option<Codec>,
+    /// How often viewers were asked for a sign of life in silence.
+    pub(crate) signs_of_life: u64,
     pub(crate) over: Option<Over>,
 }
 
@@ -61,14 +64,12 @@ pub(crate) struct News {
 #[derive(Debug)]
 pub(crate) struct Shared {
     ring: Mutex<Ring>,
-    pub(crate) keep_alive_after: Duration,
 }
 
 impl Shared {
-    pub(crate) fn new(ring: Ring, keep_alive_after: Duration) -> Self {
+    pub(crate) fn new(ring: Ring) -> Self {
         Self {
             ring: Mutex::new(ring),
-            keep_alive_after,
         }
     }
 
@@ -105,10 +106,12 @@ pub struct BroadcastStatus {
 #[derive(Debug)]
 pub struct Viewer {
     shared: Arc<Shared>,
-    news: watch::Receiver<News>,
+    ear: Ear,
     cursor: Option<Cursor>,
-    /// When bytes were last handed out; `None` before the first.
-    served_at: Option<Instant>,
+    /// What its player holds; `None` before it was given anything.
+    held: Option<Held>,
+    /// How many signs of life were asked for when it was last given something.
+    signs_of_life: u64,
     follows_pmt: bool,
     /// Unbounded, as a drop cannot wait; each viewer sends one message in its life.
     leave: mpsc::UnboundedSender<Command>,
@@ -119,15 +122,16 @@ impl Viewer {
     pub(crate) fn new(
         id: u64,
         shared: Arc<Shared>,
-        news: watch::Receiver<News>,
+        ear: Ear,
         claim: &Claim,
         leave: mpsc::UnboundedSender<Command>,
     ) -> Self {
         Self {
             shared,
-            news,
+            ear,
             cursor: None,
-            served_at: None,
+            held: None,
+            signs_of_life: 0,
             follows_pmt: claim.follows_pmt,
             leave,
             id,
@@ -137,7 +141,7 @@ impl Viewer {
     /// Waits until it is known what the response will be. Cancel-safe.
     pub async fn ready(&mut self) -> Ready {
         loop {
-            let news = self.news.borrow_and_update().clone();
+            let news = self.ear.news.borrow_and_update().clone();
             match news.over {
                 Some(Over::File) => return Ready::File,
                 Some(Over::Unavailable(failure)) => return Ready::Unavailable(failure),
@@ -152,7 +156,7 @@ impl Viewer {
                 self.follows_pmt = false;
                 return Ready::RawSound(codec);
             }
-            if self.news.changed().await.is_err() {
+            if self.ear.news.changed().await.is_err() {
                 return Ready::Unavailable(broadcast_gone());
             }
         }
@@ -162,27 +166,44 @@ impl Viewer {
     /// packet boundary. In silence it yields null packets, so that no player or proxy takes the connection for dead.
     /// Cancel-safe.
     pub async fn next(&mut self) -> Option<Bytes> {
+        let mut one = Vec::with_capacity(1);
+        self.gather(&mut one, 0).await;
+        one.pop()
+    }
+
+    /// Appends the next bytes to send to `into`, as [`Self::next`] yields them, but all there are: up to `bytes_max`,
+    /// or the next ones where those are more. `false` ends the response. Whoever is far enough behind waits until
+    /// some have gathered. Cancel-safe.
+    pub async fn gather(&mut self, into: &mut Vec<Bytes>, bytes_max: usize) -> bool {
         loop {
-            let over = self.news.borrow_and_update().over.is_some();
-            match self.find_next() {
-                Next::Bytes(bytes) => {
-                    self.served_at = Some(Instant::now());
-                    return Some(bytes);
+            // Before the ring is looked at: what is told from now on may not have been seen in it.
+            self.ear.pulse.mark_unchanged();
+            let (over, signs_of_life) = {
+                let news = self.ear.news.borrow_and_update();
+                (news.over.is_some(), news.signs_of_life)
+            };
+            let now = Instant::now().into_std();
+            match self.find_next(into, bytes_max, now) {
+                Next::Bytes => {
+                    self.signs_of_life = signs_of_life;
+                    return true;
                 }
-                Next::End => return None,
-                Next::Wait if over => return None,
+                Next::End => return false,
+                Next::Wait if over => return false,
                 Next::Wait => {}
             }
-            let Some(served_at) = self.served_at else {
-                self.news.changed().await.ok()?;
-                continue;
+            if self.held.is_some() && self.signs_of_life != signs_of_life {
+                self.signs_of_life = signs_of_life;
+                into.push(keep_alive());
+                return true;
+            }
+            let told = if self.held.as_ref().is_some_and(|held| held.can_spare(now)) {
+                self.ear.pulse.changed().await
+            } else {
+                self.ear.news.changed().await
             };
-            match timeout_at(served_at + self.shared.keep_alive_after, self.news.changed()).await {
-                Ok(changed) => changed.ok()?,
-                Err(_) => {
-                    self.served_at = Some(Instant::now());
-                    return Some(keep_alive());
-                }
+            if told.is_err() {
+                return false;
             }
         }
     }
@@ -194,27 +215,32 @@ impl Viewer {
         self.cursor
     }
 
-    fn find_next(&mut self) -> Next {
+    fn find_next(&mut self, into: &mut Vec<Bytes>, bytes_max: usize, now: std::time::Instant) -> Next {
         self.find_start();
         let Some(cursor) = &mut self.cursor else {
             return Next::Wait;
         };
         let ring = self.shared.ring();
-        let mut found = ring.next(cursor);
-        if matches!(found, Found::NewEpoch) && self.follows_pmt {
+        let mut gathered = ring.gather(cursor, into, bytes_max);
+        if gathered.new_epoch && self.follows_pmt {
             ring.follow(cursor);
-            found = ring.next(cursor);
+            gathered = ring.gather(cursor, into, bytes_max);
         }
-        match found {
-            Found::Chunk(chunk) => Next::Bytes(chunk.bytes),
-            Found::NotYet => Next::Wait,
-            Found::NewEpoch => Next::End,
+        drop(ring);
+        if let Some((first, last)) = gathered.media_90k {
+            let held = self.held.get_or_insert_with(|| Held::start(first, now));
+            if gathered.skipped {
+                held.skipped_to(first);
+            }
+            held.gave(last, now);
+            return Next::Bytes;
         }
+        if gathered.new_epoch { Next::End } else { Next::Wait }
     }
 }
 
 enum Next {
-    Bytes(Bytes),
+    Bytes,
     Wait,
     End,
 }
@@ -250,7 +276,10 @@ pub(crate) fn broadcast_gone() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::bell::Bell;
     use crate::ring::{Bounds, Chunk};
     use tokio::time::timeout;
 
@@ -263,11 +292,12 @@ mod tests {
             bytes_max: 1 << 20,
             join_behind: Duration::from_secs(4),
         };
-        let shared = Arc::new(Shared::new(Ring::new(bounds), Duration::from_millis(500)));
-        let news = watch::Sender::new(News::default());
+        let shared = Arc::new(Shared::new(Ring::new(bounds)));
+        let now = Instant::now().into_std();
+        let mut bell = Bell::new(Duration::from_millis(500), now);
         let (leave, _left) = mpsc::unbounded_channel();
         let claim = Claim::default();
-        let mut viewer = Viewer::new(1, Arc::clone(&shared), news.subscribe(), &claim, leave);
+        let mut viewer = Viewer::new(1, Arc::clone(&shared), bell.ear(), &claim, leave);
         let chunk = Chunk {
             bytes: Bytes::from_static(&[0x47; mpegts::PACKET_BYTES]),
             media_time_90k: 0,
@@ -277,10 +307,7 @@ mod tests {
         shared.ring().push(chunk, Duration::ZERO);
         let early = timeout(Duration::from_secs(1), viewer.ready()).await;
         assert!(early.is_err(), "{early:?}");
-        news.send_modify(|news| {
-            news.end = 1;
-            news.raw_sound = Some(Codec::Aac);
-        });
+        bell.wrote(1, Some(Codec::Aac), now);
         assert_eq!(viewer.ready().await, Ready::RawSound(Codec::Aac));
     }
 }
