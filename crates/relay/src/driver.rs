@@ -15,11 +15,10 @@ use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
 use crate::attempt::{Attempt, Finding, Live, Progress};
-use crate::bell::Bell;
 use crate::broadcast::{Action, Broadcast, Event};
 use crate::pace::Pace;
 use crate::ring::{Bounds, Chunk, Ring};
-use crate::viewer::{Over, Shared};
+use crate::viewer::{Bell, Over, Shared};
 use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Role, Timing, Upstream, Viewer};
 
 /// How far the slate is written ahead of the wall clock: enough for a player to play on, little enough for a source
@@ -223,7 +222,7 @@ impl<O: Opener> Driver<O> {
         let Some(leave) = self.leave.upgrade() else { return };
         self.viewers_seen += 1;
         let id = self.viewers_seen;
-        let viewer = Viewer::new(id, Arc::clone(&self.shared), self.bell.ear(), &claim, leave);
+        let viewer = Viewer::new(id, Arc::clone(&self.shared), &self.bell, &claim, leave);
         debug!(
             client = claim.client,
             viewers = self.viewers.len() + 1,

@@ -10,7 +10,7 @@
 
 mod attempt;
 mod audition;
-mod bell;
+mod beat;
 pub mod broadcast;
 mod driver;
 mod failure;

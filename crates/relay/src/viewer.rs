@@ -1,15 +1,16 @@
 //! One attached client: a place in the ring, and the end of it when dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mpegts::Codec;
 use mpegts::slate::Message;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::Failure;
-use crate::bell::Ear;
+use crate::beat::{Beat, Due};
 use crate::driver::Command;
 use crate::held::Held;
 use crate::ring::{Cursor, Ring};
@@ -58,6 +59,74 @@ pub(crate) struct News {
     /// How often viewers were asked for a sign of life in silence.
     pub(crate) signs_of_life: u64,
     pub(crate) over: Option<Over>,
+}
+
+/// Tells a broadcast's viewers that there is more.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    news: watch::Sender<News>,
+    gathered: watch::Sender<()>,
+    beat: Beat,
+}
+
+/// A viewer's end of it.
+#[derive(Debug, Clone)]
+struct Ear {
+    /// Changes with everything that is written, and when a sign of life is asked for.
+    news: watch::Receiver<News>,
+    /// Changes when enough has gathered, when a sign of life is asked for, and when it is over.
+    gathered: watch::Receiver<()>,
+}
+
+impl Bell {
+    pub(crate) fn new(keep_alive_after: Duration, now: std::time::Instant) -> Self {
+        Self {
+            news: watch::Sender::new(News::default()),
+            gathered: watch::Sender::new(()),
+            beat: Beat::new(keep_alive_after, now),
+        }
+    }
+
+    /// Chunks up to `end` are in the ring, of a programme that is raw sound or not.
+    pub(crate) fn wrote(&mut self, end: u64, raw_sound: Option<Codec>, now: std::time::Instant) {
+        self.news.send_modify(|news| {
+            news.end = end;
+            news.raw_sound = raw_sound;
+        });
+        self.beat.wrote(now);
+    }
+
+    /// The broadcast is over for those who watch.
+    pub(crate) fn over(&mut self, over: Over) {
+        self.news.send_modify(|news| news.over = Some(over));
+        self.gathered.send_replace(());
+    }
+
+    /// Tells what is due.
+    pub(crate) fn ring(&mut self, now: std::time::Instant) {
+        match self.beat.due(now) {
+            Due::Nothing => {}
+            Due::Gathered => self.gathered.send_replace(()),
+            Due::SignOfLife => {
+                self.news.send_modify(|news| news.signs_of_life += 1);
+                self.gathered.send_replace(());
+            }
+        }
+    }
+
+    /// When something is due next; `None` while nobody listens or there was nothing yet.
+    pub(crate) fn deadline(&self) -> Option<std::time::Instant> {
+        self.beat
+            .deadline()
+            .filter(|_| self.gathered.receiver_count() > 0)
+    }
+
+    fn ear(&self) -> Ear {
+        Ear {
+            news: self.news.subscribe(),
+            gathered: self.gathered.subscribe(),
+        }
+    }
 }
 
 /// What the driver writes and viewers read.
@@ -122,13 +191,13 @@ impl Viewer {
     pub(crate) fn new(
         id: u64,
         shared: Arc<Shared>,
-        ear: Ear,
+        bell: &Bell,
         claim: &Claim,
         leave: mpsc::UnboundedSender<Command>,
     ) -> Self {
         Self {
             shared,
-            ear,
+            ear: bell.ear(),
             cursor: None,
             held: None,
             signs_of_life: 0,
@@ -177,7 +246,7 @@ impl Viewer {
     pub async fn gather(&mut self, into: &mut Vec<Bytes>, bytes_max: usize) -> bool {
         loop {
             // Before the ring is looked at: what is told from now on may not have been seen in it.
-            self.ear.pulse.mark_unchanged();
+            self.ear.gathered.mark_unchanged();
             let (over, signs_of_life) = {
                 let news = self.ear.news.borrow_and_update();
                 (news.over.is_some(), news.signs_of_life)
@@ -198,7 +267,7 @@ impl Viewer {
                 return true;
             }
             let told = if self.held.as_ref().is_some_and(|held| held.can_spare(now)) {
-                self.ear.pulse.changed().await
+                self.ear.gathered.changed().await
             } else {
                 self.ear.news.changed().await
             };
@@ -276,10 +345,7 @@ pub(crate) fn broadcast_gone() -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::bell::Bell;
     use crate::ring::{Bounds, Chunk};
     use tokio::time::timeout;
 
@@ -297,7 +363,7 @@ mod tests {
         let mut bell = Bell::new(Duration::from_millis(500), now);
         let (leave, _left) = mpsc::unbounded_channel();
         let claim = Claim::default();
-        let mut viewer = Viewer::new(1, Arc::clone(&shared), bell.ear(), &claim, leave);
+        let mut viewer = Viewer::new(1, Arc::clone(&shared), &bell, &claim, leave);
         let chunk = Chunk {
             bytes: Bytes::from_static(&[0x47; mpegts::PACKET_BYTES]),
             media_time_90k: 0,

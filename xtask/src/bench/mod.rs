@@ -4,6 +4,7 @@
 
 mod build;
 mod fan_out;
+mod instructions;
 mod lists;
 mod nginx;
 mod process;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 pub(crate) use fan_out::{Options, run_bare};
+pub(crate) use instructions::run as run_instructions;
 
 use crate::step::{Steps, Summary};
 use crate::tools::{cargo, provide};
@@ -62,6 +64,16 @@ pub(crate) fn run_fan_out(options: &Options) -> Result<()> {
     let mut steps = Steps::default();
     let (program, folder) = prepare(options.program.as_deref(), &mut steps)?;
     fan_out::measure(options, &program, &folder, &mut steps)
+}
+
+/// Shows where mainstem's processor time goes: with a thousand viewers of one channel, or four each of several.
+///
+/// # Errors
+/// Something does not build or start, or perf may not look.
+pub(crate) fn run_flamegraph(options: &Options, channels: usize) -> Result<()> {
+    let mut steps = Steps::default();
+    let (program, folder) = prepare(options.program.as_deref(), &mut steps)?;
+    fan_out::profile(&program, channels, &folder, &mut steps)
 }
 
 /// Measures only the longest lists.

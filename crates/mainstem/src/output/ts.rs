@@ -2,12 +2,15 @@
 //! its sources send.
 
 use std::convert::Infallible;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
 use catalog::Kind;
+use futures_util::StreamExt as _;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use mpegts::Codec;
@@ -22,10 +25,13 @@ use crate::api::error::ApiError;
 use crate::api::path::Path;
 use crate::audience::{Asker, Present};
 use crate::channels::Key;
-use crate::server::Peer;
+use crate::server::{Direct, Endless, Peer, Wire};
 
 /// What a transport stream is called (RFC 3555 clause 4.1.11).
 const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
+
+/// Bytes that are written at once at most. Whoever takes less has no more of them taken from the ring.
+const WRITE_BYTES_MAX: usize = 256 << 10;
 
 /// How much longer than `timing.head_within` a viewer waits for the slate, should deciding take its time.
 const HEAD_MARGIN: Duration = Duration::from_secs(3);
@@ -47,7 +53,10 @@ pub(crate) async fn stream(
         return Ok(match channel.kind() {
             Kind::Live => {
                 let remembered = app.channels.raw_sound(channel).map(raw_sound);
-                streaming(remembered.unwrap_or(TRANSPORT_STREAM), super::no_body())
+                described(
+                    remembered.unwrap_or(TRANSPORT_STREAM),
+                    Response::new(super::no_body()),
+                )
             }
             _ => file::head(channel),
         });
@@ -74,13 +83,14 @@ pub(crate) async fn stream(
     match timeout(wait, viewer.ready()).instrument(span.clone()).await {
         Ok(Ready::TransportStream) => {
             span.in_scope(|| info!(channel = channel.name(), "watches"));
-            let body = body(viewer, None, (present, Watching::new(span)));
-            Ok(streaming(TRANSPORT_STREAM, body))
+            let watch = Watch::new(viewer, None, (present, Watching::new(span)));
+            Ok(described(TRANSPORT_STREAM, Direct::answer(Box::new(watch))))
         }
         Ok(Ready::RawSound(codec)) => {
             span.in_scope(|| info!(channel = channel.name(), "listens"));
-            let body = body(viewer, Some(Unwrapper::new()), (present, Watching::new(span)));
-            Ok(streaming(raw_sound(codec), body))
+            let raw = Some(Unwrapper::new());
+            let watch = Watch::new(viewer, raw, (present, Watching::new(span)));
+            Ok(described(raw_sound(codec), Direct::answer(Box::new(watch))))
         }
         Ok(Ready::File) => {
             drop(viewer);
@@ -126,29 +136,78 @@ fn claim(asker: &Asker) -> Claim {
 }
 
 /// What a viewer gets: the programme's packets, or the frames inside them where `raw` takes them out.
-fn body(viewer: Viewer, raw: Option<Unwrapper>, (present, watching): (Present, Watching)) -> Body {
-    let stopped = Box::pin(present.stopped());
-    let state = (viewer, raw, stopped, (present, watching));
-    Body::from_stream(futures_util::stream::unfold(
-        state,
-        |(mut viewer, mut raw, mut stopped, there)| async move {
-            loop {
-                let packets = tokio::select! {
-                    biased;
-                    () = &mut stopped => None,
-                    packets = viewer.next() => packets,
-                }?;
-                let bytes = match &mut raw {
-                    None => packets,
-                    Some(raw) => raw.push(&packets).into(),
-                };
-                // Packets of tables, or a sign of life, hold no frame.
-                if !bytes.is_empty() {
-                    return Some((Ok::<_, Infallible>(bytes), (viewer, raw, stopped, there)));
-                }
+struct Watch {
+    viewer: Viewer,
+    raw: Option<Unwrapper>,
+    present: Present,
+    _watching: Watching,
+}
+
+impl Watch {
+    fn new(viewer: Viewer, raw: Option<Unwrapper>, (present, watching): (Present, Watching)) -> Self {
+        Self {
+            viewer,
+            raw,
+            present,
+            _watching: watching,
+        }
+    }
+
+    /// Replaces packets by the frames in them. Packets of tables, or a sign of life, hold none.
+    fn take_frames(raw: &mut Option<Unwrapper>, pieces: &mut Vec<Bytes>) {
+        if let Some(raw) = raw {
+            pieces
+                .iter_mut()
+                .for_each(|piece| *piece = raw.push(piece).into());
+            pieces.retain(|piece| !piece.is_empty());
+        }
+    }
+
+    async fn deliver(mut self, mut wire: Wire) -> std::io::Result<()> {
+        let mut stopped = pin!(self.present.stopped());
+        let mut pieces = Vec::new();
+        loop {
+            let more = tokio::select! {
+                biased;
+                () = &mut stopped => false,
+                () = wire.gone() => return Ok(()),
+                more = self.viewer.gather(&mut pieces, WRITE_BYTES_MAX) => more,
+            };
+            if !more {
+                return wire.end().await;
             }
-        },
-    ))
+            Self::take_frames(&mut self.raw, &mut pieces);
+            wire.write(&mut pieces).await?;
+        }
+    }
+}
+
+impl Endless for Watch {
+    fn write(self: Box<Self>, wire: Wire) -> Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>> {
+        Box::pin(self.deliver(wire))
+    }
+
+    fn body(self: Box<Self>) -> Body {
+        let stopped = Box::pin(self.present.stopped());
+        let state = (self, stopped, Vec::new());
+        let pieces = futures_util::stream::unfold(state, |(mut watch, mut stopped, mut pieces)| async move {
+            while pieces.is_empty() {
+                let more = tokio::select! {
+                    biased;
+                    () = &mut stopped => false,
+                    more = watch.viewer.gather(&mut pieces, WRITE_BYTES_MAX) => more,
+                };
+                if !more {
+                    return None;
+                }
+                Self::take_frames(&mut watch.raw, &mut pieces);
+            }
+            let now = std::mem::take(&mut pieces);
+            let now = futures_util::stream::iter(now.into_iter().map(Ok::<_, Infallible>));
+            Some((now, (watch, stopped, pieces)))
+        });
+        Body::from_stream(pieces.flatten())
+    }
 }
 
 /// What raw sound is called (RFC 3003; audio/aac in the IANA registry of media types).
@@ -159,8 +218,7 @@ fn raw_sound(codec: Codec) -> HeaderValue {
     })
 }
 
-fn streaming(content_type: HeaderValue, body: Body) -> Response {
-    let mut response = Response::new(body);
+fn described(content_type: HeaderValue, mut response: Response) -> Response {
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);

@@ -11,6 +11,7 @@ mod contender;
 mod cores;
 mod feed;
 mod load;
+mod profile;
 mod run;
 mod syscalls;
 mod table;
@@ -76,25 +77,31 @@ impl Options {
     }
 }
 
-/// Measures and prints a table for each workload.
-pub(super) fn measure(options: &Options, program: &Path, folder: &Path, steps: &mut Steps) -> Result<()> {
+/// Profiles mainstem with a thousand viewers of one channel, or four each of several.
+pub(super) fn profile(program: &Path, channels: usize, folder: &Path, steps: &mut Steps) -> Result<()> {
+    let programs = prepare(&Options::default(), program, folder)?;
+    profile::profile(profile::shape(channels), &programs, folder, steps)
+}
+
+fn prepare(options: &Options, program: &Path, folder: &Path) -> Result<Programs> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit)?;
-    provide_if_possible("icecast2", &["icecast2"], steps);
-    let cores = Cores::share()?;
-    let counter = Counter::find();
-    let programs = Programs {
+    let beside = options.beside.as_ref().map(|beside| beside.canonicalize());
+    Ok(Programs {
         mainstem: program.to_owned(),
-        beside: options
-            .beside
-            .as_ref()
-            .map(|beside| beside.canonicalize())
-            .transpose()?,
+        beside: beside.transpose()?,
         folder: folder.to_owned(),
         heavy_clip: Rate::Heavy.path(folder),
-        cores,
-    };
+        cores: Cores::share()?,
+    })
+}
+
+/// Measures and prints a table for each workload.
+pub(super) fn measure(options: &Options, program: &Path, folder: &Path, steps: &mut Steps) -> Result<()> {
+    provide_if_possible("icecast2", &["icecast2"], steps);
+    let programs = prepare(options, program, folder)?;
+    let (cores, counter) = (programs.cores, Counter::find());
     println!(
         "server on core {}, clients on {}, upstream on {}; system calls: {}",
         cores.server,

@@ -94,18 +94,28 @@ impl Figures {
     }
 }
 
-/// Runs it once.
-pub(super) fn run(
+/// Starts a contender, and its viewers; returns when all of them have watched for a moment.
+pub(super) fn watching(
     contender: &Contender,
     shape: Shape,
-    (programs, clip, counter): (&Programs, Arc<Clip>, Counter),
-) -> Result<Figures> {
+    (programs, clip): (&Programs, Arc<Clip>),
+) -> Result<(Started, Clients)> {
     let started = contender.start(programs, clip, shape.channels)?;
     let asks = shape.asks(&started.paths, contender.ahead());
     let viewers = asks.len();
     let clients = Clients::start(started.port, asks, programs.cores.clients);
     wait(&clients, viewers)?;
     std::thread::sleep(SETTLES);
+    Ok((started, clients))
+}
+
+/// Runs it once.
+pub(super) fn run(
+    contender: &Contender,
+    shape: Shape,
+    (programs, clip, counter): (&Programs, Arc<Clip>, Counter),
+) -> Result<Figures> {
+    let (started, clients) = watching(contender, shape, (programs, clip))?;
     let mut figures = measure(&started, &clients, programs)?;
     let (bytes, calls) = (clients.bytes(), counter.count(started.process)?);
     figures.syscalls_per_mb = calls.map(|calls| float(calls) * 1e6 / float(clients.bytes() - bytes).max(1.0));
