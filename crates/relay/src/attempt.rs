@@ -3,8 +3,10 @@
 //! Lives here: the connection, what it is called, and until when it may take. What follows is decided in
 //! [`crate::broadcast`], and done by the driver.
 
-use std::pin::Pin;
+use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use mpegts::SourceReport;
@@ -39,6 +41,10 @@ const DAMAGE_WITHIN: Duration = Duration::from_secs(10);
 
 /// After so long a stream that delivers has shown all that its programme has: sounds may come a little after the pictures.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a stream that delivers is left alone once it was read, where every viewer can spare the time: what comes
+/// meanwhile is one turn of the splice and one wake of everybody.
+const RESTS_FOR: Duration = Duration::from_millis(50);
 
 type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
 
@@ -132,6 +138,8 @@ pub(crate) struct Live<S, U> {
     alone: bool,
     /// A reconnect that replays what viewers saw already shows nothing until it has caught up: until then it must have.
     pub(crate) shows_until: Option<Instant>,
+    /// Until then it is left alone where there is nothing to read.
+    pub(crate) rests_until: Option<Instant>,
     /// Whether it is known what it shows.
     is_known: bool,
     /// Bytes since there was something to show.
@@ -149,6 +157,7 @@ impl<S, U> Live<S, U> {
             since: now,
             alone,
             shows_until: None,
+            rests_until: None,
             is_known: false,
             fruitless: 0,
             lag: Lag::default(),
@@ -157,6 +166,35 @@ impl<S, U> Live<S, U> {
                 losses: 0,
             },
         }
+    }
+
+    /// It was read: from now on it rests, if it does not already.
+    pub(crate) fn rest(&mut self, now: Instant) {
+        if !self.rests(now) {
+            self.rests_until = Some(now + RESTS_FOR);
+        }
+    }
+
+    /// Whether it is to be left alone now, once all that is there has been read.
+    pub(crate) fn rests(&self, now: Instant) -> bool {
+        self.rests_until.is_some_and(|until| until > now)
+    }
+
+    /// What is there, or what comes next; while it rests only what is there, if it `may_rest`. Cancel-safe.
+    pub(crate) async fn read(&mut self, may_rest: bool, now: Instant) -> Result<Input, Failure>
+    where
+        U: Upstream,
+    {
+        let rests = may_rest && self.rests(now);
+        let mut read = pin!(self.upstream.read());
+        if rests {
+            let at_once = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
+            return match at_once {
+                Poll::Ready(read) => read,
+                Poll::Pending => pending().await,
+            };
+        }
+        read.await
     }
 
     /// Says once that it has had the time to show all that its programme has.

@@ -143,10 +143,10 @@ impl<O: Opener> Driver<O> {
 
     async fn wait(&mut self) -> Wake<O::Upstream> {
         let reading = self.may_read();
-        let deadline = self.deadline();
+        let (deadline, may_rest) = (self.deadline(), !self.shared.is_hasty());
         let main = async {
             match (&mut self.live, &mut self.attempt) {
-                (Some(live), _) if reading => Wake::Read(Which::Main, live.upstream.read().await),
+                (Some(live), _) if reading => Wake::Read(Which::Main, live.read(may_rest, now()).await),
                 (None, Some(attempt)) => progress(Which::Main, attempt).await,
                 _ => std::future::pending().await,
             }
@@ -184,6 +184,11 @@ impl<O: Opener> Driver<O> {
         sooner(self.attempt.as_ref().map(|attempt| attempt.until));
         sooner(self.hedge.as_ref().map(|hedge| hedge.until));
         sooner(self.live.as_ref().and_then(|live| live.shows_until));
+        sooner(
+            self.live
+                .as_ref()
+                .and_then(|live| live.rests_until.filter(|_| live.rests(now()))),
+        );
         if let Some(pace) = &self.pace {
             match &self.live {
                 Some(_) if pace.ahead(now()) > self.timing.ahead_max => {
@@ -282,6 +287,7 @@ impl<O: Opener> Driver<O> {
             Input::Restart => 0,
         };
         let Some(live) = &mut self.live else { return };
+        live.rest(now());
         if live.becomes_known(now())
             && let Some(signature) = self.splicer.carried()
         {

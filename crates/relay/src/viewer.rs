@@ -1,5 +1,6 @@
 //! One attached client: a place in the ring, and the end of it when dropped.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -133,13 +134,22 @@ impl Bell {
 #[derive(Debug)]
 pub(crate) struct Shared {
     ring: Mutex<Ring>,
+    /// Viewers whose players hold so little that every arrival matters.
+    hasty: AtomicUsize,
 }
 
 impl Shared {
     pub(crate) fn new(ring: Ring) -> Self {
         Self {
             ring: Mutex::new(ring),
+            hasty: AtomicUsize::new(0),
         }
+    }
+
+    /// Whether some viewer cannot wait for what is gathered. A viewer's word, and the driver's look at it, may be a
+    /// moment old.
+    pub(crate) fn is_hasty(&self) -> bool {
+        self.hasty.load(Ordering::Relaxed) > 0
     }
 
     /// The ring, for a moment: it is never held across an await, and no code that holds it can panic half-way.
@@ -179,6 +189,8 @@ pub struct Viewer {
     cursor: Option<Cursor>,
     /// What its player holds; `None` before it was given anything.
     held: Option<Held>,
+    /// Whether it counts among those who cannot wait.
+    is_hasty: bool,
     /// How many signs of life were asked for when it was last given something.
     signs_of_life: u64,
     follows_pmt: bool,
@@ -195,11 +207,13 @@ impl Viewer {
         claim: &Claim,
         leave: mpsc::UnboundedSender<Command>,
     ) -> Self {
+        shared.hasty.fetch_add(1, Ordering::Relaxed);
         Self {
             shared,
             ear: bell.ear(),
             cursor: None,
             held: None,
+            is_hasty: true,
             signs_of_life: 0,
             follows_pmt: claim.follows_pmt,
             leave,
@@ -266,13 +280,25 @@ impl Viewer {
                 into.push(keep_alive());
                 return true;
             }
-            let told = if self.held.as_ref().is_some_and(|held| held.can_spare(now)) {
-                self.ear.gathered.changed().await
-            } else {
+            self.make_hasty(!self.held.as_ref().is_some_and(|held| held.can_spare(now)));
+            let told = if self.is_hasty {
                 self.ear.news.changed().await
+            } else {
+                self.ear.gathered.changed().await
             };
             if told.is_err() {
                 return false;
+            }
+        }
+    }
+
+    fn make_hasty(&mut self, is_hasty: bool) {
+        if self.is_hasty != is_hasty {
+            self.is_hasty = is_hasty;
+            if is_hasty {
+                self.shared.hasty.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.shared.hasty.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -316,6 +342,7 @@ enum Next {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
+        self.make_hasty(false);
         // A broadcast that is gone has no viewers to count.
         self.leave.send(Command::Leave(self.id)).unwrap_or_default();
     }

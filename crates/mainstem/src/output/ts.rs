@@ -30,8 +30,9 @@ use crate::server::{Direct, Endless, Peer, Wire};
 /// What a transport stream is called (RFC 3555 clause 4.1.11).
 const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
 
-/// Bytes that are written at once at most. Whoever takes less has no more of them taken from the ring.
-const WRITE_BYTES_MAX: usize = 256 << 10;
+/// Bytes that are written at once at most: some thousand viewers who are all seconds behind take turns, and nobody's
+/// turn is long in coming. Larger writes take hardly less processor time.
+const WRITE_BYTES_MAX: usize = 128 << 10;
 
 /// How much longer than `timing.head_within` a viewer waits for the slate, should deciding take its time.
 const HEAD_MARGIN: Duration = Duration::from_secs(3);
