@@ -42,9 +42,9 @@ const DAMAGE_WITHIN: Duration = Duration::from_secs(10);
 /// After so long a stream that delivers has shown all that its programme has: sounds may come a little after the pictures.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long a stream that delivers is left alone once it was read, where every viewer can spare the time: what comes
-/// meanwhile is one turn of the splice and one wake of everybody.
-const RESTS_FOR: Duration = Duration::from_millis(50);
+/// How long a stream that delivers is left alone once it was read: the time of a picture, of which nobody can show a
+/// part. What comes meanwhile is one turn of the splice and one wake of its viewers.
+const RESTS_FOR: Duration = Duration::from_millis(40);
 
 type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
 
@@ -139,7 +139,7 @@ pub(crate) struct Live<S, U> {
     /// A reconnect that replays what viewers saw already shows nothing until it has caught up: until then it must have.
     pub(crate) shows_until: Option<Instant>,
     /// Until then it is left alone where there is nothing to read.
-    pub(crate) rests_until: Option<Instant>,
+    rests_until: Option<Instant>,
     /// Whether it is known what it shows.
     is_known: bool,
     /// Bytes since there was something to show.
@@ -176,16 +176,16 @@ impl<S, U> Live<S, U> {
     }
 
     /// Whether it is to be left alone now, once all that is there has been read.
-    pub(crate) fn rests(&self, now: Instant) -> bool {
-        self.rests_until.is_some_and(|until| until > now)
+    fn rests(&self, now: Instant) -> bool {
+        self.rest_over(now).is_some()
     }
 
-    /// What is there, or what comes next; while it rests only what is there, if it `may_rest`. Cancel-safe.
-    pub(crate) async fn read(&mut self, may_rest: bool, now: Instant) -> Result<Input, Failure>
+    /// What is there, or what comes next; while it rests, only what is there. Cancel-safe.
+    pub(crate) async fn read(&mut self, now: Instant) -> Result<Input, Failure>
     where
         U: Upstream,
     {
-        let rests = may_rest && self.rests(now);
+        let rests = self.rests(now);
         let mut read = pin!(self.upstream.read());
         if rests {
             let at_once = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
@@ -195,6 +195,11 @@ impl<S, U> Live<S, U> {
             };
         }
         read.await
+    }
+
+    /// Until when it rests.
+    pub(crate) fn rest_over(&self, now: Instant) -> Option<Instant> {
+        self.rests_until.filter(|until| *until > now)
     }
 
     /// Says once that it has had the time to show all that its programme has.

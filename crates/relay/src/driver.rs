@@ -143,10 +143,10 @@ impl<O: Opener> Driver<O> {
 
     async fn wait(&mut self) -> Wake<O::Upstream> {
         let reading = self.may_read();
-        let (deadline, may_rest) = (self.deadline(), !self.shared.is_hasty());
+        let deadline = self.deadline();
         let main = async {
             match (&mut self.live, &mut self.attempt) {
-                (Some(live), _) if reading => Wake::Read(Which::Main, live.read(may_rest, now()).await),
+                (Some(live), _) if reading => Wake::Read(Which::Main, live.read(now()).await),
                 (None, Some(attempt)) => progress(Which::Main, attempt).await,
                 _ => std::future::pending().await,
             }
@@ -184,11 +184,7 @@ impl<O: Opener> Driver<O> {
         sooner(self.attempt.as_ref().map(|attempt| attempt.until));
         sooner(self.hedge.as_ref().map(|hedge| hedge.until));
         sooner(self.live.as_ref().and_then(|live| live.shows_until));
-        sooner(
-            self.live
-                .as_ref()
-                .and_then(|live| live.rests_until.filter(|_| live.rests(now()))),
-        );
+        sooner(self.live.as_ref().and_then(|live| live.rest_over(now())));
         if let Some(pace) = &self.pace {
             match &self.live {
                 Some(_) if pace.ahead(now()) > self.timing.ahead_max => {

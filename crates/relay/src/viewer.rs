@@ -1,6 +1,5 @@
 //! One attached client: a place in the ring, and the end of it when dropped.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -134,22 +133,13 @@ impl Bell {
 #[derive(Debug)]
 pub(crate) struct Shared {
     ring: Mutex<Ring>,
-    /// Viewers whose players hold so little that every arrival matters.
-    hasty: AtomicUsize,
 }
 
 impl Shared {
     pub(crate) fn new(ring: Ring) -> Self {
         Self {
             ring: Mutex::new(ring),
-            hasty: AtomicUsize::new(0),
         }
-    }
-
-    /// Whether some viewer cannot wait for what is gathered. A viewer's word, and the driver's look at it, may be a
-    /// moment old.
-    pub(crate) fn is_hasty(&self) -> bool {
-        self.hasty.load(Ordering::Relaxed) > 0
     }
 
     /// The ring, for a moment: it is never held across an await, and no code that holds it can panic half-way.
@@ -189,8 +179,6 @@ pub struct Viewer {
     cursor: Option<Cursor>,
     /// What its player holds; `None` before it was given anything.
     held: Option<Held>,
-    /// Whether it counts among those who cannot wait.
-    is_hasty: bool,
     /// How many signs of life were asked for when it was last given something.
     signs_of_life: u64,
     follows_pmt: bool,
@@ -207,13 +195,11 @@ impl Viewer {
         claim: &Claim,
         leave: mpsc::UnboundedSender<Command>,
     ) -> Self {
-        shared.hasty.fetch_add(1, Ordering::Relaxed);
         Self {
             shared,
             ear: bell.ear(),
             cursor: None,
             held: None,
-            is_hasty: true,
             signs_of_life: 0,
             follows_pmt: claim.follows_pmt,
             leave,
@@ -280,25 +266,13 @@ impl Viewer {
                 into.push(keep_alive());
                 return true;
             }
-            self.make_hasty(!self.held.as_ref().is_some_and(|held| held.can_spare(now)));
-            let told = if self.is_hasty {
-                self.ear.news.changed().await
-            } else {
+            let told = if self.held.as_ref().is_some_and(|held| held.can_spare(now)) {
                 self.ear.gathered.changed().await
+            } else {
+                self.ear.news.changed().await
             };
             if told.is_err() {
                 return false;
-            }
-        }
-    }
-
-    fn make_hasty(&mut self, is_hasty: bool) {
-        if self.is_hasty != is_hasty {
-            self.is_hasty = is_hasty;
-            if is_hasty {
-                self.shared.hasty.fetch_add(1, Ordering::Relaxed);
-            } else {
-                self.shared.hasty.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -342,7 +316,6 @@ enum Next {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        self.make_hasty(false);
         // A broadcast that is gone has no viewers to count.
         self.leave.send(Command::Leave(self.id)).unwrap_or_default();
     }
