@@ -70,7 +70,7 @@ pub(crate) struct Driver<O: Opener> {
     slate: Option<Slate>,
     shared: Arc<Shared>,
     bell: Bell,
-    viewers: BTreeMap<u64, Claim>,
+    viewers: BTreeMap<u64, Arc<Claim>>,
     viewers_seen: u64,
     leave: mpsc::WeakUnboundedSender<Command>,
     /// Declared behind the connections, as a panic drops them in this order: the hub starts a successor when this is
@@ -229,7 +229,7 @@ impl<O: Opener> Driver<O> {
             viewers = self.viewers.len() + 1,
             "viewer joins"
         );
-        self.viewers.insert(id, claim);
+        self.viewers.insert(id, Arc::new(claim));
         // A caller that gave up drops the viewer, whose end is then reported like any other.
         drop(reply.send(viewer));
         self.decide(&Event::Joined(self.viewers.len()));

@@ -151,8 +151,8 @@ impl Shared {
 /// What the status page shows of a broadcast.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BroadcastStatus {
-    /// Who watches.
-    pub viewers: Vec<Claim>,
+    /// Who watches. Shared: the list is made anew whenever somebody comes or goes.
+    pub viewers: Vec<Arc<Claim>>,
     /// The source that delivers or is being opened.
     pub label: Option<Arc<str>>,
     /// The source opened beside it, while it may be dying.

@@ -40,6 +40,10 @@ use guard::Guarded;
 /// Connections at one time beside those of viewers: lists, status pages, probes.
 const OTHER_CONNECTIONS_MAX: usize = 1_000;
 
+/// Connections that wait to be accepted: after a restart everybody comes back at once, and whom the kernel turns away
+/// asks again a second later. The system's own bound may be lower (`net.core.somaxconn`).
+const WAITING_MAX: i32 = 4_096;
+
 /// Bytes of one request head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
@@ -76,6 +80,9 @@ pub async fn serve(
     bounds: ServerBounds,
     (stop, drain): (CancellationToken, Duration),
 ) {
+    if let Err(error) = SockRef::from(&listener).listen(WAITING_MAX) {
+        debug!(%error, "fewer clients than usual can wait to be accepted");
+    }
     let permits = Arc::new(Semaphore::new(bounds.viewers_max + OTHER_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {

@@ -1,18 +1,23 @@
 //! A client's socket that nothing but one endless answer is written to.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use std::future::poll_fn;
 use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Pieces of one write. The kernel takes 1,024; more than some dozen cost it no less each.
 const PIECES_MAX: usize = 64;
+
+/// Bytes that may wait in the kernel though the client's window is full (Linux, tcp(7): TCP_NOTSENT_LOWAT). What a slow
+/// client has not read stays in the ring, which all share, and not in megabytes of the kernel's for each.
+#[cfg(target_os = "linux")]
+const UNSENT_MAX: u32 = 256 << 10;
 
 /// Places for pieces that are kept between two writes.
 const PLACES_KEPT: usize = 32;
@@ -37,6 +42,11 @@ pub(crate) struct Wire {
 impl Wire {
     /// A socket on which nothing was answered yet. `deaf` where the client has sent more than one request.
     pub(super) fn new(socket: TcpStream, head: Bytes, stall_max: Duration, deaf: bool) -> Self {
+        // Without it everything works as well, and takes more memory.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_MAX) {
+            tracing::debug!(%error, "the kernel keeps what it likes for a client");
+        }
         Self {
             socket,
             head: Some(head),
