@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use mpegts::SourceReport;
 
 use crate::audition::Audition;
+use crate::beat::turn_after;
 use crate::{Failure, FailureClass, Input, Timing, Upstream};
 
 /// How long a stream that is behind may take to show that it only waits to be read: after a pause of the machine, what
@@ -42,9 +43,9 @@ const DAMAGE_WITHIN: Duration = Duration::from_secs(10);
 /// After so long a stream that delivers has shown all that its programme has: sounds may come a little after the pictures.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long a stream that delivers is left alone once it was read: the time of a picture, of which nobody can show a
-/// part. What comes meanwhile is one turn of the splice and one wake of its viewers.
-const RESTS_FOR: Duration = Duration::from_millis(40);
+/// A stream that delivers is read so often where it has no more at once: the time of a picture, and a part of
+/// what bytes are gathered for. What comes meanwhile is one turn of the splice and one wake of its viewers.
+const READ_EVERY: Duration = Duration::from_millis(40);
 
 type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
 
@@ -171,7 +172,7 @@ impl<S, U> Live<S, U> {
     /// It was read: from now on it rests, if it does not already.
     pub(crate) fn rest(&mut self, now: Instant) {
         if !self.rests(now) {
-            self.rests_until = Some(now + RESTS_FOR);
+            self.rests_until = Some(turn_after(now, READ_EVERY));
         }
     }
 

@@ -1,16 +1,27 @@
-//! When viewers are told that there is more: those who have little at once, those who hold some seconds ten times a
-//! second. One beat for all viewers of a broadcast; none has a timer of its own. Pure: time is an argument.
+//! When viewers are told that there is more: those who have little at once, those who hold some seconds eight times
+//! a second. One beat for all viewers of a broadcast; none has a timer of its own. Pure: time is an argument.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long bytes are gathered for viewers who hold more than that. A write costs the kernel about as much as copying
 /// 40 KB: gathering makes it one for several arrivals.
-const GATHERED_FOR: Duration = Duration::from_millis(100);
+const GATHERED_FOR: Duration = Duration::from_millis(120);
+
+/// When the next stretch of `every` begins: for all broadcasts at the same moment, so that one wake of a worker does
+/// for many what would else be a wake for each.
+pub(crate) fn turn_after(now: Instant, every: Duration) -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    let origin = *ORIGIN.get_or_init(|| now);
+    let passed = now.saturating_duration_since(origin).as_micros() % every.as_micros().max(1);
+    now + every.saturating_sub(Duration::from_micros(u64::try_from(passed).unwrap_or_default()))
+}
 
 /// The beat of one broadcast.
 #[derive(Debug)]
 pub(crate) struct Beat {
-    beaten_at: Instant,
+    /// What is written before is gathered until then.
+    next: Instant,
     /// Whether something was written since.
     gathers: bool,
     /// When something was last written, or viewers were asked for a sign of life; `None` before anything was.
@@ -31,7 +42,7 @@ pub(crate) enum Due {
 impl Beat {
     pub(crate) fn new(keep_alive_after: Duration, now: Instant) -> Self {
         Self {
-            beaten_at: now,
+            next: turn_after(now, GATHERED_FOR),
             gathers: false,
             heard_at: None,
             keep_alive_after,
@@ -48,11 +59,11 @@ impl Beat {
     pub(crate) fn due(&mut self, now: Instant) -> Due {
         if self.heard_at.is_some_and(|at| at + self.keep_alive_after <= now) {
             self.heard_at = Some(now);
-            (self.gathers, self.beaten_at) = (false, now);
+            (self.gathers, self.next) = (false, turn_after(now, GATHERED_FOR));
             return Due::SignOfLife;
         }
-        if self.gathers && self.beaten_at + GATHERED_FOR <= now {
-            (self.gathers, self.beaten_at) = (false, now);
+        if self.gathers && self.next <= now {
+            (self.gathers, self.next) = (false, turn_after(now, GATHERED_FOR));
             return Due::Gathered;
         }
         Due::Nothing
@@ -61,7 +72,7 @@ impl Beat {
     /// When something is due next; `None` before anything was written.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let quiet = self.heard_at.map(|at| at + self.keep_alive_after);
-        let gathered = self.gathers.then(|| self.beaten_at + GATHERED_FOR);
+        let gathered = self.gathers.then_some(self.next);
         quiet.into_iter().chain(gathered).min()
     }
 }
@@ -96,16 +107,15 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_is_gathered_ten_times_a_second() {
+    fn what_comes_is_gathered_eight_times_a_second() {
         let arrivals: Vec<u32> = (100..1_100).step_by(20).collect();
-        // The first at once, then one for every 100 ms, the last for what came since.
-        assert_eq!(beaten(&arrivals, 1_190), (11, 0));
+        assert_eq!(beaten(&arrivals, 1_190), (9, 0));
     }
 
     #[test]
     fn what_comes_alone_waits_no_longer_than_others() {
-        assert_eq!(beaten(&[10], 99), (0, 0));
-        assert_eq!(beaten(&[10], 101), (1, 0));
+        assert_eq!(beaten(&[10], 119), (0, 0));
+        assert_eq!(beaten(&[10], 122), (1, 0));
         assert_eq!(beaten(&[150, 160], 200), (1, 0), "after a pause there is no wait");
         assert_eq!(beaten(&[150, 160], 251), (2, 0));
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A player that holds this much does not notice whether bytes come at once or ten times a second.
+/// A player that holds this much does not notice whether bytes come at once or eight times a second.
 const SPARES_FROM: Duration = Duration::from_secs(1);
 
 /// No player is believed to hold more.
