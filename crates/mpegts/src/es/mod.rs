@@ -3,6 +3,8 @@
 
 mod audio;
 mod bits;
+mod codec_string;
+mod cutter;
 mod format;
 mod h264;
 mod reset;
@@ -12,6 +14,8 @@ mod video;
 
 pub(crate) use audio::MPEG_LAYER_2;
 pub use audio::{AudioFrame, audio_frame};
+pub use codec_string::codec_string;
+pub(crate) use cutter::SoundCutter;
 pub use format::{PictureSize, SoundFormat};
 pub use reset::DecoderReset;
 pub use video::{Access, ParameterSets, inspect};
@@ -122,6 +126,12 @@ impl Codec {
     #[must_use]
     pub fn is_video(self) -> bool {
         self.kind() == Kind::Video
+    }
+
+    /// A sound whose frames [`audio_frame`] reads.
+    #[must_use]
+    pub const fn is_framed(self) -> bool {
+        matches!(self, Self::Aac | Self::MpegAudio | Self::Ac3 | Self::Eac3)
     }
 
     /// A sound.
