@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+mod boxes;
 mod reader;
 mod remux;
 mod writer;

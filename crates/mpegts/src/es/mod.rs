@@ -4,9 +4,11 @@
 mod audio;
 mod bits;
 mod codec_string;
+mod coding;
 mod cutter;
 mod format;
 mod h264;
+mod hevc;
 mod reset;
 mod size;
 mod units;
@@ -15,9 +17,11 @@ mod video;
 pub(crate) use audio::MPEG_LAYER_2;
 pub use audio::{AudioFrame, audio_frame};
 pub use codec_string::codec_string;
+pub use coding::{PictureCoding, Profile};
 pub(crate) use cutter::SoundCutter;
 pub use format::{PictureSize, SoundFormat};
 pub use reset::DecoderReset;
+pub use units::{leading, ranges};
 pub use video::{Access, ParameterSets, inspect};
 
 use crate::psi;
