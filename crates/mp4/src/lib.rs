@@ -12,5 +12,5 @@ mod remux;
 mod writer;
 
 pub use reader::{ReadError, Reader};
-pub use remux::{Segment, from_ts};
+pub use remux::{Remuxer, Segment, from_ts};
 pub use writer::{WriteError, Writer};

@@ -86,13 +86,13 @@ impl Demuxer {
         self.aligner = aligner;
     }
 
-    /// Nothing follows that belongs to what came: frames that only waited for their successor are complete.
+    /// Nothing follows that belongs to what came, or a segment ends, whose PES packets are whole: pictures that only
+    /// waited for their successor are complete.
     pub fn finish(&mut self) {
         self.demux.finish(&mut self.events);
         self.handle();
         for state in &mut self.states {
             self.ready.extend(state.open.take());
-            state.sound.clear();
         }
     }
 

@@ -95,6 +95,16 @@ struct State {
     /// The sample entry in use.
     description: u32,
     sets: ParameterSets,
+    order: Order,
+}
+
+/// Decoding times that are never later than presentation times. MP4 may have pictures presented before they are decoded
+/// (CMAF shows the first one at its decoding time); transport streams may not, so that all are decoded earlier.
+#[derive(Debug, Default)]
+struct Order {
+    earlier_90k: i64,
+    /// The last decoding time given out.
+    last: Option<i64>,
 }
 
 impl Reader {
@@ -185,6 +195,7 @@ impl Reader {
                     return Ok(());
                 }
                 self.finish_fragment();
+                continue;
             }
             let head = match begin(&self.held) {
                 Begin::Box(head) => head,
@@ -199,9 +210,6 @@ impl Reader {
                 b"moof" => FRAGMENT_HEAD_BYTES_MAX,
                 _ => {
                     self.skip = head.whole.unwrap_or(u64::MAX);
-                    if self.held.is_empty() {
-                        return Ok(());
-                    }
                     continue;
                 }
             };
@@ -284,15 +292,16 @@ impl Reader {
                     inspect(*codec, sets, &mut state.sets);
                 }
             }
+            let times: Vec<_> = run.samples.iter().map(|sample| track.time.of(sample)).collect();
+            state.order.learn(&times);
             let bytes: usize = run.samples.iter().map(|sample| sample.bytes).sum();
             let mut out = BytesMut::with_capacity(bytes + run.samples.len() * sample::GROWTH_BYTES);
-            for sample in &run.samples {
+            for (sample, times) in run.samples.iter().zip(times) {
                 let data = self.held.get(sample.at..sample.at.saturating_add(sample.bytes));
-                let times = track.time.at_90k(sample.dts);
-                let times = times.zip(track.time.at_90k(sample.dts.saturating_add(sample.delay)));
-                let (Some(data), Some((dts, pts))) = (data, times) else {
+                let (Some(data), Some((pts, dts))) = (data, times) else {
                     continue;
                 };
+                let dts = state.order.decoded(pts, dts);
                 if let Some(random_access) =
                     sample::write(entry, data, sample.intra, &mut state.sets, &mut out)
                 {
@@ -306,5 +315,25 @@ impl Reader {
                 }
             }
         }
+    }
+}
+
+impl Order {
+    /// Takes up how early pictures of a fragment, each with its presentation and decoding times, have to be decoded.
+    fn learn(&mut self, times: &[Option<(i64, i64)>]) {
+        let earlier = times.iter().flatten().map(|(pts, dts)| dts - pts).max();
+        self.earlier_90k = self.earlier_90k.max(earlier.unwrap_or_default());
+    }
+
+    /// When a picture is decoded. Where others turn out to need more time than was known, it is the least that keeps the
+    /// order.
+    fn decoded(&mut self, pts: i64, dts: i64) -> i64 {
+        let dts = dts - self.earlier_90k;
+        let in_order = self
+            .last
+            .filter(|last| (0..=self.earlier_90k).contains(&(last - dts)));
+        let dts = in_order.map_or(dts, |last| last + 1).min(pts);
+        self.last = Some(dts);
+        dts
     }
 }

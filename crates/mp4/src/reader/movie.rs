@@ -2,6 +2,7 @@
 
 use super::ReadError;
 use super::entry::{Entry, entries};
+use super::fragment::Sample;
 use crate::boxes::{Fields, Kind, child, children, descend};
 use mpegts::Track;
 use mpegts::clock::TICKS_90K;
@@ -63,6 +64,12 @@ impl TrackTime {
         i64::try_from(at)
             .ok()
             .filter(|at| i128::from(at.unsigned_abs()) <= TIME_MAX_90K)
+    }
+
+    /// Presentation and decoding time of a sample at 90 kHz.
+    pub(super) fn of(&self, sample: &Sample) -> Option<(i64, i64)> {
+        let pts = self.at_90k(sample.dts.saturating_add(sample.delay));
+        pts.zip(self.at_90k(sample.dts))
     }
 }
 

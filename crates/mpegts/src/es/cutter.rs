@@ -69,12 +69,6 @@ impl SoundCutter {
         self.carry = bytes.get(at..).unwrap_or_default().to_vec();
     }
 
-    /// What was carried over is followed by nothing.
-    pub(crate) fn clear(&mut self) {
-        self.carry.clear();
-        self.in_step = false;
-    }
-
     /// Whether a frame is one that `next` follows. Where the frame before it ended, and at the begin of a packet,
     /// nothing else is expected; a cut frame is checked by what follows, and one found in a search has to be.
     fn believes(&self, codec: Codec, next: Option<&[u8]>, (at, joint): (usize, usize)) -> bool {
