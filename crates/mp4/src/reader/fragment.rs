@@ -49,6 +49,8 @@ pub(super) struct Fragment {
     head: usize,
     /// Where the data of the track before ended.
     ended: usize,
+    /// What offsets from the begin of a file are counted from here, once one was seen.
+    origin: Option<u64>,
 }
 
 /// What a track fragment says of itself (tfhd, 8.8.7).
@@ -74,7 +76,6 @@ impl Fragment {
     ) -> Result<Self, ReadError> {
         let mut fragment = Self {
             head,
-            ended: 0,
             ..Self::default()
         };
         for (_, traf) in children(contents).filter(|(kind, _)| kind == b"traf") {
@@ -108,16 +109,11 @@ impl Fragment {
             let time = decode_time(tfdt).filter(|time| track.time.at_90k(*time).is_some());
             *next = time.ok_or(ReadError::Broken(*b"tfdt"))?;
         }
-        // An offset that does not lead into this fragment was counted from somewhere else: of a file that was cut.
-        let base = header.base.map(|base| i128::from(base) - i128::from(position));
-        let base = base
-            .and_then(|base| usize::try_from(base).ok())
-            .filter(|base| *base <= FRAGMENT_BYTES_MAX)
-            .unwrap_or(if header.base_is_head || header.base.is_some() {
-                0
-            } else {
-                self.ended
-            });
+        let base = match header.base {
+            Some(base) => self.base(base, position),
+            None if header.base_is_head => 0,
+            None => self.ended,
+        };
         let mut at = base;
         let mut run = Run {
             track: index,
@@ -130,6 +126,20 @@ impl Fragment {
         self.ended = at;
         self.runs.push(run);
         Ok(())
+    }
+
+    /// An offset into the file as one from the header on. The file it was counted in need not be the one at hand, of which
+    /// only a piece may have come: where the first one leads neither to the header nor to the data behind it, it is taken for
+    /// the header's.
+    fn base(&mut self, base: u64, position: u64) -> usize {
+        let data = position + self.head as u64;
+        let here = [position, data + 8, data + 16].contains(&base);
+        let origin = *self.origin.get_or_insert(if here { position } else { base });
+        let base = base
+            .checked_sub(origin)
+            .and_then(|base| usize::try_from(base).ok());
+        base.filter(|base| *base <= FRAGMENT_BYTES_MAX)
+            .unwrap_or_default()
     }
 
     /// Reads a trun box (8.8.8); returns where its data end.
