@@ -86,6 +86,7 @@ fn pool(
         "release_delay": {
             "configured_seconds": source.map(|source| source.config.release_delay.as_secs_f64()),
             "learned_seconds": used.learned_delay.as_secs_f64(),
+            "learned_hls_seconds": used.learned_session_delay.as_secs_f64(),
         },
         "account": report.map(|report| json!({
             "max_connections": report.account_connections,

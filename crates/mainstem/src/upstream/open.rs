@@ -192,15 +192,7 @@ impl Opening {
             Content::HlsPlaylist => {
                 let request = self.request(&target, answer.asked.as_str())?;
                 let Response { url, body, .. } = answer;
-                let session = HlsUpstream::start(
-                    self.client.clone(),
-                    request,
-                    url,
-                    head,
-                    body,
-                    target.release_delay,
-                )
-                .await?;
+                let session = HlsUpstream::start(self.client.clone(), request, url, head, body).await?;
                 Ok(Upstream::Hls(Box::new(session)))
             }
             Content::Mp4 | Content::Matroska | Content::Flv => Err(Failure::new(
@@ -251,6 +243,10 @@ impl Opening {
             request.headers.extend(more.clone());
             let ranged = request.headers.contains_key(RANGE);
             let asked_url = request.url.clone();
+            if asked_url.path().ends_with(".m3u8") {
+                // Its provider counts a session from here on, whether we read the answer or not.
+                slot.requested();
+            }
             let revoked = slot.revoked();
             // Whoever needs the connection more gets it, answer or not.
             let answer = tokio::select! {
