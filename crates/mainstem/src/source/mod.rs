@@ -15,6 +15,7 @@ mod report;
 mod series;
 mod task;
 mod testcard;
+mod version;
 mod xtream;
 
 pub use addresses::Addresses;
