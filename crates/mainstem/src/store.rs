@@ -115,6 +115,8 @@ impl Store {
         &self,
         source: &SourceName,
     ) -> io::Result<Option<(Listing, Option<T>)>> {
+        // A list that is being written, by a task that was stopped meanwhile, is there a moment later.
+        drop(self.writing.lock().unwrap_or_else(PoisonError::into_inner));
         let kept = self.read(&listing_file(source), read_listing)?;
         let kept = kept.filter(|(listing, _)| listing.source == *source);
         Ok(kept.map(|(listing, with)| (listing, serde_json::from_value(with).ok())))

@@ -3,6 +3,7 @@
 
 mod keeping;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,7 +19,7 @@ use super::addresses::{Addresses, list_url};
 use super::collapse::{Counts, Guard};
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest, News};
-use super::report::{SourceReport, further};
+use super::report::{AccountReport, SourceReport, further};
 use super::series::{Episode, SeriesShelf};
 use super::version::{KindVersion, Validators, Versions, asked};
 use super::xtream::{AccountVersions, Brought, Known, XtreamAccount, usable};
@@ -27,7 +28,7 @@ use crate::config::Series as SeriesMode;
 use crate::config::{Origin, SourceConfig};
 use crate::slot::{Login, Place, Purpose, Wish};
 use crate::store::Store;
-use ::xtream::{Account, Status};
+use ::xtream::Account;
 
 /// First wait after a failed refresh; it doubles up to the source's own interval.
 const RETRY_MIN: Duration = Duration::from_secs(30);
@@ -117,6 +118,8 @@ struct Told {
     above: Option<(u32, u32)>,
     /// That it ended.
     ended: Option<String>,
+    /// The same of further logins, by their place.
+    further_ended: BTreeMap<usize, String>,
 }
 
 /// One source's task.
@@ -198,7 +201,7 @@ impl SourceTask {
     /// Takes over what an earlier task of the same login knew of its limit, until the account says otherwise.
     pub fn assume_limit(&self, connections: u32) {
         self.report
-            .send_modify(|report| report.account_connections = Some(connections));
+            .send_modify(|report| report.account.connections = Some(connections));
     }
 
     /// Runs until it is dropped: what is on disk first, then refresh after refresh.
@@ -271,7 +274,7 @@ impl SourceTask {
 
     /// Where lists count as connections, they keep the limit that streams keep.
     fn know_limit(&mut self) {
-        let account = self.report.borrow().account_connections;
+        let account = self.report.borrow().account.connections;
         let limit = self.config.max_connections.or(account);
         if let (Some(wish), Some(limit)) = (&mut self.request.wish, limit) {
             for place in &mut wish.places {
@@ -419,18 +422,9 @@ impl SourceTask {
 
     /// What the account says of itself is shown, and told where it matters; what it counts as open is never trusted.
     fn know_account(&mut self, account: &Account) {
-        let allowed = account.max_connections.filter(|max| *max > 0);
-        self.report.send_modify(|report| {
-            report.account_connections = allowed;
-            report.account_active = account.active_connections;
-            report.expires_at = account.expires_at;
-            report.account_state = match &account.status {
-                Status::Expired => Some("expired"),
-                Status::Banned => Some("banned"),
-                Status::Disabled => Some("disabled"),
-                _ => None,
-            };
-        });
+        let said = AccountReport::of(account);
+        let (allowed, ended) = (said.connections, said.ended(SystemTime::now()));
+        self.report.send_modify(|report| report.account = said);
         let above = self
             .config
             .max_connections
@@ -444,7 +438,6 @@ impl SourceTask {
                 );
             }
         }
-        let ended = self.report.borrow().account_ended(SystemTime::now());
         if self.told.ended != ended {
             self.told.ended.clone_from(&ended);
             if let Some(ended) = ended {
@@ -453,31 +446,45 @@ impl SourceTask {
         }
     }
 
-    /// What the accounts of the further logins say of their limits. One that cannot be asked keeps what it said before.
-    async fn ask_further(&self, account: &XtreamAccount) {
+    /// What the accounts of the further logins say of themselves. One that cannot be asked keeps what it said before.
+    async fn ask_further(&mut self, account: &XtreamAccount) {
         let logins = self.report.borrow().further.clone();
         let urls = account.account_urls(&self.request.addresses);
-        for (further, url) in logins.into_iter().zip(urls) {
+        for (place, (further, url)) in logins.into_iter().zip(urls).enumerate() {
             let request = ListRequest {
                 login: further.login.clone(),
                 wish: None,
                 ..self.request.clone()
             };
             match account.account_at(&self.around.fetcher, &request, &url).await {
-                Ok(said) => self.report.send_modify(|report| {
-                    let known = report
-                        .further
-                        .iter_mut()
-                        .find(|known| known.login == further.login);
-                    if let Some(known) = known {
-                        known.account_connections = said.max_connections.filter(|max| *max > 0);
-                        known.account_active = said.active_connections;
-                    }
-                }),
+                Ok(said) => self.know_further(place, AccountReport::of(&said)),
                 Err(error) => {
                     warn!(login = %further.login, %error, "a further login's account could not be asked");
                 }
             }
+        }
+    }
+
+    fn know_further(&mut self, place: usize, said: AccountReport) {
+        let ended = said.ended(SystemTime::now());
+        self.report.send_modify(|report| {
+            if let Some(known) = report.further.get_mut(place) {
+                known.account = said;
+            }
+        });
+        let report = self.report.borrow();
+        let Some(known) = report.further.get(place) else {
+            return;
+        };
+        let told = self.told.further_ended.get(&place);
+        if told != ended.as_ref() {
+            if let Some(ended) = &ended {
+                warn!(login = %known.login, "a further login: {ended}; it will be refused until it is renewed");
+            }
+            match ended {
+                Some(ended) => self.told.further_ended.insert(place, ended),
+                None => self.told.further_ended.remove(&place),
+            };
         }
     }
 

@@ -62,6 +62,8 @@ pub struct Elsewhere {
     pub limit: usize,
     /// The stream's address there.
     pub url: StreamUrl,
+    /// In words, that its account no longer works, where it does not.
+    pub account_ended: Option<String>,
 }
 
 impl Target {
@@ -88,9 +90,9 @@ impl Target {
             failure.class,
             FailureClass::Auth | FailureClass::Blocked | FailureClass::Limit | FailureClass::Unusable
         );
-        // What is known of the end is known of the source's own account.
-        match &self.account_ended {
-            Some(ended) if about_login && *login == self.login => Failure {
+        let there = self.elsewhere.iter().find(|elsewhere| elsewhere.login == *login);
+        match there.map_or(&self.account_ended, |there| &there.account_ended) {
+            Some(ended) if about_login => Failure {
                 class: FailureClass::Expired,
                 text: ended.clone(),
                 ..failure

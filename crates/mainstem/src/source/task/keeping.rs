@@ -168,7 +168,7 @@ impl SourceTask {
         }
         if kept.login == self.request.login.to_string() {
             self.report
-                .send_modify(|report| report.account_connections = kept.connections);
+                .send_modify(|report| report.account.connections = kept.connections);
         }
         if self.config.series != SeriesMode::Off {
             self.shelf = Arc::new(SeriesShelf::with_known(kept.shelf));
@@ -186,7 +186,7 @@ impl SourceTask {
         let (store, file) = (self.around.store.clone(), self.account_file());
         let kept = Kept {
             login: self.request.login.to_string(),
-            connections: self.report.borrow().account_connections,
+            connections: self.report.borrow().account.connections,
             shelf: self.shelf.to_store(),
             series_version: (self.versions.asked.clone(), self.series_version.clone()),
         };
