@@ -29,6 +29,8 @@ pub struct Plan {
     pub movies: Vec<Movie>,
     /// Entries made up on the fly after the given ones.
     pub synthetic: Synthetic,
+    /// Whether lists carry an `ETag`, and are not sent again to a client that says it.
+    pub versioned_lists: bool,
     /// Packets per write of a live stream; at least 1. Default [`PIECE_PACKETS`].
     pub piece_packets: usize,
 }
@@ -42,6 +44,7 @@ impl Default for Plan {
             channels: Vec::new(),
             movies: Vec::new(),
             synthetic: Synthetic::default(),
+            versioned_lists: false,
             piece_packets: PIECE_PACKETS,
         }
     }
@@ -95,6 +98,13 @@ impl Plan {
     #[must_use]
     pub fn synthetic(mut self, synthetic: Synthetic) -> Self {
         self.synthetic = synthetic;
+        self
+    }
+
+    /// Makes lists carry an `ETag`, and a client that says it get a 304.
+    #[must_use]
+    pub fn versioned_lists(mut self) -> Self {
+        self.versioned_lists = true;
         self
     }
 }

@@ -286,7 +286,7 @@ impl Pools {
     /// How long the login's provider is known, or now seems, to go on counting a closed connection.
     #[must_use]
     pub fn expected_delay(&self, login: &Login) -> Duration {
-        self.state().ledger.expected_delay(login)
+        self.state().ledger.expected_delay(login, now())
     }
 
     /// The source that serves a film to its viewer, while it does or a connection is kept for it.
@@ -455,9 +455,10 @@ impl Slot {
         }
     }
 
-    /// The provider goes on counting this connection for so long after it is closed, or longer.
-    pub fn count_on_for(&mut self, at_least: Duration) {
-        self.pools.state().ledger.count_on_for(self.id, at_least);
+    /// A request of an HLS session is made with it: the provider sees no close of such a session, and counts it for a
+    /// while from its last request on.
+    pub fn requested(&self) {
+        self.pools.state().ledger.requested(self.id, now());
     }
 
     /// The provider said no to the request made with it: what is closed now was never counted there.
@@ -467,7 +468,7 @@ impl Slot {
 
     /// The provider accepted the request made with it.
     pub fn accepted(&self) {
-        self.pools.state().ledger.accepted(self.id);
+        self.pools.state().ledger.accepted(self.id, now());
     }
 
     /// Leaves the login alone for a while: its provider said so in the middle of a session.

@@ -22,10 +22,6 @@ use super::progressive::taken_back;
 use super::sniff::{Content, sniff};
 use crate::slot::{Purpose, Rest, Slot, Watch};
 
-/// How long a provider goes on counting an HLS session after its last request, where the source does not say: there
-/// is no close that it could see, and panels are seen to wait 10 s and more.
-const SESSION_COUNTED_FOR: Duration = Duration::from_secs(10);
-
 /// Segments in a row that cannot be fetched before the stream counts as broken.
 const SEGMENTS_LOST_MAX: u32 = 3;
 
@@ -56,16 +52,10 @@ impl HlsUpstream {
         url: Url,
         head: Bytes,
         body: Body,
-        release_delay: Duration,
     ) -> Result<Self, Failure> {
         let (text, slot) = read_rest(head, body).await?;
-        let mut slot =
-            slot.ok_or_else(|| Failure::new(FailureClass::Transient, "the session lost its slot"))?;
-        slot.count_on_for(if release_delay.is_zero() {
-            SESSION_COUNTED_FOR
-        } else {
-            release_delay
-        });
+        let slot = slot.ok_or_else(|| Failure::new(FailureClass::Transient, "the session lost its slot"))?;
+        slot.requested();
         let mut session = Session {
             client,
             playlist_url: request.url.clone(),
@@ -282,6 +272,7 @@ impl Session {
             url,
             ..self.request.clone()
         };
+        self.slot.requested();
         let answer = self.client.send(request, None).await?;
         let Some(failure) = failure_of_status(answer.status, &answer.headers) else {
             return Ok(answer);

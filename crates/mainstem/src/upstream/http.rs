@@ -37,7 +37,7 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 type Socket = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Why no answer came. The text holds no address: addresses carry credentials.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum HttpError {
     /// The address cannot be asked over HTTP.
     #[error("the address is no http or https URL")]

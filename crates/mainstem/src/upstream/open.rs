@@ -62,6 +62,8 @@ pub struct Elsewhere {
     pub limit: usize,
     /// The stream's address there.
     pub url: StreamUrl,
+    /// In words, that its account no longer works, where it does not.
+    pub account_ended: Option<String>,
 }
 
 impl Target {
@@ -88,9 +90,9 @@ impl Target {
             failure.class,
             FailureClass::Auth | FailureClass::Blocked | FailureClass::Limit | FailureClass::Unusable
         );
-        // What is known of the end is known of the source's own account.
-        match &self.account_ended {
-            Some(ended) if about_login && *login == self.login => Failure {
+        let there = self.elsewhere.iter().find(|elsewhere| elsewhere.login == *login);
+        match there.map_or(&self.account_ended, |there| &there.account_ended) {
+            Some(ended) if about_login => Failure {
                 class: FailureClass::Expired,
                 text: ended.clone(),
                 ..failure
@@ -192,15 +194,7 @@ impl Opening {
             Content::HlsPlaylist => {
                 let request = self.request(&target, answer.asked.as_str())?;
                 let Response { url, body, .. } = answer;
-                let session = HlsUpstream::start(
-                    self.client.clone(),
-                    request,
-                    url,
-                    head,
-                    body,
-                    target.release_delay,
-                )
-                .await?;
+                let session = HlsUpstream::start(self.client.clone(), request, url, head, body).await?;
                 Ok(Upstream::Hls(Box::new(session)))
             }
             Content::Mp4 | Content::Matroska | Content::Flv => Err(Failure::new(
@@ -251,6 +245,10 @@ impl Opening {
             request.headers.extend(more.clone());
             let ranged = request.headers.contains_key(RANGE);
             let asked_url = request.url.clone();
+            if asked_url.path().ends_with(".m3u8") {
+                // Its provider counts a session from here on, whether we read the answer or not.
+                slot.requested();
+            }
             let revoked = slot.revoked();
             // Whoever needs the connection more gets it, answer or not.
             let answer = tokio::select! {
