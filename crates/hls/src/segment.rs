@@ -8,17 +8,16 @@
 //! be put in another order. Sound that is heard before the cut and was sent after it stays behind it, as it does at
 //! every keyframe of the stream itself.
 
+mod live;
 mod parameters;
 mod window;
-
-#[cfg(test)]
-mod tests;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use live::{Form, Live};
 use parameters::Parameters;
 pub use window::{Bounds, Window};
 
@@ -43,6 +42,9 @@ const FILLED_TARGETS: u64 = 3;
 
 /// A step in the decoding times that no stream's own makes: beyond it the timeline counts as another.
 const STEP_90K: u64 = TICKS_PER_SECOND;
+
+/// Media that is worth a segment though nothing follows it.
+const CUT_NOW_90K: u64 = TICKS_PER_SECOND / 2;
 
 /// Bytes of one segment: past this it is cut wherever that can be done. 4 s at 130 Mbit/s.
 const SEGMENT_BYTES_MAX: usize = 64 << 20;
@@ -116,6 +118,8 @@ struct Open {
     /// Where it begins for the playlist: where the one before ended.
     start_90k: u64,
     epoch: u32,
+    /// When its first chunk came, since the Unix epoch.
+    came_at: Duration,
     independent: bool,
     /// Whether the file format or the timeline changed before it.
     breaks: bool,
@@ -151,7 +155,6 @@ pub struct Segmenter {
     cut_90k: u64,
     longest_90k: u64,
     ready: VecDeque<Segment>,
-    all_independent: bool,
 }
 
 impl Segmenter {
@@ -174,7 +177,6 @@ impl Segmenter {
             cut_90k: 0,
             longest_90k: 0,
             ready: VecDeque::new(),
-            all_independent: true,
         }
     }
 
@@ -194,7 +196,13 @@ impl Segmenter {
                 self.close(at);
                 self.breaks = true;
             }
-            Some(_) if self.cuts(chunk, parameters.as_ref()) => self.close(at),
+            Some(_) if self.cuts(chunk, parameters.as_ref()) => {
+                if let (false, Some(keyframe)) = (chunk.keyframe, self.keyframe_at) {
+                    // It is longer than this; how long, nobody knows yet.
+                    self.gop_longest_90k = self.gop_longest_90k.max(at.saturating_sub(keyframe));
+                }
+                self.close(at);
+            }
             Some(_) => {}
             None => self.breaks |= chunk.skipped,
         }
@@ -207,7 +215,10 @@ impl Segmenter {
     /// Ends the segment being written though nothing follows it yet: a playlist must not stand still. What follows goes
     /// on where this one ends.
     pub fn cut_now(&mut self) {
-        if let Some(end) = self.open.as_ref().map(Open::end_90k) {
+        if let Some(open) = &self.open
+            && let end = open.end_90k()
+            && end - open.start_90k >= CUT_NOW_90K
+        {
             self.close(end);
         }
     }
@@ -231,12 +242,6 @@ impl Segmenter {
     #[must_use]
     pub fn numbers(&self) -> Numbers {
         self.numbers
-    }
-
-    /// Whether every segment so far began with a keyframe.
-    #[must_use]
-    pub fn all_independent(&self) -> bool {
-        self.all_independent
     }
 
     fn see_keyframe(&mut self, chunk: &Chunk) {
@@ -311,6 +316,7 @@ impl Segmenter {
         let mut open = Open {
             start_90k,
             epoch: chunk.epoch,
+            came_at: now,
             independent: chunk.keyframe,
             breaks: std::mem::take(&mut self.breaks),
             parameters: parameters.unwrap_or_default(),
@@ -326,9 +332,6 @@ impl Segmenter {
             open.chunks.push(self.tables.clone());
         }
         open.add(chunk);
-        if self.anchor.is_none() || open.breaks {
-            self.set_anchor(now, start_90k);
-        }
         self.open = Some(open);
     }
 
@@ -359,7 +362,6 @@ impl Segmenter {
             end_90k = open.start_90k + most;
             self.breaks = true;
         }
-        let program_date_time = self.time_of_day(open.start_90k);
         open.parameters.hear(&open.chunks);
         let differs = self
             .parameters
@@ -367,6 +369,9 @@ impl Segmenter {
             .is_some_and(|before| before.differ(&open.parameters));
         let discontinuity = open.breaks || differs;
         self.numbers.discontinuity_sequence += u64::from(discontinuity);
+        if self.anchor.is_none() || discontinuity {
+            self.set_anchor(open.came_at, open.start_90k);
+        }
         if let Some(tables) = parameters::last_tables(&open.chunks) {
             self.tables = tables;
         }
@@ -377,14 +382,13 @@ impl Segmenter {
             independent: open.independent,
             start_90k: open.start_90k,
             end_90k,
-            program_date_time,
+            program_date_time: self.time_of_day(open.start_90k),
             chunks: open.chunks,
             bytes: open.bytes,
         };
         self.numbers.sequence += 1;
         self.cut_90k += segment.duration_90k();
         self.longest_90k = self.longest_90k.max(segment.duration_90k());
-        self.all_independent &= segment.independent;
         self.parameters = Some(match self.parameters.take() {
             Some(before) => open.parameters.or(before),
             None => open.parameters,

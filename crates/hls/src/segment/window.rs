@@ -57,8 +57,6 @@ pub struct Window {
     version_at: Option<Duration>,
     /// When the next segment may be listed.
     next_after: Duration,
-    /// DISCONTINUITY-SEQUENCE does not lose what was removed.
-    independent: bool,
 }
 
 impl Window {
@@ -75,7 +73,6 @@ impl Window {
             listed_90k: 0,
             version_at: None,
             next_after: Duration::ZERO,
-            independent: true,
         }
     }
 
@@ -95,7 +92,6 @@ impl Window {
         while due(self)
             && let Some(segment) = self.waiting.pop_front()
         {
-            self.independent &= segment.independent;
             self.listed_90k += segment.duration_90k();
             self.next_after = self.next_after.max(now) + segment.duration() * PACE_PERCENT / 100;
             self.listed.push_back(Listed {
@@ -156,10 +152,10 @@ impl Window {
         removed.chain(self.listed())
     }
 
-    /// Whether each segment that was ever listed begins with a keyframe.
+    /// Whether each segment that is listed begins with a keyframe.
     #[must_use]
     pub fn is_independent(&self) -> bool {
-        self.independent
+        self.listed().all(|segment| segment.independent)
     }
 
     /// EXT-X-TARGETDURATION, in seconds.

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ::hls::segment::{Bounds, Chunk, Numbers, Segment, Segmenter, Window};
-use ::hls::write;
+use ::hls::segment::{Chunk, Form, Live, Numbers, Segment};
 use catalog::ChannelId;
 use relay::{Read, Reader};
 use tokio::sync::watch;
@@ -16,9 +15,6 @@ use super::address;
 use super::clients::Clients;
 use super::packagers::{Packagers, nobody};
 use crate::config::{Hls, HlsStart};
-
-/// Target durations a playlist lists where the operator does not say.
-const WINDOW_TARGETS: u64 = 8;
 
 /// Target durations after which somebody who asks for nothing is gone: a player asks about once in each.
 const GONE_AFTER_TARGETS: u64 = 3;
@@ -89,9 +85,7 @@ impl Packaged {
 /// The task's own.
 pub(super) struct Packager {
     reader: Reader,
-    segmenter: Segmenter,
-    /// From the first segment on.
-    window: Option<Window>,
+    live: Live,
     published: watch::Sender<Arc<Published>>,
     started: Instant,
     swept_at: Instant,
@@ -130,8 +124,7 @@ impl Packager {
         });
         let packager = Self {
             reader,
-            segmenter: Segmenter::new(settings.segment, numbers, goes_on),
-            window: None,
+            live: Live::new(form(&settings), numbers, goes_on),
             published: sender,
             started: Instant::now(),
             swept_at: Instant::now(),
@@ -154,7 +147,7 @@ impl Packager {
             tokio::select! {
                 biased;
                 read = self.reader.next() => match read {
-                    Some(read) => self.take(&read, time_of_day()),
+                    Some(read) => self.take_all(read),
                     None => break,
                 },
                 () = sleep_until(deadline) => {}
@@ -187,6 +180,16 @@ impl Packager {
         }
     }
 
+    /// What came together is taken together: nothing is published of half of it.
+    fn take_all(&mut self, first: Read) {
+        let now = time_of_day();
+        let mut next = Some(first);
+        while let Some(read) = next {
+            self.take(&read, now);
+            next = self.reader.try_next();
+        }
+    }
+
     fn take(&mut self, read: &Read, now: Duration) {
         let chunk = Chunk {
             bytes: read.chunk.bytes.clone(),
@@ -196,37 +199,25 @@ impl Packager {
             discontinuity: read.chunk.discontinuity,
             skipped: read.skipped,
         };
-        self.segmenter.push(&chunk, now);
+        self.live.push(&chunk, now);
     }
 
-    /// Lists what is due. A playlist that would stand still gets what there is.
+    /// Lists what is due.
     fn publish(&mut self) {
-        let now = self.started.elapsed();
-        if let Some(window) = &self.window
-            && !window.waits()
-            && window.owed_at().is_some_and(|at| at <= now)
-        {
-            self.segmenter.cut_now();
+        let listed = self.live.update(self.started.elapsed());
+        if self.live.target_duration().is_none() {
+            return;
         }
-        while let Some(segment) = self.segmenter.take() {
-            let target_duration = self.segmenter.target_duration().unwrap_or_default();
-            let window = self
-                .window
-                .get_or_insert_with(|| Window::new(bounds(&self.settings, target_duration), target_duration));
-            window.push(segment);
-        }
-        self.ending.numbers = self.window.is_some().then(|| self.segmenter.numbers());
-        let Some(window) = &mut self.window else { return };
-        let listed = window.update(now);
-        let packaged = &self.ending.packaged;
-        let (channel, instance) = (packaged.channel, &packaged.instance);
+        self.ending.numbers = Some(self.live.numbers());
+        let (live, packaged) = (&self.live, &self.ending.packaged);
         self.published.send_if_modified(|published| {
-            let segments: Vec<_> = window.held().cloned().collect();
+            let segments: Vec<_> = live.held().cloned().collect();
             if !listed && segments.len() == published.segments.len() {
                 return false;
             }
+            let text = || live.text(|segment| address(segment, packaged.channel, &packaged.instance));
             let playlist = if listed {
-                Some(write::media(window, |segment| address(segment, channel, instance)).into())
+                Some(text().into())
             } else {
                 published.playlist.clone()
             };
@@ -241,14 +232,8 @@ impl Packager {
 
     fn deadline(&self) -> Instant {
         let sweep = self.swept_at + SWEEP_EVERY;
-        let window = self.window.as_ref();
-        let due = window.and_then(Window::due).into_iter();
-        let owed = window
-            .filter(|window| !window.waits())
-            .and_then(Window::owed_at)
-            .filter(|at| *at > self.started.elapsed());
-        let due = due.chain(owed).map(|at| self.started + at).min();
-        due.map_or(sweep, |due| due.min(sweep))
+        let due = self.live.due(self.started.elapsed());
+        due.map_or(sweep, |due| sweep.min(self.started + due))
     }
 
     /// Whether to go on: somebody asked a while ago, or the operator wants it.
@@ -257,7 +242,7 @@ impl Packager {
             return true;
         }
         self.swept_at = Instant::now();
-        let target = self.segmenter.target_duration().unwrap_or_default();
+        let target = self.live.target_duration().unwrap_or_default();
         let linger = self
             .settings
             .linger
@@ -268,10 +253,10 @@ impl Packager {
     }
 }
 
-fn bounds(settings: &Hls, target_duration: u64) -> Bounds {
-    let targets = Duration::from_secs(WINDOW_TARGETS * target_duration);
-    Bounds {
-        span: settings.window.unwrap_or(targets),
+fn form(settings: &Hls) -> Form {
+    Form {
+        target: settings.segment,
+        span: settings.window,
         bytes: settings.bytes,
     }
 }
