@@ -24,6 +24,7 @@ use crate::config::{Config, LoadError, data_dir};
 use crate::health::Health;
 use crate::library::{LibraryTask, Rules};
 use crate::logging::{self, Level};
+use crate::output::hls::{Packagers, Settings};
 use crate::output::rendering::Renderings;
 use crate::server::{ServerBounds, serve};
 use crate::signatures::Signatures;
@@ -180,6 +181,7 @@ impl Running {
             client_rule(&config),
             config.timing.zap_hold,
         );
+        let (packagers, packaging) = Packagers::new(Settings::new(&config));
         let bounds = server_bounds(&config);
         let drain = config.timing.drain;
         sources.apply(&config);
@@ -191,6 +193,7 @@ impl Running {
             audience,
             material: outlets.material,
             previews: Arc::new(Semaphore::new(api::PREVIEWS_MAX)),
+            packagers,
             renderings,
             listening: reachable(address).into(),
             started: tokio::time::Instant::now().into_std(),
@@ -211,6 +214,10 @@ impl Running {
         rooms.spawn(async move {
             rendering.run().await;
             "renderings"
+        });
+        rooms.spawn(async move {
+            packaging.run().await;
+            "packagers"
         });
         let stop = CancellationToken::new();
         let mut server = JoinSet::new();
@@ -271,7 +278,7 @@ impl Running {
         let old = self.app.config();
         if needs_restart(&old, &config) {
             warn!(
-                "bind_host, bind_port, data_dir, slate, timing, limits and log_format take effect with the next start, and so does how long a broadcast waits for the longest release_delay"
+                "bind_host, bind_port, data_dir, slate, hls, timing, limits and log_format take effect with the next start, and so does how long a broadcast waits for the longest release_delay"
             );
         }
         level.set(config.log_level);
@@ -399,6 +406,7 @@ fn needs_restart(old: &Config, new: &Config) -> bool {
     (&old.bind_host, old.bind_port, &old.data_dir) != (&new.bind_host, new.bind_port, &new.data_dir)
         || (&old.timing, &old.limits, old.log_format) != (&new.timing, &new.limits, new.log_format)
         || old.slates != new.slates
+        || old.hls != new.hls
         || relay_timing(old) != relay_timing(new)
 }
 

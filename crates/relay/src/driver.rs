@@ -590,6 +590,7 @@ impl<O: Opener> Driver<O> {
                 media_time_90k,
                 epoch: piece.epoch,
                 keyframe: piece.keyframe,
+                discontinuity: piece.discontinuity,
             };
             self.shared.ring().push(chunk, ahead);
         }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::Failure;
 use crate::driver::Command;
-use crate::ring::{Cursor, Found, Ring};
+use crate::ring::{Chunk, Cursor, Found, Ring};
 
 /// Null packets in one sign of life (ISO 13818-1 clause 2.4.1: PID 0x1FFF): seven fill a datagram-sized write.
 const KEEP_ALIVE_PACKETS: usize = 7;
@@ -187,6 +187,16 @@ impl Viewer {
         }
     }
 
+    /// Reads the broadcast that this viewer attends.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader {
+            shared: Arc::clone(&self.shared),
+            news: self.news.clone(),
+            cursor: None,
+        }
+    }
+
     fn find_start(&mut self) -> Option<Cursor> {
         if self.cursor.is_none() {
             self.cursor = self.shared.ring().join();
@@ -209,6 +219,59 @@ impl Viewer {
             Found::Chunk(chunk) => Next::Bytes(chunk.bytes),
             Found::NotYet => Next::Wait,
             Found::NewEpoch => Next::End,
+        }
+    }
+}
+
+/// Reads a broadcast chunk by chunk, from the oldest keyframe held, through every change of codec, and without signs of
+/// life. It is not counted as a viewer: the broadcast lasts as long as somebody attends it.
+#[derive(Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+    news: watch::Receiver<News>,
+    cursor: Option<Cursor>,
+}
+
+/// What a [`Reader`] finds.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// The next chunk.
+    pub chunk: Chunk,
+    /// Whether chunks before it are gone that had not been read.
+    pub skipped: bool,
+}
+
+impl Reader {
+    /// The next chunk, once it is there; `None` when the broadcast is over. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Read> {
+        loop {
+            let over = self.news.borrow_and_update().over.is_some();
+            if let Some(read) = self.try_next() {
+                return Some(read);
+            }
+            if over {
+                return None;
+            }
+            self.news.changed().await.ok()?;
+        }
+    }
+
+    /// The next chunk, if it is there.
+    pub fn try_next(&mut self) -> Option<Read> {
+        let ring = self.shared.ring();
+        if self.cursor.is_none() {
+            self.cursor = ring.join_oldest();
+        }
+        let cursor = self.cursor.as_mut()?;
+        let skipped = ring.has_passed(*cursor);
+        let mut found = ring.next(cursor);
+        if matches!(found, Found::NewEpoch) {
+            ring.follow(cursor);
+            found = ring.next(cursor);
+        }
+        match found {
+            Found::Chunk(chunk) => Some(Read { chunk, skipped }),
+            Found::NotYet | Found::NewEpoch => None,
         }
     }
 }
@@ -273,6 +336,7 @@ mod tests {
             media_time_90k: 0,
             epoch: 0,
             keyframe: true,
+            discontinuity: false,
         };
         shared.ring().push(chunk, Duration::ZERO);
         let early = timeout(Duration::from_secs(1), viewer.ready()).await;

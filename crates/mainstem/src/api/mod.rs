@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::library::Material;
 use crate::links::Links;
 use crate::output;
+use crate::output::hls::Packagers;
 use crate::output::rendering::Renderings;
 use error::ApiError;
 pub use preview::PREVIEWS_MAX;
@@ -47,6 +48,8 @@ pub struct App {
     pub material: watch::Receiver<Arc<Material>>,
     /// Previews that may be made at one time.
     pub previews: Arc<Semaphore>,
+    /// The channels that are made into HLS.
+    pub packagers: Arc<Packagers>,
     /// The channel lists that are ready to be sent.
     pub renderings: Arc<Renderings>,
     /// Where mainstem listens, as the last resort for links.
@@ -111,7 +114,10 @@ pub fn router(app: App) -> Router {
         .route("/", get(status::root))
         .route("/playlist.m3u8", get(output::playlist::playlist))
         .route("/playlist.m3u", get(output::playlist::playlist))
-        .route("/stream/{*id}", get(output::stream))
+        .route(
+            "/stream/{*id}",
+            get(output::stream).options(output::hls::preflight),
+        )
         .route("/status", get(status::status))
         .route("/active-streams", get(status::active_streams))
         .route("/streams", get(streams::streams))

@@ -12,6 +12,7 @@ pub mod defaults;
 pub mod exit;
 mod filter;
 pub mod first_run;
+mod hls;
 mod load;
 mod log;
 mod mask;
@@ -34,6 +35,7 @@ mod web_address;
 
 pub use channels::{Candidate, GroupBy, Prefer, Sort};
 pub use filter::FilterConfig;
+pub use hls::{Hls, HlsStart};
 pub use load::{FILE_BYTES_MAX, LoadError, Loaded, load, parse, parse_candidate};
 pub use log::{LogFormat, LogLevel};
 pub use network::{Network, NetworkError};

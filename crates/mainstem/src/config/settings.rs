@@ -9,6 +9,7 @@ use super::{
     channels::ChannelKeys,
     defaults,
     filter::{FilterConfig, FilterKeys},
+    hls::Hls,
     log::{LogFormat, LogLevel},
     network::Network,
     reader::Reader,
@@ -52,6 +53,8 @@ pub struct Config {
     pub xtream_auth: XtreamAuth,
     /// What viewers see while no source delivers.
     pub slates: Slates,
+    /// Channels as HLS.
+    pub hls: Hls,
     /// How long things may take.
     pub timing: Timing,
     /// How much there may be of things.
@@ -103,6 +106,8 @@ section! {
         xtream_auth: Placed<XtreamAuth> = Placed::implied(XtreamAuth::default());
         /// Own clips for what viewers see while no source delivers.
         slate: SlateKeys = SlateKeys::default();
+        /// Channels as HLS, at `/stream/{id}.m3u8`.
+        hls: Hls = Hls::default();
         /// How long things may take.
         timing: Placed<Timing> = Placed::implied(Timing::default());
         /// How much there may be of things.
@@ -180,6 +185,7 @@ impl Keys {
             direct: self.direct,
             xtream_auth: self.xtream_auth.value,
             slates,
+            hls: self.hls,
             timing,
             limits,
         }

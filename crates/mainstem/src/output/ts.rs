@@ -16,7 +16,7 @@ use relay::{Claim, FailureClass, Ready, Viewer};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, Span, debug, error_span, info};
 
-use super::file;
+use super::{file, hls};
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::path::Path;
@@ -39,6 +39,10 @@ pub(crate) async fn stream(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    if let Some(wanted) = hls::Wanted::read(&id) {
+        let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
+        return hls::serve(&app, wanted, asker, (method, &headers)).await;
+    }
     let (catalog, channel) = app.channel(&id).await?;
     let Some(channel) = catalog.get(channel) else {
         return Err(ApiError::unknown_channel(&id));
@@ -73,11 +77,13 @@ pub(crate) async fn stream(
     let wait = app.config().timing.head_within + HEAD_MARGIN;
     match timeout(wait, viewer.ready()).instrument(span.clone()).await {
         Ok(Ready::TransportStream) => {
+            app.packagers.watched((channel.id(), channel.name()), &viewer);
             span.in_scope(|| info!(channel = channel.name(), "watches"));
             let body = body(viewer, None, (present, Watching::new(span)));
             Ok(streaming(TRANSPORT_STREAM, body))
         }
         Ok(Ready::RawSound(codec)) => {
+            app.packagers.watched((channel.id(), channel.name()), &viewer);
             span.in_scope(|| info!(channel = channel.name(), "listens"));
             let body = body(viewer, Some(Unwrapper::new()), (present, Watching::new(span)));
             Ok(streaming(raw_sound(codec), body))

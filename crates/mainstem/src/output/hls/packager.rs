@@ -1,0 +1,274 @@
+//! One channel made into HLS: a task that reads its broadcast, cuts it, and publishes what the playlist lists.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use ::hls::segment::{Chunk, Form, Live, Numbers, Segment};
+use catalog::ChannelId;
+use relay::{Read, Reader};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info};
+
+use super::Text;
+use super::address;
+use super::clients::Clients;
+use super::packagers::{Packagers, nobody};
+use crate::config::{Hls, HlsStart};
+
+/// Target durations after which somebody who asks for nothing is gone: a player asks about once in each.
+const GONE_AFTER_TARGETS: u64 = 3;
+
+/// How often it is looked who is still there.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
+
+/// What clients get.
+#[derive(Debug, Default)]
+struct Published {
+    playlist: Option<Text>,
+    /// Everything that can be fetched, by rising number.
+    segments: Vec<Arc<Segment>>,
+    over: bool,
+}
+
+/// A channel as HLS, for those who are served.
+#[derive(Debug)]
+pub(super) struct Packaged {
+    channel: ChannelId,
+    instance: String,
+    published: watch::Receiver<Arc<Published>>,
+    /// Short critical sections, never across an await.
+    clients: Mutex<Clients>,
+}
+
+impl Packaged {
+    pub(super) fn channel(&self) -> ChannelId {
+        self.channel
+    }
+
+    /// Tells its segments from those of others with the same numbers.
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// The playlist, once there is one; `None` when it is over.
+    pub(super) async fn playlist(&self) -> Option<Text> {
+        let mut published = self.published.clone();
+        loop {
+            {
+                let now = published.borrow_and_update();
+                if now.over {
+                    return None;
+                }
+                if let Some(playlist) = &now.playlist {
+                    return Some(playlist.clone());
+                }
+            }
+            published.changed().await.ok()?;
+        }
+    }
+
+    /// A segment that is listed, or was a while ago.
+    pub(super) fn segment(&self, sequence: u64) -> Option<Arc<Segment>> {
+        let published = self.published.borrow();
+        let place = published
+            .segments
+            .binary_search_by_key(&sequence, |segment| segment.sequence);
+        published.segments.get(place.ok()?).cloned()
+    }
+
+    pub(super) fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task's own.
+pub(super) struct Packager {
+    reader: Reader,
+    live: Live,
+    published: watch::Sender<Arc<Published>>,
+    started: Instant,
+    swept_at: Instant,
+    settings: Hls,
+    ending: Ending,
+}
+
+/// However the task ends, nobody waits for it any longer.
+struct Ending {
+    packagers: Arc<Packagers>,
+    packaged: Arc<Packaged>,
+    numbers: Option<Numbers>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.packagers.ended(&self.packaged, self.numbers);
+        self.packaged.clients().close();
+    }
+}
+
+impl Packager {
+    /// What `reader` reads, cut into segments. `numbers`: where they go on, and whether there were some before.
+    pub(super) fn new(
+        channel: ChannelId,
+        (packagers, reader): (&Arc<Packagers>, Reader),
+        (numbers, goes_on): (Numbers, bool),
+    ) -> (Arc<Packaged>, Self) {
+        let settings = packagers.settings().hls().clone();
+        let (sender, published) = watch::channel(Arc::default());
+        let packaged = Arc::new(Packaged {
+            channel,
+            instance: instance(),
+            published,
+            clients: nobody(),
+        });
+        let packager = Self {
+            reader,
+            live: Live::new(form(&settings), numbers, goes_on),
+            published: sender,
+            started: Instant::now(),
+            swept_at: Instant::now(),
+            settings,
+            ending: Ending {
+                packagers: Arc::clone(packagers),
+                packaged: Arc::clone(&packaged),
+                numbers: None,
+            },
+        };
+        (packaged, packager)
+    }
+
+    pub(super) async fn run(mut self) {
+        info!("made into HLS from now on");
+        self.seed();
+        loop {
+            self.publish();
+            let deadline = self.deadline();
+            tokio::select! {
+                biased;
+                read = self.reader.next() => match read {
+                    Some(read) => self.take_all(read),
+                    None => break,
+                },
+                () = sleep_until(deadline) => {}
+            }
+            if !self.is_wanted() {
+                debug!("nobody asks for it as HLS any more");
+                break;
+            }
+        }
+        self.published.send_modify(|published| {
+            *published = Arc::new(Published {
+                over: true,
+                ..Published::default()
+            });
+        });
+        info!("no longer made into HLS");
+    }
+
+    /// What the ring holds already came before now: its times of day count back from the newest.
+    fn seed(&mut self) {
+        let mut held = Vec::new();
+        while let Some(read) = self.reader.try_next() {
+            held.push(read);
+        }
+        let now = time_of_day();
+        let newest = held.last().map_or(0, |read| read.chunk.media_time_90k);
+        for read in &held {
+            let before = newest.saturating_sub(read.chunk.media_time_90k);
+            self.take(read, now.saturating_sub(Duration::from_micros(before * 100 / 9)));
+        }
+    }
+
+    /// What came together is taken together: nothing is published of half of it.
+    fn take_all(&mut self, first: Read) {
+        let now = time_of_day();
+        let mut next = Some(first);
+        while let Some(read) = next {
+            self.take(&read, now);
+            next = self.reader.try_next();
+        }
+    }
+
+    fn take(&mut self, read: &Read, now: Duration) {
+        let chunk = Chunk {
+            bytes: read.chunk.bytes.clone(),
+            media_time_90k: read.chunk.media_time_90k,
+            epoch: read.chunk.epoch,
+            keyframe: read.chunk.keyframe,
+            discontinuity: read.chunk.discontinuity,
+            skipped: read.skipped,
+        };
+        self.live.push(&chunk, now);
+    }
+
+    /// Lists what is due.
+    fn publish(&mut self) {
+        let listed = self.live.update(self.started.elapsed());
+        if self.live.target_duration().is_none() {
+            return;
+        }
+        self.ending.numbers = Some(self.live.numbers());
+        let (live, packaged) = (&self.live, &self.ending.packaged);
+        self.published.send_if_modified(|published| {
+            let segments: Vec<_> = live.held().cloned().collect();
+            if !listed && segments.len() == published.segments.len() {
+                return false;
+            }
+            let text = || live.text(|segment| address(segment, packaged.channel, &packaged.instance));
+            let playlist = if listed {
+                Some(text().into())
+            } else {
+                published.playlist.clone()
+            };
+            *published = Arc::new(Published {
+                playlist,
+                segments,
+                over: false,
+            });
+            listed
+        });
+    }
+
+    fn deadline(&self) -> Instant {
+        let sweep = self.swept_at + SWEEP_EVERY;
+        let due = self.live.due(self.started.elapsed());
+        due.map_or(sweep, |due| sweep.min(self.started + due))
+    }
+
+    /// Whether to go on: somebody asked a while ago, or the operator wants it.
+    fn is_wanted(&mut self) -> bool {
+        if self.swept_at.elapsed() < SWEEP_EVERY {
+            return true;
+        }
+        self.swept_at = Instant::now();
+        let target = self.live.target_duration().unwrap_or_default();
+        let linger = self
+            .settings
+            .linger
+            .max(Duration::from_secs(GONE_AFTER_TARGETS * target));
+        let mut clients = self.ending.packaged.clients();
+        let asked = clients.sweep(linger);
+        asked || self.settings.start == HlsStart::WithBroadcast
+    }
+}
+
+fn form(settings: &Hls) -> Form {
+    Form {
+        target: settings.segment,
+        span: settings.window,
+        bytes: settings.bytes,
+    }
+}
+
+/// Tells the segments of this packager from those of any other of the same channel: the microsecond it began.
+fn instance() -> String {
+    format!("{:x}", time_of_day().as_micros())
+}
+
+/// Since the Unix epoch.
+fn time_of_day() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
