@@ -348,6 +348,54 @@ async fn a_viewer_all_day_on_the_only_connection_does_not_stop_the_list_from_ref
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_counts_waits_for_viewers_and_gives_way_to_them() {
+    let keys = ", max_connections: 1, refresh_counts: true";
+    let scene = Scene::start(plan(account(1), 2), PATIENT, keys).await;
+    let urls = scene.urls(2).await;
+    let lists = || {
+        let asked = scene.login().requests();
+        asked
+            .iter()
+            .filter(|request| request.path.contains("get.php"))
+            .count()
+    };
+    // While the list comes, a viewer does: the list ends at once, and the viewer sees no slate.
+    scene.login().list_fault(ListFault::Slow { bytes_per_second: 20 });
+    let before = lists();
+    scene.mainstem.signal("HUP");
+    eventually("the list is under way", || async {
+        (scene.pool().await["held"][0]["purpose"] == "refresh" && lists() > before).then_some(())
+    })
+    .await;
+    let asked = scene.now();
+    let viewer = Viewer::open(&urls[0]).await;
+    viewer.media(Duration::from_secs(1), SOON).await;
+    assert!(is_all_live(&viewer).await);
+    let opened = scene.login().log().opens.back().unwrap().at;
+    assert!(
+        opened.saturating_sub(asked) < Duration::from_secs(1),
+        "{opened:?} {asked:?}"
+    );
+    scene.mainstem.wait_log("a viewer needed the connection").await;
+    // While the viewer watches, no list is asked for at all.
+    let before = lists();
+    scene.mainstem.signal("HUP");
+    eventually("the list waits", || async {
+        (scene.pool().await["waiting"][0]["purpose"] == "refresh").then_some(())
+    })
+    .await;
+    viewer.more_media(Duration::from_secs(1), SOON).await;
+    assert_eq!(lists(), before);
+    scene.login().clear();
+    drop(viewer);
+    eventually("the list comes when the viewer has gone", || async {
+        (lists() > before).then_some(())
+    })
+    .await;
+    scene.assert_within(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn thirty_seeks_of_one_film_use_one_connection_one_after_the_other() {
     const BYTES: u64 = 40_000_000;
     let scene = Scene::start(

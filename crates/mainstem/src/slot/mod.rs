@@ -33,7 +33,7 @@ pub enum Purpose {
     Live,
     /// A film or another file, for one viewer.
     File,
-    /// A list, where the source says that lists count.
+    /// A list, where the source says that lists count. It gives way to any viewer's need.
     Refresh,
     /// A second stream beside one that is in doubt. It gives way to any viewer's need.
     Hedge,

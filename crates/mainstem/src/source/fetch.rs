@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::header::{ACCEPT_ENCODING, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use relay::FailureClass;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -19,7 +20,8 @@ use super::failure::{RefreshError, Refusal};
 use super::in_flight::{Asked, Heard, InFlight, Leading, Role, Unheard};
 use super::version::Validators;
 use crate::background;
-use crate::slot::{Login, Pools, Wish};
+use crate::slot::{Login, Pools, Slot, Wish};
+use crate::upstream::answer::failure_of_status;
 use crate::upstream::http::{Body, Client, HttpError, Request, Response};
 
 /// Longest wish of a provider to be left alone that is honoured in full.
@@ -240,12 +242,22 @@ impl Fetcher {
             let mut outgoing = Request::get(&url, self.bounds.head_within)?;
             outgoing.headers = asked.headers.clone();
             outgoing.insecure_tls = asked.insecure_tls;
-            match self.client.send(outgoing, slot).await {
+            let revoked = slot.as_ref().map(Slot::revoked);
+            let answer = tokio::select! {
+                biased;
+                () = or_never(revoked) => return Err(RefreshError::NoSlot(TAKEN_BACK.to_owned())),
+                answer = self.client.send(outgoing, slot) => answer,
+            };
+            match answer {
                 Err(error @ HttpError::Connect(_)) => {
                     request.addresses.is_down(host);
                     last = error;
                 }
-                answer => return Ok(answer?),
+                answer => {
+                    let mut answer = answer?;
+                    note(&mut answer);
+                    return Ok(answer);
+                }
             }
         }
         Err(last.into())
@@ -307,6 +319,33 @@ impl Fetcher {
     }
 }
 
+/// Why a list that counts as a connection breaks off.
+const TAKEN_BACK: &str = "a viewer needed the connection";
+
+async fn or_never(happens: Option<impl Future<Output = ()>>) {
+    match happens {
+        Some(happens) => happens.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells the slot of a list, where it has one, what its provider made of it.
+fn note(answer: &mut Response) {
+    let failure = failure_of_status(answer.status, &answer.headers);
+    let (status, Some(slot)) = (answer.status, answer.body.slot_mut()) else {
+        return;
+    };
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        slot.accepted();
+    } else if failure.is_some_and(|failure| failure.class == FailureClass::Limit)
+        && status != StatusCode::TOO_MANY_REQUESTS
+    {
+        slot.limit_answer();
+    } else {
+        slot.refused();
+    }
+}
+
 /// What an answer that is no list says.
 fn refusal(status: StatusCode, headers: &HeaderMap) -> Refusal {
     let asked = headers
@@ -336,10 +375,11 @@ async fn pump(
     silence_max: Duration,
 ) {
     loop {
-        let (step, last) = match timeout(silence_max, body.read()).await {
-            Ok(Ok(Some(bytes))) => (Step::Bytes(bytes), false),
-            Ok(Ok(None)) => (Step::End, true),
-            Ok(Err(error)) => (Step::Broken(error.to_string()), true),
+        let (step, last) = match timeout(silence_max, body.read_unless_revoked()).await {
+            Ok(Some(Ok(Some(bytes)))) => (Step::Bytes(bytes), false),
+            Ok(Some(Ok(None))) => (Step::End, true),
+            Ok(Some(Err(error))) => (Step::Broken(error.to_string()), true),
+            Ok(None) => (Step::Broken(TAKEN_BACK.to_owned()), true),
             Err(_) => (
                 Step::Broken(format!("nothing came for {} s", silence_max.as_secs())),
                 true,

@@ -184,7 +184,8 @@ impl Ledger {
     fn gives_way(&self, held: &Held, wish: &Wish) -> Option<u8> {
         let is_viewers = wish.purpose.rank() == 0;
         match held.purpose {
-            Purpose::Refresh => None,
+            // It is begun again later; what one player has given up goes first.
+            Purpose::Refresh => is_viewers.then_some(4),
             Purpose::Test => is_viewers.then_some(0),
             Purpose::Hedge => is_viewers.then_some(1),
             Purpose::Live | Purpose::File if !held.watched => Some(2),

@@ -621,6 +621,7 @@ fn whatever_happens_the_limits_hold_and_nobody_waits_in_vain() {
         "lowered",
         "own hedge gave way",
         "promoted",
+        "refresh gave way",
         "refused at once",
         "refused while it rests",
         "replaced by the same player",
