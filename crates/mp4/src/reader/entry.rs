@@ -237,3 +237,82 @@ pub(super) fn entries(contents: &[u8], max: usize) -> Result<(Vec<Option<Entry>>
     }
     Ok((read, first))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adts_tells_the_core() {
+        let check = |config: &[u8], expected: Option<[u8; 4]>| {
+            let head = adts_head(config).map(|head| [head[2], head[3], head[5], head[6]]);
+            assert_eq!(head, expected, "{config:x?}");
+        };
+        // AAC-LC, 48 kHz, two channels; and 5.1 at 44.1 kHz.
+        check(&[0x11, 0x90], Some([0x4C, 0x80, 0x1F, 0xFC]));
+        check(&[0x12, 0x30], Some([0x51, 0x80, 0x1F, 0xFC]));
+        // HE-AAC: heard at 48 kHz, its core is LC at 24 kHz; HE-AAC v2: the core is mono.
+        check(&[0x2B, 0x11, 0x88], Some([0x58, 0x80, 0x1F, 0xFC]));
+        check(&[0xEB, 0x09, 0x88], Some([0x58, 0x40, 0x1F, 0xFC]));
+        // A rate written out that has an index, and one that has none.
+        check(&[0x17, 0x80, 0x56, 0x22, 0x10], Some([0x50, 0x80, 0x1F, 0xFC]));
+        check(&[0x17, 0x80, 0x56, 0x24, 0x10], None);
+        // Channels that a programme config element tells; xHE-AAC; nothing.
+        check(&[0x11, 0x80], None);
+        check(&[0xF9, 0x46, 0x40], None);
+        check(&[0x11], None);
+    }
+
+    fn boxed(kind: &Kind, contents: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(8 + contents.len()).unwrap().to_be_bytes();
+        [&size, kind, contents].concat()
+    }
+
+    #[test]
+    fn protection_is_found_wherever_it_stands() {
+        let scheme = boxed(b"schm", &[&[0; 4], b"cbcs".as_slice(), &[0, 1, 0, 0]].concat());
+        let protection = boxed(b"sinf", &[boxed(b"frma", b"avc1"), scheme].concat());
+        let check = |kind: &Kind, bytes: usize, with: &[u8], expected: &Kind| {
+            let contents = [&vec![0; bytes], with].concat();
+            let refused = Err(ReadError::Encrypted { scheme: *expected });
+            assert_eq!(Entry::read(*kind, &contents), refused, "{kind:?}");
+        };
+        check(b"encv", VISUAL_BYTES, &protection, b"cbcs");
+        check(b"enca", SOUND_BYTES[0], &protection, b"cbcs");
+        check(b"mp4a", SOUND_BYTES[0], &protection, b"cbcs");
+        check(b"encv", VISUAL_BYTES, &[], b"encv");
+        check(b"encv", 3, &[], b"encv");
+        let without_scheme = boxed(b"sinf", &boxed(b"frma", b"mp4a"));
+        check(b"enca", SOUND_BYTES[0], &without_scheme, b"enca");
+        assert_eq!(Entry::read(*b"vp09", &[0; 200]), Ok(None));
+    }
+
+    #[test]
+    fn sounds_by_their_object_type() {
+        let esds = |object_type: u8, specific: &[u8]| {
+            let descriptor = |tag: u8, contents: &[u8]| {
+                [
+                    &[tag, 0x80, 0x80, 0x80, contents.len().to_le_bytes()[0]],
+                    contents,
+                ]
+                .concat()
+            };
+            let config = [&[object_type][..], &[0; 12], &descriptor(5, specific)].concat();
+            // ES_ID, a URL of two bytes, and the id of a clock.
+            let stream = [&[0, 1, 0x60, 2, b'a', b'b', 0, 0][..], &descriptor(4, &config)].concat();
+            boxed(b"esds", &[&[0; 4][..], &descriptor(3, &stream)].concat())
+        };
+        let check = |before: usize, esds: Vec<u8>, expected: Option<Codec>| {
+            let entry = Entry::read(*b"mp4a", &[vec![0; before], esds].concat()).unwrap();
+            assert_eq!(entry.map(|entry| entry.codec()), expected, "behind {before}");
+        };
+        for before in SOUND_BYTES {
+            check(before, esds(0x40, &[0x11, 0x90]), Some(Codec::Aac));
+        }
+        check(28, esds(0x67, &[0x11, 0x90]), Some(Codec::Aac));
+        check(28, esds(0x6B, &[]), Some(Codec::MpegAudio));
+        check(28, esds(0xA6, &[]), Some(Codec::Eac3));
+        check(28, esds(0x40, &[]), None);
+        check(28, esds(0xDD, &[]), None);
+    }
+}

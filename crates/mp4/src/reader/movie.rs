@@ -199,3 +199,62 @@ fn edits(contents: &[u8]) -> Option<(i64, i64)> {
     }
     Some((0, delay))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edit_lists_move_the_beginning() {
+        let list = |version: u8, edits: &[(u64, i64)]| {
+            let mut out = vec![version, 0, 0, 0];
+            out.extend(u32::try_from(edits.len()).unwrap().to_be_bytes());
+            for (span, starts_at) in edits {
+                if version == 1 {
+                    out.extend(span.to_be_bytes());
+                    out.extend(starts_at.to_be_bytes());
+                } else {
+                    out.extend(u32::try_from(*span).unwrap().to_be_bytes());
+                    out.extend(i32::try_from(*starts_at).unwrap().to_be_bytes());
+                }
+                out.extend([0, 1, 0, 0]);
+            }
+            out
+        };
+        for version in [0, 1] {
+            assert_eq!(edits(&list(version, &[(0, 1_024)])), Some((1_024, 0)));
+            assert_eq!(
+                edits(&list(version, &[(500, -1), (0, 2_048)])),
+                Some((2_048, 500))
+            );
+            assert_eq!(edits(&list(version, &[(500, -1)])), Some((0, 500)));
+            assert_eq!(edits(&list(version, &[])), Some((0, 0)));
+            let cut = list(version, &[(0, 1_024)]);
+            assert_eq!(edits(cut.split_last().unwrap().1), None);
+        }
+    }
+
+    #[test]
+    fn time_does_not_drift() {
+        let time = |scale, starts_at, delay_90k| TrackTime {
+            scale,
+            starts_at,
+            delay_90k,
+        };
+        // 30000/1001 pictures a second for a year.
+        let pictures = 31_536_000 * 30_000 / 1_001;
+        assert_eq!(
+            time(30_000, 0, 0).at_90k(pictures * 1_001),
+            Some(pictures * 3_003)
+        );
+        assert_eq!(
+            time(44_100, 1_024, 0).at_90k(0),
+            Some(-2_090),
+            "rounded down, below nought too"
+        );
+        assert_eq!(time(44_100, 1_024, 90_000).at_90k(1_024), Some(90_000));
+        assert_eq!(time(1, 0, 0).at_90k(i64::MAX), None);
+        assert_eq!(time(1, i64::MAX, i64::MAX).at_90k(i64::MIN), None);
+        assert!(time(u32::MAX, 0, 0).at_90k(i64::MAX).is_some());
+    }
+}
