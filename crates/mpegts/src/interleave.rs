@@ -82,7 +82,11 @@ impl Interleaver {
             .filter_map(|(index, queue)| Some((queue.frames.front()?.dts, index)))
             .min();
         let (due, index) = first?;
-        let late = self.reached.is_some_and(|reached| due <= reached);
+        // A timeline that goes back farther than anything is waited for has begun anew.
+        let reached = self
+            .reached
+            .filter(|reached| reached.as_90k().saturating_sub(due.as_90k()) <= self.wait_90k);
+        let late = reached.is_some_and(|reached| due <= reached);
         let missing = |queue: &Queue| queue.waited_for && queue.frames.is_empty();
         if !self.flushing && !late && self.queues.iter().any(missing) {
             let ahead = self.queues.iter().filter_map(|queue| queue.frames.back());
@@ -97,7 +101,7 @@ impl Interleaver {
         }
         let frame = self.queues.get_mut(index)?.frames.pop_front()?;
         self.bytes -= frame.data.len();
-        self.reached = Some(self.reached.map_or(due, |reached| reached.max(due)));
+        self.reached = Some(reached.map_or(due, |reached| reached.max(due)));
         Some(frame)
     }
 }
@@ -166,6 +170,23 @@ mod tests {
         interleaver.push(frame(0, 13));
         interleaver.push(frame(0, 14));
         assert_eq!(taken(&mut interleaver), [(0, 13), (1, 13)], "from now on it is");
+    }
+
+    #[test]
+    fn a_timeline_may_begin_anew() {
+        let mut interleaver = interleaver();
+        for second in [100, 101] {
+            interleaver.push(frame(0, second));
+            interleaver.push(frame(1, second));
+        }
+        assert_eq!(taken(&mut interleaver).len(), 4);
+        (0..3).for_each(|second| interleaver.push(frame(0, second)));
+        assert_eq!(taken(&mut interleaver), [], "the sound is waited for there, too");
+        (0..3).for_each(|second| interleaver.push(frame(1, second)));
+        assert_eq!(
+            taken(&mut interleaver),
+            [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2)]
+        );
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Muxer {
     /// The clock up to `at`, in packets of its own where pictures are too far apart.
     fn keep_time(&mut self, at: i64, out: &mut Vec<u8>) {
         let Some(mut last) = self.clock_at else { return };
-        if !(0..=CLOCK_HOLE_MAX_90K).contains(&(at - last)) {
+        if !(0..=CLOCK_HOLE_MAX_90K).contains(&at.saturating_sub(last)) {
             return;
         }
         while at - last > CLOCK_PERIOD_90K {
@@ -214,12 +214,14 @@ impl Muxer {
         let enters = key && (stream.codec.is_video() || is_radio);
         let due = self
             .tables_at
-            .is_none_or(|last| !(0..TABLES_PERIOD_90K).contains(&(at - last)));
+            .is_none_or(|last| !(0..TABLES_PERIOD_90K).contains(&at.saturating_sub(last)));
         if due || (enters && !is_radio) {
             self.tables.write(out);
             self.tables_at = Some(at);
         }
-        let carries_clock = track == self.clock;
+        // What comes late does not turn the clock back; what comes long before it is another stretch of time.
+        let back = self.clock_at.map_or(0, |last| last.saturating_sub(at));
+        let carries_clock = track == self.clock && !(1..=CLOCK_HOLE_MAX_90K).contains(&back);
         let stamped = Stamped {
             pts: pts.as_90k(),
             dts: at,
@@ -235,7 +237,7 @@ impl Muxer {
 
 impl Gathered {
     fn continues(&self, frame: &Frame) -> bool {
-        self.es.is_empty() || (frame.pts.as_90k() - self.ends).abs() <= ROUNDING_90K
+        self.es.is_empty() || frame.pts.as_90k().saturating_sub(self.ends).saturating_abs() <= ROUNDING_90K
     }
 
     /// Says whether it is enough for a packet.

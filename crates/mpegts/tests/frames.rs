@@ -149,6 +149,25 @@ fn tables_and_clock_come_in_time() {
     }
 }
 
+/// A picture that comes behind sound of a later time, as where somebody stopped waiting for it.
+#[test]
+fn what_comes_late_does_not_turn_the_clock_back() {
+    let mut frames = film(3_600, 25, 50, 900_000);
+    let late = frames
+        .iter()
+        .position(|frame| frame.track == 0 && frame.dts.as_90k() > 960_000)
+        .unwrap();
+    let picture = frames.remove(late);
+    frames.insert(late + 20, picture);
+    let bytes = mux(&frames);
+    let packets = bytes.as_chunks::<PACKET_BYTES>().0.iter().filter_map(Packet::new);
+    let clocks: Vec<u64> = packets
+        .filter_map(|packet| packet.pcr())
+        .map(Pcr27m::ticks)
+        .collect();
+    assert!(clocks.len() > 40 && clocks.is_sorted());
+}
+
 #[test]
 fn sound_is_gathered_and_gaps_are_kept() {
     let mut frames: Vec<Frame> = (0..30)
