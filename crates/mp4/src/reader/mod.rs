@@ -10,6 +10,7 @@ use bytes::{Buf as _, BytesMut};
 use entry::Entry;
 use fragment::Fragment;
 use movie::Movie;
+use mpegts::clock::TICKS_90K;
 use mpegts::es::{ParameterSets, inspect};
 use mpegts::{Frame, MediaTime, Track};
 use std::collections::VecDeque;
@@ -19,6 +20,9 @@ const MOVIE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes of the header of a fragment.
 const FRAGMENT_HEAD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// No picture is decoded so much later than it is shown: 16 of them may be held back (H.264 A.3.1), three a second.
+const EARLIER_MAX_90K: i64 = 5 * TICKS_90K;
 
 /// What a segment begins with; anything else is another format (8.16.2, 8.16.3; CMAF 7.3).
 const BEGINNINGS: [&Kind; 15] = [
@@ -295,6 +299,8 @@ impl Reader {
             let times: Vec<_> = run.samples.iter().map(|sample| track.time.of(sample)).collect();
             state.order.learn(&times);
             let bytes: usize = run.samples.iter().map(|sample| sample.bytes).sum();
+            // What a header says of its data is believed as far as there are any.
+            let bytes = bytes.min(self.held.len());
             let mut out = BytesMut::with_capacity(bytes + run.samples.len() * sample::GROWTH_BYTES);
             for (sample, times) in run.samples.iter().zip(times) {
                 let data = self.held.get(sample.at..sample.at.saturating_add(sample.bytes));
@@ -322,7 +328,8 @@ impl Order {
     /// Takes up how early pictures of a fragment, each with its presentation and decoding times, have to be decoded.
     fn learn(&mut self, times: &[Option<(i64, i64)>]) {
         let earlier = times.iter().flatten().map(|(pts, dts)| dts - pts).max();
-        self.earlier_90k = self.earlier_90k.max(earlier.unwrap_or_default());
+        let earlier = earlier.unwrap_or_default().min(EARLIER_MAX_90K);
+        self.earlier_90k = self.earlier_90k.max(earlier);
     }
 
     /// When a picture is decoded. Where others turn out to need more time than was known, it is the least that keeps the
@@ -335,5 +342,38 @@ impl Order {
         let dts = in_order.map_or(dts, |last| last + 1).min(pts);
         self.last = Some(dts);
         dts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_decoded_before_they_are_shown_and_in_order() {
+        let check = |fragments: &[&[(i64, i64)]], expected: &[i64]| {
+            let mut order = Order::default();
+            let mut decoded = Vec::new();
+            for fragment in fragments {
+                let times: Vec<_> = fragment.iter().copied().map(Some).collect();
+                order.learn(&times);
+                decoded.extend(fragment.iter().map(|(pts, dts)| order.decoded(*pts, *dts)));
+            }
+            assert_eq!(decoded, expected, "{fragments:?}");
+        };
+        // Nothing to do.
+        check(&[&[(20, 0), (60, 20), (40, 40)]], &[0, 20, 40]);
+        // The first is shown at its decoding time: all are decoded one picture earlier, in the next fragment too.
+        check(
+            &[&[(0, 0), (60, 20), (20, 40), (40, 60)], &[(80, 80)]],
+            &[-20, 0, 20, 40, 60],
+        );
+        // It turns out late: times keep rising.
+        check(
+            &[&[(0, 0), (40, 20)], &[(20, 40), (60, 60), (100, 80)]],
+            &[0, 20, 20, 40, 60],
+        );
+        // Nonsense does not last.
+        check(&[&[(-9_000_000, 0), (20, 20)]], &[-9_000_000, -449_980]);
     }
 }
