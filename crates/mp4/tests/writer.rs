@@ -110,6 +110,29 @@ fn the_init_changes_with_the_parameter_sets_only() {
 }
 
 #[test]
+fn what_cannot_be_read_is_refused_and_costs_the_next_nothing() {
+    let (tracks, segments) = segments("avc.ts");
+    let mut broken = segments[0].clone();
+    // The sound comes first, so that it is known when the pictures turn out to be unreadable.
+    broken.sort_by_key(|frame| core::cmp::Reverse(frame.track));
+    let first = broken.iter_mut().find(|frame| frame.track == 0).unwrap();
+    first.data = b"\0\0\0\x01\x67\x64\0\0\0\x01\x65\x88".as_slice().into();
+    let mut writer = Writer::new(tracks);
+    let refused = writer.segment(&broken, None);
+    assert_eq!(refused, Err(WriteError::Parameters(Codec::H264)));
+    let sound: Vec<Frame> = segments[1]
+        .iter()
+        .filter(|frame| frame.track == 1)
+        .cloned()
+        .collect();
+    let media = writer.segment(&sound, None).unwrap();
+    assert_eq!(
+        of_mp4(&[&writer.init()[..], &media].concat(), 100).1.len(),
+        sound.len()
+    );
+}
+
+#[test]
 fn a_segment_without_a_keyframe_needs_one_before_it() {
     let (tracks, segments) = segments("hevc.ts");
     let without: Vec<Frame> = segments[1]

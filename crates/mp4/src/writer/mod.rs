@@ -125,6 +125,7 @@ impl Writer {
     fn learn(&mut self, frames: &[Frame]) -> Result<(), WriteError> {
         let mut told = vec![false; self.states.len()];
         let mut news = false;
+        let mut unreadable = None;
         for frame in frames {
             let (Some(track), Some(state), Some(told)) = (
                 self.tracks.get(frame.track),
@@ -136,10 +137,17 @@ impl Writer {
             if *told || !Form::carries(track.codec) {
                 continue;
             }
-            if let Some(form) = Form::of(track.codec, frame)? {
-                *told = true;
-                news |= state.form.as_ref() != Some(&form);
-                state.form = Some(form);
+            match Form::of(track.codec, frame) {
+                Ok(Some(form)) => {
+                    *told = true;
+                    news |= state.form.as_ref() != Some(&form);
+                    state.form = Some(form);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    *told = true;
+                    unreadable = Some(error);
+                }
             }
         }
         if news {
@@ -148,7 +156,8 @@ impl Writer {
                 .filter_map(|(index, (track, state))| Some((number(index), track, state.form.as_ref()?)));
             self.init = movie::init(tracks).into();
         }
-        Ok(())
+        // Only now: what the other tracks told is known for the next segment.
+        unreadable.map_or(Ok(()), Err)
     }
 
     fn write(&self, frames: &[Frame], runs: &mut [(Run, usize)]) -> Result<Bytes, WriteError> {
