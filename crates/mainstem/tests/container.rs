@@ -3,7 +3,11 @@
 //!
 //! The clips are those of `mp4`'s own tests.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test stops at what it does not expect, and says what it skips"
+)]
 
 #[path = "support/ts/mod.rs"]
 mod ts;
