@@ -15,6 +15,9 @@ use std::collections::VecDeque;
 /// Tracks that are told apart in the life of a demuxer; further ones are left out.
 const TRACKS_MAX: usize = 64;
 
+/// Bytes of a picture that comes in several PES packets. What follows beyond is left out: no picture has more.
+const PICTURE_BYTES_MAX: usize = 6 * 1024 * 1024;
+
 /// Reads the frames of one programme: the first whose map comes.
 ///
 /// Sound is cut into its frames where the codec tells them (AAC in ADTS, MPEG audio, AC-3, E-AC-3), also those that PES
@@ -40,8 +43,41 @@ pub struct Demuxer {
 struct State {
     sets: ParameterSets,
     /// A picture that more may follow of.
-    open: Option<Frame>,
+    open: Option<Open>,
     sound: SoundCutter,
+}
+
+/// A picture, and all of its bytes once there was more than one PES packet.
+#[derive(Debug)]
+struct Open {
+    frame: Frame,
+    gathered: Vec<u8>,
+}
+
+impl Open {
+    const fn new(frame: Frame) -> Self {
+        Self {
+            frame,
+            gathered: Vec::new(),
+        }
+    }
+
+    /// Takes what belongs to the picture and has no time stamp of its own.
+    fn add(&mut self, data: &[u8]) {
+        if self.gathered.is_empty() {
+            self.gathered.extend_from_slice(&self.frame.data);
+        }
+        if self.gathered.len() + data.len() <= PICTURE_BYTES_MAX {
+            self.gathered.extend_from_slice(data);
+        }
+    }
+
+    fn close(mut self) -> Frame {
+        if !self.gathered.is_empty() {
+            self.frame.data = Bytes::from(self.gathered);
+        }
+        self.frame
+    }
 }
 
 impl Default for Demuxer {
@@ -92,7 +128,7 @@ impl Demuxer {
         self.demux.finish(&mut self.events);
         self.handle();
         for state in &mut self.states {
-            self.ready.extend(state.open.take());
+            self.ready.extend(state.open.take().map(Open::close));
         }
     }
 
@@ -198,11 +234,11 @@ impl Demuxer {
         }
         let Some((pts, dts)) = pts.zip(dts) else {
             if let Some(open) = &mut state.open {
-                open.data = Bytes::from([&open.data[..], &data[..]].concat());
+                open.add(&data);
             }
             return;
         };
-        self.ready.extend(state.open.take());
+        self.ready.extend(state.open.take().map(Open::close));
         let random_access = if codec.is_video() {
             let access = es::inspect(codec, &data, &mut state.sets);
             access.random_access || (whole.random_access && matches!(codec, Codec::OtherVideo(_)))
@@ -217,7 +253,7 @@ impl Demuxer {
             data,
         };
         if codec.is_video() {
-            state.open = Some(frame);
+            state.open = Some(Open::new(frame));
         } else {
             self.ready.push_back(frame);
         }

@@ -329,3 +329,22 @@ fn what_has_no_stamp_belongs_to_the_picture_before() {
     assert_eq!(out.len(), 2);
     assert!(out[0].data == [&frames[0].data[..], &frames[1].data[..]].concat());
 }
+
+/// A stream that never stamps again is no picture without end.
+#[test]
+fn a_picture_has_a_bound() {
+    const MEGABYTE: usize = 1 << 20;
+    let frames: Vec<Frame> = (0..4)
+        .map(|number| picture(900_000 + number * 3_600, number == 0, 5 * MEGABYTE))
+        .collect();
+    let mut bytes = mux(&frames);
+    let at: Vec<usize> = (0..bytes.len() - 8)
+        .filter(|at| bytes[*at..].starts_with(&[0, 0, 1, 0xE0]) && bytes[at + 7] == 0xC0)
+        .collect();
+    for at in &at[1..] {
+        bytes[at + 7] = 0;
+    }
+    let (_, out) = demux(&bytes);
+    assert_eq!(out.len(), 1);
+    assert!(out[0].data.len() <= 6 * MEGABYTE, "{} bytes", out[0].data.len());
+}
