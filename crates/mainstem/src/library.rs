@@ -90,6 +90,10 @@ impl LibraryTask {
 
     /// Builds a snapshot for every change, several changes at once where they come while one is built.
     pub async fn run(mut self) {
+        // While the sources read their lists.
+        let store = self.store.clone();
+        let read = background::run("memory", move || Arc::new(remembered(&store)));
+        self.memory = read.await.ok();
         loop {
             tokio::select! {
                 update = self.updates.recv() => match update {

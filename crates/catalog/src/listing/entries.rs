@@ -21,7 +21,7 @@ const SHARED_MAX: usize = 1 << 17;
 const NONE: u32 = u32::MAX;
 
 /// Texts of an entry of its own, one after the other in its piece.
-const OWN: usize = 8;
+pub(super) const OWN: usize = 8;
 const TITLE: usize = 0;
 const TVG_NAME: usize = 1;
 const TVG_ID: usize = 2;
