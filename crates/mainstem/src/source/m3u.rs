@@ -10,6 +10,7 @@ use catalog::{Listing, Secret, SourceName, StreamUrl};
 use m3u::{Ending, LooksLike};
 use url::Url;
 
+use super::body::unpacked;
 use super::failure::RefreshError;
 use super::fetch::broken;
 
@@ -70,13 +71,18 @@ pub(super) fn read(
     Ok((listing, report.ending))
 }
 
-/// Reads an M3U from a file, for rules to be tried on.
+/// Reads an M3U from a file, packed or not, for rules to be tried on.
 ///
 /// # Errors
 /// A file that cannot be read, or is no list.
-pub fn read_file(source: &SourceName, path: &Path, entries_max: usize) -> Result<Listing, RefreshError> {
-    let mut file = File::open(path).map_err(|error| broken(&error))?;
-    read(source, None, entries_max, &mut file).map(|(listing, _)| listing)
+pub fn read_file(
+    source: &SourceName,
+    path: &Path,
+    (entries_max, bytes_max): (usize, u64),
+) -> Result<Listing, RefreshError> {
+    let file = File::open(path).map_err(|error| broken(&error))?;
+    let mut body = unpacked(file, bytes_max).map_err(|error| broken(&error))?;
+    read(source, None, entries_max, &mut body).map(|(listing, _)| listing)
 }
 
 fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {

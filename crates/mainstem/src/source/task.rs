@@ -131,6 +131,8 @@ pub struct SourceTask {
     account: Option<XtreamAccount>,
     /// The list without episodes.
     listing: Option<Listing>,
+    /// The disk did not take it.
+    is_unsaved: bool,
     shelf: Arc<SeriesShelf>,
     shelves: watch::Sender<Arc<SeriesShelf>>,
     report: watch::Sender<SourceReport>,
@@ -173,6 +175,7 @@ impl SourceTask {
             request,
             account,
             listing: None,
+            is_unsaved: false,
             shelf,
             shelves,
             report,
