@@ -70,6 +70,7 @@ fn wiped() -> Vec<ListFault> {
         ListFault::Refuse,
         status(500),
         status(503),
+        // X14: what a provider's front says when the provider does not answer.
         status(520),
         status(401),
         status(403),
