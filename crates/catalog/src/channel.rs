@@ -302,10 +302,15 @@ impl Catalog {
         self.channels.get(self.listed..).unwrap_or(&[])
     }
 
-    /// The channel with this id.
+    /// The channel whose own id or alias this is. Never takes long.
+    pub fn get_own(&self, id: ChannelId) -> Option<&Channel> {
+        self.channels.get(self.by_id.get(id)? as usize)
+    }
+
+    /// The channel with this id. The first time that one is nobody's own, it takes a moment with very long lists.
     pub fn get(&self, id: ChannelId) -> Option<&Channel> {
-        let place = self.by_id.get(id).or_else(|| self.by_kind().get(id))?;
-        self.channels.get(place as usize)
+        let seldom = || self.channels.get(self.by_kind().get(id)? as usize);
+        self.get_own(id).or_else(seldom)
     }
 
     /// The channel a link names: by id in either case of letters, else by what the reference called it in 2026, in
