@@ -72,6 +72,7 @@ async fn a_list_that_has_not_changed_is_not_sent_again() {
     );
 }
 
+/// X17: who asks too often is banned.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_whose_provider_wants_to_be_left_alone_is_not_asked_by_anybody() {
     let web = Web::start().await;

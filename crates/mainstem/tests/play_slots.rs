@@ -118,6 +118,7 @@ async fn one_login_as_m3u_and_as_xtream_has_one_limit() {
     assert_eq!((login.peak(), login.over_limit()), (2, 0));
 }
 
+/// X16: an account may allow more than it says; the operator's word stands.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_above_the_accounts_own_is_told_once_and_so_is_the_end_of_an_account() {
     let provider = Provider::start(plan(account(2), 1)).unwrap();

@@ -86,7 +86,7 @@ impl App {
         if let Some(channel) = id
             .parse()
             .ok()
-            .and_then(|parsed| catalog.get(parsed))
+            .and_then(|parsed| catalog.get_own(parsed))
             .map(catalog::Channel::id)
         {
             return Ok((catalog, channel));

@@ -171,6 +171,7 @@ fn stream(catalog: &Catalog, channel: &Channel, base: &str) -> Value {
         "group": group,
         "logo": channel.logo().unwrap_or_default(),
         "kind": channel.kind().as_str(),
+        "event": channel.event().unwrap_or_default(),
     })
 }
 

@@ -43,6 +43,6 @@ pub use problem::{Problem, Problems};
 pub use reader::{Env, PROBLEMS_MAX, Severity};
 pub use section::UnknownWord;
 pub use settings::{Config, XtreamAuth};
-pub use source::{FurtherLogin, Origin, Series, SourceConfig, SourceType};
+pub use source::{FurtherLogin, LiveFormat, Origin, Series, SourceConfig, SourceType};
 pub use timing::{ClientPolicy, Limits, Timing};
 pub use tree::{DEPTH_MAX, NODES_MAX};

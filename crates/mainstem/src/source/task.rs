@@ -131,6 +131,8 @@ pub struct SourceTask {
     account: Option<XtreamAccount>,
     /// The list without episodes.
     listing: Option<Listing>,
+    /// The disk did not take it.
+    is_unsaved: bool,
     shelf: Arc<SeriesShelf>,
     shelves: watch::Sender<Arc<SeriesShelf>>,
     report: watch::Sender<SourceReport>,
@@ -173,6 +175,7 @@ impl SourceTask {
             request,
             account,
             listing: None,
+            is_unsaved: false,
             shelf,
             shelves,
             report,
@@ -376,10 +379,11 @@ impl SourceTask {
     }
 
     async fn fetch_account(&mut self) -> Result<Fetched, RefreshError> {
-        let Some(account) = self.account.clone() else {
+        let Some(mut account) = self.account.clone() else {
             return Err(RefreshError::Empty);
         };
         let said = account.account(&self.around.fetcher, &self.request).await?;
+        account.know_formats(&said.allowed_output_formats);
         self.know_account(&said);
         self.ask_further(&account).await;
         usable(&said)?;
@@ -387,8 +391,11 @@ impl SourceTask {
         let stays = !self.guard.is_accepted();
         let listing = self.listing.as_ref().filter(|_| stays);
         let mut versions = AccountVersions::default();
-        if listing.is_some() {
-            versions.live = self.versions.live.clone();
+        if let Some(listing) = listing {
+            // Addresses in another form are made anew of the list, changed or not.
+            if account.has_its_form(listing) {
+                versions.live = self.versions.live.clone();
+            }
             versions.films = self.versions.films.clone();
         }
         if stays {
@@ -596,6 +603,7 @@ fn xtream_account(name: &SourceName, config: &SourceConfig, entries_max: usize) 
         live: config.live,
         films: config.vod,
         series: config.series != SeriesMode::Off,
+        live_format: config.live_format,
         entries_max,
     })
 }

@@ -12,6 +12,7 @@ use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest, News};
 use super::series::Series;
 use super::version::{KindVersion, Validators};
+use crate::config::LiveFormat;
 
 /// An account and what the operator wants of it.
 #[derive(Debug, Clone)]
@@ -23,6 +24,7 @@ pub(super) struct XtreamAccount {
     pub(super) live: bool,
     pub(super) films: bool,
     pub(super) series: bool,
+    pub(super) live_format: LiveFormat,
     pub(super) entries_max: usize,
 }
 
@@ -84,6 +86,32 @@ fn actions(kind: Kind) -> (&'static str, &'static str) {
 }
 
 impl XtreamAccount {
+    /// Settles the form of live addresses by what the account `allows`, where the operator leaves it to that.
+    pub(super) fn know_formats(&mut self, allows: &[String]) {
+        let has = |format: &str| allows.iter().any(|allowed| allowed == format);
+        if self.live_format == LiveFormat::Auto && has("m3u8") && !has("ts") {
+            self.live_format = LiveFormat::M3u8;
+        }
+    }
+
+    fn live_ending(&self) -> &'static str {
+        match self.live_format {
+            LiveFormat::Auto | LiveFormat::Ts => "ts",
+            LiveFormat::M3u8 => "m3u8",
+            LiveFormat::Bare => "",
+        }
+    }
+
+    /// Whether the live addresses of a list have the form that is settled now.
+    pub(super) fn has_its_form(&self, listing: &Listing) -> bool {
+        let mut live = listing.entries.iter().filter(|entry| entry.kind() == Kind::Live);
+        live.next().is_none_or(|entry| {
+            let url = entry.url();
+            let last = url.expose().rsplit('/').next().unwrap_or_default();
+            last.split_once('.').map_or("", |(_, ending)| ending) == self.live_ending()
+        })
+    }
+
     /// Asks for every kind of list with its categories, for what has changed only. A kind that fails, or comes empty
     /// where there was something, costs nothing but itself: what is `known` of it stays.
     pub(super) async fn refresh(
@@ -353,7 +381,13 @@ impl XtreamAccount {
             logo: stream.icon.as_deref(),
             tvg_id: stream.epg_channel_id.as_deref(),
             kind: Kind::Live,
-            url: StreamUrl::new(xtream::url::live(base, user, pass, &stream.stream_id, "ts")),
+            url: StreamUrl::new(xtream::url::live(
+                base,
+                user,
+                pass,
+                &stream.stream_id,
+                self.live_ending(),
+            )),
             stream_key: &stream.stream_id,
             tvg_chno: None,
             extra: Extra::default(),

@@ -56,11 +56,17 @@ impl SourceTask {
             report.from_disk = false;
             report.error = None;
         });
-        if self.versions != self.versions_kept {
+        let is_unsaved = self.is_unsaved;
+        if is_unsaved || self.versions != self.versions_kept {
             self.keep_listing().await;
         }
         self.keep_account().await;
-        self.hand_on_series().await;
+        if is_unsaved {
+            // What is made of it may not be on disk either.
+            self.hand_on().await;
+        } else {
+            self.hand_on_series().await;
+        }
         let report = self.report.borrow();
         (report.entries, report.malformed)
     }
@@ -72,11 +78,19 @@ impl SourceTask {
         };
         let (store, versions) = (self.around.store.clone(), self.versions.clone());
         let saved = background::run("save", move || store.save_listing(&listing, &versions)).await;
-        match saved {
-            Ok(Ok(())) => self.versions_kept = self.versions.clone(),
-            Ok(Err(error)) => warn!(%error, "the list could not be kept on disk"),
-            Err(error) => warn!(%error, "the list could not be kept on disk"),
-        }
+        self.is_unsaved = !matches!(saved, Ok(Ok(())));
+        let error = match saved {
+            Ok(Ok(())) => {
+                self.versions_kept = self.versions.clone();
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        warn!(
+            error,
+            "the list could not be kept on disk; it is tried again at the next refresh"
+        );
     }
 
     /// Whether a list is the one that is known, which takes a moment to tell with long ones.
