@@ -14,6 +14,8 @@ mod parse;
 pub mod playlist;
 pub mod segment;
 pub mod write;
+pub mod turns;
+pub mod variant;
 
 pub use feature::{Feature, unsupported};
 pub use playlist::{MediaPlaylist, MultivariantPlaylist, Playlist};
