@@ -10,10 +10,12 @@
 mod attributes;
 pub mod feature;
 pub mod follow;
+pub mod packed;
 mod parse;
 pub mod playlist;
 pub mod segment;
 pub mod write;
+pub mod tables;
 pub mod turns;
 pub mod variant;
 
