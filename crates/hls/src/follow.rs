@@ -163,6 +163,8 @@ pub struct Follower {
     discontinuities: Option<u64>,
     /// The next segment taken does not continue the one before.
     broken: bool,
+    /// The next playlist is another one of the same stream.
+    changing: bool,
     /// Segments that cannot be had since the last one taken.
     skipped: u64,
     /// The address of the last segment taken, and where its byte range ended.
@@ -188,6 +190,7 @@ impl Follower {
             next: None,
             discontinuities: None,
             broken: false,
+            changing: false,
             skipped: 0,
             range_end: None,
             covered: Duration::ZERO,
@@ -205,6 +208,7 @@ impl Follower {
         self.target = Some(target);
         self.renew_addresses(playlist);
         let advanced = self.take(playlist);
+        self.changing = false;
         self.ended = playlist.ended;
         if advanced || self.advanced_at.is_none() {
             self.advanced_at = Some(now);
@@ -282,6 +286,20 @@ impl Follower {
             }
         }
         false
+    }
+
+    /// The next playlist is that of another variant: it goes on at the segment of the same number, or, where numbers do
+    /// not match, where one starts. It is to be loaded at once.
+    pub fn change_playlist(&mut self) {
+        if let Some(front) = self.waiting.front() {
+            self.next = Some(front.request.sequence);
+        }
+        self.waiting.clear();
+        self.broken = true;
+        self.changing = true;
+        self.discontinuities = None;
+        self.range_end = None;
+        self.reload_at = Duration::ZERO;
     }
 
     /// Media handed out so far, as the playlists say.
@@ -400,6 +418,9 @@ impl Follower {
         }
         match self.next {
             None => Some((self.start(playlist), false)),
+            Some(next) if self.changing && !(first..=end).contains(&next) => {
+                Some((self.start(playlist), true))
+            }
             // Back by more than the window: the origin was restarted and counts anew. Back by less is an old copy
             // from another edge server.
             Some(next) if next.saturating_sub(end) > length => Some((self.start(playlist), true)),

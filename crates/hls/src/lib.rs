@@ -10,6 +10,7 @@
 mod attributes;
 pub mod feature;
 pub mod follow;
+pub mod language;
 pub mod packed;
 mod parse;
 pub mod playlist;

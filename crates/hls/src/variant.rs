@@ -172,6 +172,15 @@ impl Ladder {
         })
     }
 
+    /// The same playlist was loaded again: what is played stays, as far as it is still there.
+    #[must_use]
+    pub fn renewed(self, rungs: Vec<Selection>) -> Option<Self> {
+        let bandwidth = self.bandwidth_at(self.at);
+        let same = rungs.iter().position(|rung| rung.bandwidth == bandwidth);
+        let at = same.unwrap_or(self.at).min(rungs.len().checked_sub(1)?);
+        Some(Self { rungs, at, ..self })
+    }
+
     /// What is played.
     #[must_use]
     pub fn current(&self) -> Option<&Selection> {

@@ -122,6 +122,21 @@ fn a_segment_that_failed_is_asked_for_once_more() {
 }
 
 #[test]
+fn another_variant_goes_on_at_the_same_number() {
+    let mut follower = following(100, 6);
+    follower.on_playlist(&playlist(103, 6, "a"), s(6), s(6));
+    assert_eq!(follower.next_segment(s(6)).unwrap().sequence, 106);
+    follower.change_playlist();
+    assert_eq!(follower.due(s(7)), Due::Load);
+    follower.on_playlist(&playlist(103, 6, "b"), s(7), s(7));
+    assert_eq!(drain(&mut follower), [(107, true), (108, false)]);
+    // Its numbers are others.
+    follower.change_playlist();
+    follower.on_playlist(&playlist(7_000, 6, "c"), s(13), s(13));
+    assert_eq!(drain(&mut follower), [(7_003, true), (7_004, false), (7_005, false)]);
+}
+
+#[test]
 fn what_is_covered_counts_what_was_skipped() {
     let mut follower = following(100, 6);
     assert_eq!(follower.covered(), s(18));
