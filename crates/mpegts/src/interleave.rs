@@ -101,3 +101,84 @@ impl Interleaver {
         Some(frame)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::es::Codec;
+    use bytes::Bytes;
+
+    const WAIT: Duration = Duration::from_secs(10);
+
+    fn frame(track: usize, seconds: i64) -> Frame {
+        let at = MediaTime::from_90k(seconds * 90_000);
+        Frame {
+            track,
+            pts: at,
+            dts: at,
+            random_access: true,
+            data: Bytes::from_static(b"frame"),
+        }
+    }
+
+    fn interleaver() -> Interleaver {
+        Interleaver::new(&[Codec::H264, Codec::Aac, Codec::Teletext].map(Track::new), WAIT)
+    }
+
+    /// All that comes now: track and second.
+    fn taken(interleaver: &mut Interleaver) -> Vec<(usize, i64)> {
+        let frames = core::iter::from_fn(|| interleaver.take());
+        frames
+            .map(|frame| (frame.track, frame.dts.as_90k() / 90_000))
+            .collect()
+    }
+
+    #[test]
+    fn pictures_wait_for_their_sound() {
+        let mut interleaver = interleaver();
+        (0..6).for_each(|second| interleaver.push(frame(0, second)));
+        assert_eq!(taken(&mut interleaver), []);
+        (0..3).for_each(|second| interleaver.push(frame(1, second)));
+        let expected = [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2)];
+        assert_eq!(
+            taken(&mut interleaver),
+            expected,
+            "up to where the sound has come"
+        );
+        interleaver.push(frame(2, 1));
+        assert_eq!(taken(&mut interleaver), [(2, 1)], "what is late goes out at once");
+        interleaver.flush();
+        assert_eq!(taken(&mut interleaver), [(0, 3), (0, 4), (0, 5)]);
+        interleaver.push(frame(0, 6));
+        assert_eq!(taken(&mut interleaver), [], "the sound is waited for again");
+    }
+
+    #[test]
+    fn what_does_not_come_is_waited_for_once() {
+        let mut interleaver = interleaver();
+        (0..=10).for_each(|second| interleaver.push(frame(0, second)));
+        assert_eq!(taken(&mut interleaver), []);
+        interleaver.push(frame(0, 11));
+        assert_eq!(taken(&mut interleaver).len(), 12, "more than ten seconds");
+        interleaver.push(frame(0, 12));
+        assert_eq!(taken(&mut interleaver), [(0, 12)]);
+        interleaver.push(frame(1, 13));
+        interleaver.push(frame(0, 13));
+        interleaver.push(frame(0, 14));
+        assert_eq!(taken(&mut interleaver), [(0, 13), (1, 13)], "from now on it is");
+    }
+
+    #[test]
+    fn bytes_are_bounded() {
+        let mut interleaver = interleaver();
+        let large = Bytes::from(vec![0; 1024 * 1024]);
+        for number in 0..200 {
+            let mut frame = frame(0, 0);
+            frame.dts = MediaTime::from_90k(number);
+            frame.data = large.clone();
+            interleaver.push(frame);
+            taken(&mut interleaver);
+            assert!(interleaver.bytes <= INTERLEAVED_BYTES_MAX);
+        }
+    }
+}
