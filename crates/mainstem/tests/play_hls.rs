@@ -121,7 +121,7 @@ async fn shapes(seconds: u32) -> Option<Vec<Shape>> {
     shape!("sound-apart-fmp4", |origin| put_apart(
         &origin,
         video.put(&origin, true),
-        vec![("en", sound.put(&origin, true)), ("fr", sound.put(&origin, true))]
+        vec![("en", sound.put(&origin, true)), ("fr", sound.put_at(&origin, "/fr/", true))]
     ));
     let packed = recording.sound("adts");
     shape!("sound-apart-packed", |origin| put_apart(

@@ -460,9 +460,13 @@ pub(crate) struct Cut {
 impl Cut {
     /// Its files under an address of their own at an origin, and its segments.
     pub(crate) fn put(&self, origin: &Origin, ranges: bool) -> Shelf {
-        let prefix = format!("/{}/", self.name);
-        origin.put_folder(&prefix, &self.folder, ranges);
-        Shelf::of(&self.playlist, &prefix)
+        self.put_at(origin, &format!("/{}/", self.name), ranges)
+    }
+
+    /// The same under any address.
+    pub(crate) fn put_at(&self, origin: &Origin, prefix: &str, ranges: bool) -> Shelf {
+        origin.put_folder(prefix, &self.folder, ranges);
+        Shelf::of(&self.playlist, prefix)
     }
 }
 

@@ -26,8 +26,9 @@ const PIECE_BYTES: usize = 128 << 10;
 /// Sound this far from the pictures belongs to another stretch of the stream: farther than segments are long.
 const BELONGS_90K: i64 = 60 * 90_000;
 
-/// How long a track is waited for, in target durations: longer than what comes of one playlist before the other's turn.
-const WAIT_TARGETS: f64 = 1.5;
+/// How long a track is waited for, in target durations: longer than what comes of one playlist before the other's turn,
+/// which is a segment and a half.
+const WAIT_TARGETS: u32 = 2;
 
 /// How much later than the one before it the timeline of a radio session begins, as [`crate::upstream::radio`] has it.
 const APART: Duration = Duration::from_mins(7);
@@ -106,9 +107,14 @@ impl Programme {
             lanes: languages.map(lane).collect(),
             output: Output::Open,
             now: None,
-            wait: target.mul_f64(WAIT_TARGETS),
+            wait: target * WAIT_TARGETS,
             any_output: false,
         }
+    }
+
+    /// The longest target duration of all playlists: those of sounds are known when they were loaded.
+    pub(super) fn set_target(&mut self, target: Duration) {
+        self.wait = target * WAIT_TARGETS;
     }
 
     /// A segment of a lane begins with `head`; all of it is pushed afterwards. `initialisation` is what goes before it.

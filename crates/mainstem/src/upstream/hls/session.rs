@@ -196,6 +196,8 @@ impl Session {
         if head.is_empty() {
             return Err(Refused::Segment(transient("an empty segment")));
         }
+        let targets = self.lists.iter().filter_map(|list| list.follower.target());
+        self.programme.set_target(targets.max().unwrap_or_default());
         let before = (&head[..], initialisation.as_ref());
         self.programme
             .begin_segment(list, before, request.discontinuity, &mut self.ready)?;
