@@ -28,7 +28,8 @@ impl<'a> Attributes<'a> {
 
     /// Whether `name` says YES.
     pub(crate) fn yes(&self, name: &str) -> bool {
-        self.text(name).is_some_and(|value| value.eq_ignore_ascii_case("YES"))
+        self.text(name)
+            .is_some_and(|value| value.eq_ignore_ascii_case("YES"))
     }
 
     pub(crate) fn owned(&self, name: &str) -> Option<String> {

@@ -20,7 +20,10 @@ pub enum Feature {
 impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::CopyProtection { method, format } = self;
-        write!(f, "copy protection (EXT-X-KEY METHOD={method}, KEYFORMAT={format})")
+        write!(
+            f,
+            "copy protection (EXT-X-KEY METHOD={method}, KEYFORMAT={format})"
+        )
     }
 }
 
@@ -35,7 +38,11 @@ pub fn unsupported(playlist: &MediaPlaylist) -> Option<Feature> {
     };
     playlist.segments.iter().find_map(|segment| {
         let map = segment.map.as_ref().and_then(|map| map.key.as_deref());
-        segment.key.as_deref().and_then(needs).or_else(|| map.and_then(needs))
+        segment
+            .key
+            .as_deref()
+            .and_then(needs)
+            .or_else(|| map.and_then(needs))
     })
 }
 
@@ -45,8 +52,7 @@ mod tests {
     use crate::playlist::{Playlist, parse};
 
     fn check(tags: &str, expected: Option<&str>) {
-        let text =
-            format!("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n0\n{tags}\n#EXTINF:6,\n1\n");
+        let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n0\n{tags}\n#EXTINF:6,\n1\n");
         let Playlist::Media(media) = parse(text.as_bytes()).unwrap() else {
             panic!("{text}")
         };

@@ -260,7 +260,10 @@ impl Follower {
             .target
             .unwrap_or_default()
             .saturating_mul(u32::try_from(request.skipped).unwrap_or(u32::MAX));
-        self.covered = self.covered.saturating_add(missed).saturating_add(request.duration);
+        self.covered = self
+            .covered
+            .saturating_add(missed)
+            .saturating_add(request.duration);
         Some(request)
     }
 
@@ -352,7 +355,8 @@ impl Follower {
         let missed = self.next.is_some_and(|expected| expected != next);
         self.next = Some(next);
         let already = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX);
-        let tags = |segments: &[Segment]| segments.iter().filter(|segment| segment.discontinuity).count() as u64;
+        let tags =
+            |segments: &[Segment]| segments.iter().filter(|segment| segment.discontinuity).count() as u64;
         let before = playlist.segments.get(..already).unwrap_or(&playlist.segments);
         let mut discontinuities = playlist
             .discontinuity_sequence
@@ -453,9 +457,10 @@ impl Follower {
         if ended || surplus == 0 {
             return;
         }
-        let broken = self.waiting.drain(..surplus).fold(false, |broken, waiting| {
-            broken | waiting.request.discontinuity
-        });
+        let broken = self
+            .waiting
+            .drain(..surplus)
+            .fold(false, |broken, waiting| broken | waiting.request.discontinuity);
         if let Some(front) = self.waiting.front_mut() {
             front.request.discontinuity |= broken;
             let surplus = u64::try_from(surplus).unwrap_or(u64::MAX);

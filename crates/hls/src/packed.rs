@@ -79,7 +79,8 @@ impl Packed {
     pub fn push(&mut self, bytes: &[u8]) {
         let skipped = self.tag_left.min(bytes.len());
         self.tag_left -= skipped;
-        self.carry.extend_from_slice(bytes.get(skipped..).unwrap_or_default());
+        self.carry
+            .extend_from_slice(bytes.get(skipped..).unwrap_or_default());
         let carry = Bytes::from(std::mem::take(&mut self.carry));
         let mut rest = carry.clone();
         while !rest.is_empty() {
@@ -201,7 +202,9 @@ fn time_stamp(mut frames: &[u8]) -> Option<Pts90k> {
     while let Some((head, rest)) = frames.split_at_checked(TAG_HEAD_BYTES) {
         let (name, size) = (head.get(..4)?, head.get(4..8)?);
         // Seven bits in each byte or eight (ID3v2.3): the same for what is as short as this.
-        let size = size.iter().fold(0, |size, byte| (size << 7) | usize::from(*byte & 0x7F));
+        let size = size
+            .iter()
+            .fold(0, |size, byte| (size << 7) | usize::from(*byte & 0x7F));
         let body = rest.get(..size)?;
         if name == b"PRIV"
             && let Some(stamp) = body.strip_prefix(STAMP_OWNER)
@@ -219,7 +222,8 @@ mod tests {
 
     /// A frame of silence in ADTS: 48 kHz, two channels, 1024 samples.
     fn adts(length: usize) -> Vec<u8> {
-        let [high, middle, low] = [length >> 11, (length >> 3) & 0xFF, length & 7].map(|part| u8::try_from(part).unwrap());
+        let [high, middle, low] =
+            [length >> 11, (length >> 3) & 0xFF, length & 7].map(|part| u8::try_from(part).unwrap());
         let mut frame = vec![0xFF, 0xF1, 0x4C, 0x80 | high, middle, (low << 5) | 0x1F, 0xFC];
         frame.resize(length, 0);
         frame
@@ -272,7 +276,11 @@ mod tests {
         packed.push(b"ID3");
         packed.begin_segment();
         packed.push(&adts(60));
-        assert_eq!(times(&mut packed).len(), 1, "what a segment leaves behind is not the next one's");
+        assert_eq!(
+            times(&mut packed).len(),
+            1,
+            "what a segment leaves behind is not the next one's"
+        );
     }
 
     #[test]

@@ -100,7 +100,9 @@ impl Builder {
         match name {
             "-X-TARGETDURATION" => self.target_duration = whole_seconds(text(value)),
             "-X-MEDIA-SEQUENCE" => self.media.media_sequence = number(),
-            "-X-DISCONTINUITY-SEQUENCE" => self.media.discontinuity_sequence = text(value).trim().parse().ok(),
+            "-X-DISCONTINUITY-SEQUENCE" => {
+                self.media.discontinuity_sequence = text(value).trim().parse().ok();
+            }
             "-X-ENDLIST" => self.media.ended = true,
             "-X-PLAYLIST-TYPE" => {}
             _ => return false,
@@ -194,7 +196,11 @@ impl Builder {
             .fold(0.0, f64::max);
         // A channel list has EXTINF as well, but neither tags of a media playlist nor durations.
         if !self.saw_media_tag && longest <= 0.0 {
-            if let Some(uri) = self.leads.take().filter(|_| self.saw_header && self.addresses == 1) {
+            if let Some(uri) = self
+                .leads
+                .take()
+                .filter(|_| self.saw_header && self.addresses == 1)
+            {
                 return Ok(Playlist::Leads(uri));
             }
             return Err(if self.saw_header && segments.is_empty() {
@@ -252,7 +258,15 @@ const KEYS_MAX: usize = 16;
 const METHOD_CHARS_MAX: usize = 48;
 
 fn key(attributes: &Attributes<'_>) -> Option<Key> {
-    let short = |name| Some(attributes.text(name)?.chars().take(METHOD_CHARS_MAX).collect::<String>());
+    let short = |name| {
+        Some(
+            attributes
+                .text(name)?
+                .chars()
+                .take(METHOD_CHARS_MAX)
+                .collect::<String>(),
+        )
+    };
     let method = short("METHOD")?;
     let clear = method.eq_ignore_ascii_case("NONE");
     let format = short("KEYFORMAT");

@@ -83,7 +83,11 @@ impl Tables {
         for pid in candidates {
             let mut reader = SectionReader::default();
             let mut found = None;
-            for packet in packets.iter().filter_map(Packet::new).filter(|packet| packet.pid() == pid) {
+            for packet in packets
+                .iter()
+                .filter_map(Packet::new)
+                .filter(|packet| packet.pid() == pid)
+            {
                 reader.push(&packet, |section| {
                     if Pmt::parse(section).is_ok() {
                         found = Some(section.to_vec());
@@ -148,7 +152,11 @@ mod tests {
         assert_eq!(given.len(), 2 * PACKET_BYTES);
         let mut others = Tables::default();
         assert!(others.before(&[given, packets(false, false)].concat()).is_empty());
-        assert_eq!(tables.before(&packets(true, false)).len(), PACKET_BYTES, "the map alone");
+        assert_eq!(
+            tables.before(&packets(true, false)).len(),
+            PACKET_BYTES,
+            "the map alone"
+        );
     }
 
     #[test]

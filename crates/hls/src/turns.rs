@@ -31,7 +31,10 @@ pub fn next(followers: &[&Follower], now: Duration) -> Turn {
     let due = |follower: &Follower| follower.due(now);
     // Half a segment of sound beyond the pictures that went out: enough for the ends of segments not to meet exactly.
     let lacking = |sound: &Follower| {
-        sound.covered() < main.covered().saturating_add(sound.target().unwrap_or_default() / 2)
+        sound.covered()
+            < main
+                .covered()
+                .saturating_add(sound.target().unwrap_or_default() / 2)
     };
     let sounds = || (1..).zip(sounds.iter().copied());
     let wants_segment = sounds()
@@ -122,7 +125,11 @@ mod tests {
     fn pictures_do_not_wait_for_sound_that_is_not_listed_yet() {
         let mut two = followers(&[list(0, 3, 6.0), list(0, 2, 6.0)]);
         assert_eq!(play(&mut two, s(0)).0, "avavv");
-        assert_eq!(play(&mut two, s(6)).1, Turn::Load(1), "both are due; the sound first");
+        assert_eq!(
+            play(&mut two, s(6)).1,
+            Turn::Load(1),
+            "both are due; the sound first"
+        );
         two[1].on_playlist(&list(0, 4, 6.0), s(6), s(6));
         assert_eq!(play(&mut two, s(6)), ("aa".to_owned(), Turn::Load(0)));
     }

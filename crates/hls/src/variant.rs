@@ -52,7 +52,9 @@ impl MultivariantPlaylist {
     #[must_use]
     pub fn ladder(&self, bandwidth_max: Option<u64>) -> Vec<Selection> {
         let mut variants: Vec<&Variant> = self.variants.iter().collect();
-        narrow(&mut variants, |variant| variant.codecs.iter().all(|codec| is_carried(codec)));
+        narrow(&mut variants, |variant| {
+            variant.codecs.iter().all(|codec| is_carried(codec))
+        });
         narrow(&mut variants, |variant| !is_sound_only(variant));
         match bandwidth_max {
             Some(max) if variants.iter().any(|variant| variant.bandwidth <= max) => {
@@ -120,7 +122,9 @@ const VIDEO: [(&str, &str); 5] = [
 ];
 
 /// Sounds likewise: AAC, MPEG audio (object types 0x40, 0x69, 0x6B), AC-3 and E-AC-3 (also 0xA5 and 0xA6).
-const SOUND: [&str; 8] = ["mp4a.40", "mp4a.69", "mp4a.6b", "mp4a.a5", "mp4a.a6", "ac-3", "ec-3", "mp3"];
+const SOUND: [&str; 8] = [
+    "mp4a.40", "mp4a.69", "mp4a.6b", "mp4a.a5", "mp4a.a6", "ac-3", "ec-3", "mp3",
+];
 
 /// Text beside the pictures is left out, and no reason against a variant.
 const TEXT: [&str; 3] = ["wvtt", "stpp", "tx3g"];
@@ -131,7 +135,9 @@ fn begins_with(codec: &str, names: &[&str]) -> bool {
 }
 
 fn is_carried(codec: &str) -> bool {
-    VIDEO.iter().any(|(name, _)| begins_with(codec, &[name])) || begins_with(codec, &SOUND) || begins_with(codec, &TEXT)
+    VIDEO.iter().any(|(name, _)| begins_with(codec, &[name]))
+        || begins_with(codec, &SOUND)
+        || begins_with(codec, &TEXT)
 }
 
 fn is_sound_only(variant: &Variant) -> bool {
@@ -224,7 +230,10 @@ impl Ladder {
         let Some(above) = above.filter(|_| bandwidth > 0) else {
             return false;
         };
-        let wanted = spent.as_millis().saturating_mul(u128::from(self.bandwidth_at(above))) / u128::from(bandwidth);
+        let wanted = spent
+            .as_millis()
+            .saturating_mul(u128::from(self.bandwidth_at(above)))
+            / u128::from(bandwidth);
         if wanted > duration.as_millis() * u128::from(COMFORT_PERCENT) / 100 {
             self.calm_since = None;
             return false;
@@ -273,7 +282,10 @@ mod tests {
     fn two_slow_segments_in_a_row_step_down() {
         let mut ladder = ladder(&[6, 3, 1]);
         assert!(!ladder.on_segment(s(6), s(7), s(7)));
-        assert!(!ladder.on_segment(s(6), s(2), s(9)), "one was slow, the next was not");
+        assert!(
+            !ladder.on_segment(s(6), s(2), s(9)),
+            "one was slow, the next was not"
+        );
         assert!(!ladder.on_segment(s(6), s(7), s(16)));
         assert!(ladder.on_segment(s(6), s(7), s(23)));
         assert_eq!(bandwidth(&ladder), 3);
@@ -286,15 +298,25 @@ mod tests {
 
     /// When the ladder steps up, where every segment of 6 s takes `spent`.
     fn steps_up(ladder: &mut Ladder, spent: Duration, from: u64, until: u64) -> Option<u64> {
-        (from..until).step_by(6).find(|at| ladder.on_segment(s(6), spent, s(*at)))
+        (from..until)
+            .step_by(6)
+            .find(|at| ladder.on_segment(s(6), spent, s(*at)))
     }
 
     #[test]
     fn a_long_calm_steps_up_and_each_failure_makes_it_longer() {
         let mut ladder = ladder(&[6, 3]);
         assert!(!ladder.on_segment(s(6), s(7), s(0)) && ladder.on_segment(s(6), s(7), s(7)));
-        assert_eq!(steps_up(&mut ladder, s(4), 10, 4_000), None, "twice as much would take 8 s");
-        assert_eq!(steps_up(&mut ladder, s(2), 4_000, 9_000), Some(4_600), "ten minutes after one failure");
+        assert_eq!(
+            steps_up(&mut ladder, s(4), 10, 4_000),
+            None,
+            "twice as much would take 8 s"
+        );
+        assert_eq!(
+            steps_up(&mut ladder, s(2), 4_000, 9_000),
+            Some(4_600),
+            "ten minutes after one failure"
+        );
         assert_eq!(bandwidth(&ladder), 6);
         assert!(!ladder.on_segment(s(6), s(7), s(5_000)) && ladder.on_segment(s(6), s(7), s(5_007)));
         let up = steps_up(&mut ladder, s(2), 5_010, 9_000).unwrap();
@@ -307,7 +329,10 @@ mod tests {
         assert!(!ladder.on_segment(s(6), s(7), s(0)) && ladder.on_segment(s(6), s(7), s(7)));
         assert_eq!(bandwidth(&ladder), 3);
         assert!(!ladder.on_segment(s(6), s(7), s(14)) && !ladder.on_segment(s(6), s(7), s(21)));
-        assert!(ladder.give_up() && bandwidth(&ladder) == 5, "what cannot be loaded gives way to any other");
+        assert!(
+            ladder.give_up() && bandwidth(&ladder) == 5,
+            "what cannot be loaded gives way to any other"
+        );
         assert!(ladder.give_up() && !ladder.give_up());
     }
 }

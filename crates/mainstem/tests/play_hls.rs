@@ -121,7 +121,10 @@ async fn shapes(seconds: u32) -> Option<Vec<Shape>> {
     shape!("sound-apart-fmp4", |origin| put_apart(
         &origin,
         video.put(&origin, true),
-        vec![("en", sound.put(&origin, true)), ("fr", sound.put_at(&origin, "/fr/", true))]
+        vec![
+            ("en", sound.put(&origin, true)),
+            ("fr", sound.put_at(&origin, "/fr/", true))
+        ]
     ));
     let packed = recording.sound("adts");
     shape!("sound-apart-packed", |origin| put_apart(
@@ -139,10 +142,7 @@ fn encrypted(shelf: Shelf, origin: &Origin) -> Shelf {
         let key = [u8::try_from(number / 5).unwrap(); 16];
         let path = listed.lines.lines().last().unwrap().to_owned();
         let name = format!("/closed{path}");
-        let Some(Page::File { bytes, .. }) = origin.page(&path) else {
-            panic!("{path}")
-        };
-        origin.put(&name, Page::file(encrypt(key, number, &bytes)));
+        origin.put(&name, Page::file(encrypt(key, number, &origin.file(&path))));
         let key_path = format!("/key-{}", number / 5);
         origin.put(&key_path, Page::file(key.to_vec()));
         listed.state = format!("#EXT-X-KEY:METHOD=AES-128,URI=\"{key_path}\"\n");
@@ -222,7 +222,9 @@ async fn live_hls_of_every_shape_that_ffmpeg_makes_plays() {
 async fn mainstem(shapes: &[Shape]) -> Mainstem {
     let mut config = format!("{QUICK}log_level: DEBUG\nsources:\n");
     for Shape { name, .. } in shapes {
-        config += &format!("  - {{name: {name}, type: m3u, url: {name}.m3u, account: {name}, max_connections: 1}}\n");
+        config += &format!(
+            "  - {{name: {name}, type: m3u, url: {name}.m3u, account: {name}, max_connections: 1}}\n"
+        );
     }
     let mut launch = Launch::new(&config);
     for Shape { name, origin } in shapes {

@@ -93,7 +93,10 @@ fn segments_that_were_missed_are_counted() {
     let mut follower = following(100, 6);
     follower.on_playlist(&playlist(110, 3, "b"), s(6), s(6));
     let first = follower.next_segment(s(6)).unwrap();
-    assert_eq!((first.sequence, first.skipped, first.discontinuity), (110, 4, false));
+    assert_eq!(
+        (first.sequence, first.skipped, first.discontinuity),
+        (110, 4, false)
+    );
     assert_eq!(drain(&mut follower), [(111, false), (112, false)]);
 }
 
@@ -108,7 +111,11 @@ fn a_segment_that_failed_is_asked_for_once_more() {
     assert_eq!(follower.due(s(12)), Due::Segment);
     follower.on_playlist(&playlist(102, 6, "c"), s(12), s(12));
     let again = follower.next_segment(s(12)).unwrap();
-    assert_eq!((again.sequence, again.uri.as_str()), (106, "106?c"), "where the newest playlist says");
+    assert_eq!(
+        (again.sequence, again.uri.as_str()),
+        (106, "106?c"),
+        "where the newest playlist says"
+    );
     assert!(!follower.on_segment_failed(again, s(13)));
     let next = follower.next_segment(s(13)).unwrap();
     assert_eq!((next.sequence, next.skipped), (second, 1));
@@ -133,7 +140,10 @@ fn another_variant_goes_on_at_the_same_number() {
     // Its numbers are others.
     follower.change_playlist();
     follower.on_playlist(&playlist(7_000, 6, "c"), s(13), s(13));
-    assert_eq!(drain(&mut follower), [(7_003, true), (7_004, false), (7_005, false)]);
+    assert_eq!(
+        drain(&mut follower),
+        [(7_003, true), (7_004, false), (7_005, false)]
+    );
 }
 
 #[test]
@@ -167,9 +177,21 @@ fn reloads_are_counted_from_the_request() {
         drain(&mut follower);
         follower.due(s(now))
     };
-    assert_eq!(load(&playlist(100, 6, "a"), 10, 12), Due::At(s(16)), "changed: one target duration");
-    assert_eq!(load(&playlist(100, 6, "b"), 16, 17), Due::At(s(19)), "unchanged: half of it");
-    assert_eq!(load(&playlist(101, 6, "c"), 19, 40), Due::Load, "never in the past");
+    assert_eq!(
+        load(&playlist(100, 6, "a"), 10, 12),
+        Due::At(s(16)),
+        "changed: one target duration"
+    );
+    assert_eq!(
+        load(&playlist(100, 6, "b"), 16, 17),
+        Due::At(s(19)),
+        "unchanged: half of it"
+    );
+    assert_eq!(
+        load(&playlist(101, 6, "c"), 19, 40),
+        Due::Load,
+        "never in the past"
+    );
     follower.on_reload_failed(s(40));
     assert_eq!(follower.due(s(40)), Due::At(s(43)));
 }
@@ -178,7 +200,11 @@ fn reloads_are_counted_from_the_request() {
 fn a_playlist_that_stands_still_is_stale() {
     let mut follower = following(100, 6);
     follower.on_playlist(&playlist(100, 6, "b"), s(17), s(17));
-    assert_eq!(follower.due(s(17)), Due::At(s(18)), "what is stale is told on time");
+    assert_eq!(
+        follower.due(s(17)),
+        Due::At(s(18)),
+        "what is stale is told on time"
+    );
     assert_eq!(
         follower.due(s(18)),
         Due::Stale,
@@ -187,7 +213,11 @@ fn a_playlist_that_stands_still_is_stale() {
     follower.on_playlist(&playlist(101, 6, "c"), s(19), s(19));
     assert_eq!(follower.due(s(100)), Due::Segment, "there is something to fetch");
     drain(&mut follower);
-    assert_eq!(follower.due(s(100)), Due::Load, "nobody looked for so long: only a look can tell");
+    assert_eq!(
+        follower.due(s(100)),
+        Due::Load,
+        "nobody looked for so long: only a look can tell"
+    );
     follower.on_playlist(&playlist(101, 6, "d"), s(100), s(110));
     assert_eq!(follower.due(s(110)), Due::Stale, "also when the look took long");
 }
@@ -212,10 +242,17 @@ fn short_target_durations_are_given_ten_seconds() {
     follower.on_playlist(&list, s(0), s(0));
     drain(&mut follower);
     follower.on_playlist(&list, s(9), s(9));
-    assert_eq!((follower.due(s(9)), follower.due(s(10))), (Due::At(s(10)), Due::Load));
+    assert_eq!(
+        (follower.due(s(9)), follower.due(s(10))),
+        (Due::At(s(10)), Due::Load)
+    );
     follower.on_playlist(&list, s(10), s(10));
     assert_eq!(follower.due(s(10)), Due::Stale);
-    assert_eq!(Follower::new(Config::default()).due(s(1000)), Due::Load, "no playlist yet");
+    assert_eq!(
+        Follower::new(Config::default()).due(s(1000)),
+        Due::Load,
+        "no playlist yet"
+    );
 }
 
 #[test]

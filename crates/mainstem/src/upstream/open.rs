@@ -486,9 +486,10 @@ fn understand_bytes(head: Bytes, content: Content, answer: Response) -> Result<U
         Content::Unknown if is_called_radio(&answer.headers) => {
             Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body))))
         }
-        Content::TransportStream | Content::Unknown => Ok(Upstream::Progressive(Box::new(
-            Progressive::new(head, answer.body),
-        ))),
+        Content::TransportStream | Content::Unknown => Ok(Upstream::Progressive(Box::new(Progressive::new(
+            head,
+            answer.body,
+        )))),
         Content::Mp4 | Content::Matroska | Content::Flv => Err(Failure::new(
             FailureClass::File,
             format!("the entry is a file ({})", content.as_str()),

@@ -190,9 +190,12 @@ impl Origin {
         lock(&self.state).pages.insert(path.to_owned(), page);
     }
 
-    /// What was put under an address.
-    pub(crate) fn page(&self, path: &str) -> Option<Page> {
-        lock(&self.state).pages.get(path).cloned()
+    /// The file under an address.
+    pub(crate) fn file(&self, path: &str) -> Bytes {
+        match lock(&self.state).pages.get(path) {
+            Some(Page::File { bytes, .. }) => bytes.clone(),
+            _ => panic!("no file is at {path}"),
+        }
     }
 
     /// The next requests of an address are answered with these.

@@ -15,7 +15,10 @@ impl Decryption {
         let key = UnboundCipherKey::new(&AES_128, key);
         let context = DecryptionContext::Iv128(FixedLength::from(iv));
         // A key of this length cannot be refused; without one nothing comes out, and the segment counts as lost.
-        Self(key.and_then(|key| StreamingDecryptingKey::cbc_pkcs7(key, context)).ok())
+        Self(
+            key.and_then(|key| StreamingDecryptingKey::cbc_pkcs7(key, context))
+                .ok(),
+        )
     }
 
     /// What becomes readable with `bytes`: all but the last block, which may be padding.
@@ -35,7 +38,8 @@ impl Decryption {
     pub(super) fn finish(&mut self) -> Bytes {
         let mut out = [0; BLOCK_BYTES];
         let cipher = self.0.take();
-        let last = cipher.and_then(|cipher| cipher.finish(&mut out).ok().map(|update| update.written().len()));
+        let last =
+            cipher.and_then(|cipher| cipher.finish(&mut out).ok().map(|update| update.written().len()));
         Bytes::copy_from_slice(out.get(..last.unwrap_or(0)).unwrap_or_default())
     }
 }
@@ -46,7 +50,8 @@ mod tests {
     use aws_lc_rs::cipher::{EncryptionContext, PaddedBlockEncryptingKey};
 
     fn encrypt(key: [u8; 16], iv: [u8; 16], text: &[u8]) -> Vec<u8> {
-        let key = PaddedBlockEncryptingKey::cbc_pkcs7(UnboundCipherKey::new(&AES_128, &key).unwrap()).unwrap();
+        let key =
+            PaddedBlockEncryptingKey::cbc_pkcs7(UnboundCipherKey::new(&AES_128, &key).unwrap()).unwrap();
         let mut bytes = text.to_vec();
         let context = EncryptionContext::Iv128(FixedLength::from(iv));
         key.less_safe_encrypt(&mut bytes, context).unwrap();
@@ -78,6 +83,9 @@ mod tests {
         let mut decryption = Decryption::new(&key, iv);
         let mut found = decryption.push(&encrypted[..70]).to_vec();
         found.extend_from_slice(&decryption.finish());
-        assert!(found.len() >= 48 && found.iter().all(|byte| *byte == 5), "{found:?}");
+        assert!(
+            found.len() >= 48 && found.iter().all(|byte| *byte == 5),
+            "{found:?}"
+        );
     }
 }

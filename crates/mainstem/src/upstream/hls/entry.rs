@@ -62,7 +62,10 @@ pub(super) async fn enter(
         bandwidth_max,
     };
     let origin = requests.origin().clone();
-    match way.follow(origin, (base, text), (Vec::new(), None), Duration::ZERO).await? {
+    match way
+        .follow(origin, (base, text), (Vec::new(), None), Duration::ZERO)
+        .await?
+    {
         Found::Leads(url) => Ok(Entered::Leads(url, requests.into_slot())),
         Found::Lists(lists, variants) => {
             let languages = languages(variants.as_ref().map(|variants| &variants.ladder));
@@ -103,10 +106,16 @@ pub(super) async fn renew(session: &mut Session) -> Result<(), Failure> {
 
 /// The ladder says that another variant is to be played: it goes on where the one before it stands.
 pub(super) async fn change_variant(session: &mut Session) -> Result<(), Failure> {
-    let Some(variants) = &session.variants else { return Ok(()) };
-    let Some(rung) = variants.ladder.current() else { return Ok(()) };
+    let Some(variants) = &session.variants else {
+        return Ok(());
+    };
+    let Some(rung) = variants.ladder.current() else {
+        return Ok(());
+    };
     let uris = std::iter::once(&rung.uri).chain(rung.audio.iter().map(|sound| &sound.uri));
-    let urls = uris.map(|uri| resolve(&variants.base, uri)).collect::<Result<Vec<Url>, Failure>>()?;
+    let urls = uris
+        .map(|uri| resolve(&variants.base, uri))
+        .collect::<Result<Vec<Url>, Failure>>()?;
     if urls.len() != session.lists.len() {
         return Err(transient("the variant to be played has other sounds"));
     }
@@ -153,7 +162,8 @@ impl Way<'_> {
                     match self.variant(&base, &mut ladder).await? {
                         Loaded::Media(main, came) => {
                             let (main_url, main_base, main_text) = main;
-                            let main = self.list((main_url, main_base), &main_text, first(&mut followers), came)?;
+                            let main =
+                                self.list((main_url, main_base), &main_text, first(&mut followers), came)?;
                             let mut lists = vec![main];
                             if let Some(rung) = ladder.current() {
                                 self.sounds(&base, rung, followers, &mut lists)?;
@@ -220,7 +230,9 @@ impl Way<'_> {
             lists.push(List {
                 base: url.clone(),
                 url,
-                follower: followers.next().unwrap_or_else(|| Follower::new(Config::default())),
+                follower: followers
+                    .next()
+                    .unwrap_or_else(|| Follower::new(Config::default())),
             });
         }
         Ok(())

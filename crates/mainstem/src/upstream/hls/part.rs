@@ -74,7 +74,9 @@ impl Part {
     }
 
     fn cut(&mut self, mut bytes: Bytes) -> Bytes {
-        let before = usize::try_from(self.before).unwrap_or(usize::MAX).min(bytes.len());
+        let before = usize::try_from(self.before)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
         bytes = bytes.slice(before..);
         self.before -= before as u64;
         if let Some(left) = &mut self.left {

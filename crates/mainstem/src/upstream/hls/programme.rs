@@ -129,7 +129,9 @@ impl Programme {
         out: &mut VecDeque<Input>,
     ) -> Result<(), Useless> {
         let kind = segment_kind(head).map_err(|what| {
-            Useless::Segment(format!("HLS segments that are neither MPEG-TS nor fMP4 nor audio ({what})"))
+            Useless::Segment(format!(
+                "HLS segments that are neither MPEG-TS nor fMP4 nor audio ({what})"
+            ))
         })?;
         let alone = self.lanes.len() == 1;
         match kind {
@@ -149,7 +151,12 @@ impl Programme {
     ///
     /// # Errors
     /// Says why the rest of it is of no use.
-    pub(super) fn push(&mut self, lane: usize, bytes: Bytes, out: &mut VecDeque<Input>) -> Result<(), Useless> {
+    pub(super) fn push(
+        &mut self,
+        lane: usize,
+        bytes: Bytes,
+        out: &mut VecDeque<Input>,
+    ) -> Result<(), Useless> {
         match &mut self.output {
             Output::Passing => self.give(bytes, out),
             Output::Radio(wrapper) => {
@@ -205,7 +212,11 @@ impl Programme {
         let tables = self.lanes.first_mut().map(|lane| {
             let of_map = lane.tables.before(&initialisation);
             // What the map has is known from here on; it goes before the segment in any case.
-            if initialisation.is_empty() { lane.tables.before(head) } else { of_map }
+            if initialisation.is_empty() {
+                lane.tables.before(head)
+            } else {
+                of_map
+            }
         });
         self.give(initialisation, out);
         self.give(tables.unwrap_or_default().into(), out);
@@ -236,7 +247,9 @@ impl Programme {
             self.restart(out);
             self.output = Output::Open;
         }
-        let Some(lane) = self.lanes.get_mut(index) else { return Ok(()) };
+        let Some(lane) = self.lanes.get_mut(index) else {
+            return Ok(());
+        };
         if discontinuity && lane.media.is_some() {
             lane.finish();
             self.collect(index, out)?;
@@ -259,7 +272,9 @@ impl Programme {
 
     /// Takes the frames a lane has ready to where they belong.
     fn collect(&mut self, index: usize, out: &mut VecDeque<Input>) -> Result<(), Useless> {
-        let Some(lane) = self.lanes.get_mut(index) else { return Ok(()) };
+        let Some(lane) = self.lanes.get_mut(index) else {
+            return Ok(());
+        };
         while let Some(frame) = lane.media.as_mut().and_then(Media::take) {
             if index == 0 {
                 self.now = Some(frame.dts);
@@ -292,7 +307,9 @@ impl Programme {
             return Ok(());
         }
         let mix = Mix::new(tracks, self.wait).map_err(|error| {
-            Useless::Stream(format!("the HLS segments cannot be made a transport stream: {error}"))
+            Useless::Stream(format!(
+                "the HLS segments cannot be made a transport stream: {error}"
+            ))
         })?;
         self.output = Output::Mixing(Box::new(mix));
         Ok(())
@@ -318,7 +335,10 @@ impl Programme {
                 };
                 if wanted {
                     let language = lane.language.or(track.language);
-                    let track = Track { language, ..track.clone() };
+                    let track = Track {
+                        language,
+                        ..track.clone()
+                    };
                     tracks.push((number, index, track));
                 }
             }
@@ -548,6 +568,8 @@ fn useless(error: mp4::ReadError) -> Useless {
 fn is_radio(head: &[u8]) -> bool {
     let mut packed = Packed::new();
     packed.push(head);
-    matches!(packed.codec(), Some(mpegts::Codec::Aac | mpegts::Codec::MpegAudio) | None)
-        && !head.starts_with(&[0x0B, 0x77])
+    matches!(
+        packed.codec(),
+        Some(mpegts::Codec::Aac | mpegts::Codec::MpegAudio) | None
+    ) && !head.starts_with(&[0x0B, 0x77])
 }

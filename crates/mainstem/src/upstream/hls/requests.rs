@@ -101,7 +101,10 @@ impl Requests {
     pub(super) async fn playlist(&self, url: Url) -> Result<(Url, Option<Bytes>), Failure> {
         let Response { url, mut body, .. } = self.get(url, None).await?;
         let head = body.read().await?.unwrap_or_default();
-        if matches!(sniff(&head, false), Some(Content::TransportStream | Content::Audio)) {
+        if matches!(
+            sniff(&head, false),
+            Some(Content::TransportStream | Content::Audio)
+        ) {
             return Ok((url, None));
         }
         let (text, _) = read_playlist(head, body).await?;
@@ -148,7 +151,9 @@ impl Requests {
         let mut bytes = BytesMut::new();
         while let Some(more) = part.read().await? {
             if bytes.len() + more.len() > INITIALISATION_BYTES_MAX {
-                return Err(unusable("an initialisation segment (EXT-X-MAP) that is far too long"));
+                return Err(unusable(
+                    "an initialisation segment (EXT-X-MAP) that is far too long",
+                ));
             }
             bytes.extend_from_slice(&more);
         }
@@ -222,7 +227,10 @@ mod tests {
     #[test]
     fn keys_come_as_bytes_or_as_digits() {
         assert_eq!(read_key(&[7; 16]), Some([7; 16]));
-        assert_eq!(read_key(b"0102030405060708090a0b0c0d0e0f10\n"), Some(core::array::from_fn(|at| u8::try_from(at + 1).unwrap())));
+        assert_eq!(
+            read_key(b"0102030405060708090a0b0c0d0e0f10\n"),
+            Some(core::array::from_fn(|at| u8::try_from(at + 1).unwrap()))
+        );
         for wrong in [&b""[..], b"<html>", &[1; 17], b"+102030405060708090a0b0c0d0e0f10"] {
             assert_eq!(read_key(wrong), None, "{wrong:?}");
         }
@@ -240,7 +248,11 @@ mod tests {
             ("file:///etc/passwd", None),
             ("http://[", None),
         ] {
-            assert_eq!(resolve(&base, uri).ok().map(String::from).as_deref(), expected, "{uri}");
+            assert_eq!(
+                resolve(&base, uri).ok().map(String::from).as_deref(),
+                expected,
+                "{uri}"
+            );
         }
     }
 }

@@ -127,9 +127,9 @@ impl Session {
             Err(failure) if is_refusal(failure.class) && !self.renewed => {
                 debug!(%failure, "a playlist is refused; going to it anew from where the session began");
                 self.renewed = true;
-                entry::renew(self).await.map_err(|anew| {
-                    if is_refusal(anew.class) { failure } else { anew }
-                })
+                entry::renew(self)
+                    .await
+                    .map_err(|anew| if is_refusal(anew.class) { failure } else { anew })
             }
             Err(failure) if matches!(failure.class, FailureClass::Transient | FailureClass::Gone) => {
                 debug!(%failure, "a playlist reload failed");
@@ -144,14 +144,18 @@ impl Session {
 
     /// Loads a playlist from its address.
     pub(super) async fn load(&mut self, list: usize) -> Result<(), Failure> {
-        let Some(list) = self.lists.get_mut(list) else { return Ok(()) };
+        let Some(list) = self.lists.get_mut(list) else {
+            return Ok(());
+        };
         let requested = self.started.elapsed();
         let (base, text) = self.requests.playlist(list.url.clone()).await?;
         list.take((&text.unwrap_or_default(), base), requested, self.started)
     }
 
     async fn open_segment(&mut self, number: usize) -> Result<(), Failure> {
-        let Some(list) = self.lists.get_mut(number) else { return Ok(()) };
+        let Some(list) = self.lists.get_mut(number) else {
+            return Ok(());
+        };
         let Some(request) = list.follower.next_segment(self.started.elapsed()) else {
             return Ok(());
         };
@@ -176,16 +180,27 @@ impl Session {
     }
 
     /// Asks for a segment and all that goes before it, and begins it with its first bytes.
-    async fn begin_segment(&mut self, list: usize, base: &Url, request: &SegmentRequest) -> Result<Part, Refused> {
+    async fn begin_segment(
+        &mut self,
+        list: usize,
+        base: &Url,
+        request: &SegmentRequest,
+    ) -> Result<Part, Refused> {
         let decryption = match &request.encryption {
-            Some(encryption) => Some(Decryption::new(&self.requests.key(base, encryption).await?, encryption.iv)),
+            Some(encryption) => Some(Decryption::new(
+                &self.requests.key(base, encryption).await?,
+                encryption.iv,
+            )),
             None => None,
         };
         let initialisation = match &request.initialisation {
             Some(wanted) => Some(self.requests.initialisation(base, wanted).await?),
             None => None,
         };
-        let answer = self.requests.get(resolve(base, &request.uri)?, request.range).await?;
+        let answer = self
+            .requests
+            .get(resolve(base, &request.uri)?, request.range)
+            .await?;
         let mut part = Part::new(answer, request.range, decryption);
         let mut head = BytesMut::new();
         while head.len() < SNIFF_BYTES
@@ -206,7 +221,9 @@ impl Session {
     }
 
     async fn read_segment(&mut self) -> Result<(), Failure> {
-        let Some(coming) = &mut self.coming else { return Ok(()) };
+        let Some(coming) = &mut self.coming else {
+            return Ok(());
+        };
         let list = coming.list;
         match coming.part.read().await {
             Ok(Some(bytes)) => match self.push(list, bytes) {
@@ -240,7 +257,11 @@ impl Session {
         };
         if variants.ladder.on_segment(request.duration, spent, now) {
             let bandwidth = variants.ladder.current().map(|rung| rung.bandwidth);
-            info!(bandwidth, took_s = spent.as_secs_f32(), "another variant of the stream is played");
+            info!(
+                bandwidth,
+                took_s = spent.as_secs_f32(),
+                "another variant of the stream is played"
+            );
             entry::change_variant(self).await?;
         }
         Ok(())
@@ -257,7 +278,12 @@ impl Session {
         self.lose(failure)
     }
 
-    fn fail_segment(&mut self, list: usize, request: SegmentRequest, failure: &Failure) -> Result<(), Failure> {
+    fn fail_segment(
+        &mut self,
+        list: usize,
+        request: SegmentRequest,
+        failure: &Failure,
+    ) -> Result<(), Failure> {
         let sequence = request.sequence;
         let now = self.started.elapsed();
         let again = self
