@@ -15,10 +15,10 @@ pub mod packed;
 mod parse;
 pub mod playlist;
 pub mod segment;
-pub mod write;
 pub mod tables;
 pub mod turns;
 pub mod variant;
+pub mod write;
 
 pub use feature::{Feature, unsupported};
 pub use playlist::{MediaPlaylist, MultivariantPlaylist, Playlist};

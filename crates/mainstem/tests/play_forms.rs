@@ -287,7 +287,7 @@ async fn hls_that_cannot_be_followed_gives_way_and_says_why() {
             Fault::HlsKey,
             Some("copy protection (EXT-X-KEY METHOD=SAMPLE-AES"),
         ),
-        ("map", Fault::HlsMap, Some("404")),
+        ("map", Fault::HlsMap, Some("EXT-X-MAP")),
         ("segments", Fault::HlsSegments404, None),
         ("html", Fault::Html, None),
     ];

@@ -58,8 +58,7 @@ impl HlsUpstream {
         bandwidth_max: Option<u64>,
     ) -> Result<Started, Failure> {
         let (text, slot) = requests::read_playlist(head, body).await?;
-        let slot =
-            slot.ok_or_else(|| Failure::new(FailureClass::Transient, "the session lost its slot"))?;
+        let slot = slot.ok_or_else(|| Failure::new(FailureClass::Transient, "the session lost its slot"))?;
         let requests = Requests::new(client, request, slot);
         match entry::enter(requests, url, text, bandwidth_max).await? {
             Entered::Leads(url, slot) => Ok(Started::Leads(url, slot)),

@@ -176,6 +176,12 @@ impl Session {
                 }
                 self.fail_segment(number, request, &failure)
             }
+            Err(Refused::Before(failure)) => {
+                if self.is_tried_again(number, request, &failure) {
+                    return Ok(());
+                }
+                Err(failure)
+            }
         }
     }
 
@@ -187,14 +193,18 @@ impl Session {
         request: &SegmentRequest,
     ) -> Result<Part, Refused> {
         let decryption = match &request.encryption {
-            Some(encryption) => Some(Decryption::new(
-                &self.requests.key(base, encryption).await?,
-                encryption.iv,
-            )),
+            Some(encryption) => {
+                let key = self.requests.key(base, encryption).await;
+                let key = key.map_err(|failure| before("the key of the segments", failure))?;
+                Some(Decryption::new(&key, encryption.iv))
+            }
             None => None,
         };
         let initialisation = match &request.initialisation {
-            Some(wanted) => Some(self.requests.initialisation(base, wanted).await?),
+            Some(wanted) => {
+                let bytes = self.requests.initialisation(base, wanted).await;
+                Some(bytes.map_err(|failure| before("the initialisation segment (EXT-X-MAP)", failure))?)
+            }
             None => None,
         };
         let answer = self
@@ -229,7 +239,7 @@ impl Session {
             Ok(Some(bytes)) => match self.push(list, bytes) {
                 Ok(()) => Ok(()),
                 Err(Refused::Stream(failure)) => Err(failure),
-                Err(Refused::Segment(failure)) => self.break_off(&failure),
+                Err(Refused::Segment(failure) | Refused::Before(failure)) => self.break_off(&failure),
             },
             Ok(None) => self.end_segment().await,
             Err(error) => self.break_off(&error.into()),
@@ -284,17 +294,17 @@ impl Session {
         request: SegmentRequest,
         failure: &Failure,
     ) -> Result<(), Failure> {
-        let sequence = request.sequence;
-        let now = self.started.elapsed();
-        let again = self
-            .lists
-            .get_mut(list)
-            .is_some_and(|list| list.follower.on_segment_failed(request, now));
-        if again {
-            debug!(%failure, sequence, "a segment cannot be had yet");
+        if self.is_tried_again(list, request, failure) {
             return Ok(());
         }
         self.lose(failure)
+    }
+
+    fn is_tried_again(&mut self, list: usize, request: SegmentRequest, failure: &Failure) -> bool {
+        debug!(%failure, sequence = request.sequence, "a segment cannot be had");
+        let now = self.started.elapsed();
+        let list = self.lists.get_mut(list);
+        list.is_some_and(|list| list.follower.on_segment_failed(request, now))
     }
 
     fn lose(&mut self, failure: &Failure) -> Result<(), Failure> {
@@ -331,8 +341,17 @@ impl List {
 enum Refused {
     /// It is left out, or asked for again.
     Segment(Failure),
+    /// What has to come before it cannot be had: that will not be better with the next, but may be in a moment.
+    Before(Failure),
     /// No other will be better.
     Stream(Failure),
+}
+
+fn before(what: &str, failure: Failure) -> Refused {
+    Refused::Before(Failure {
+        text: format!("{what}: {}", failure.text),
+        ..failure
+    })
 }
 
 impl From<Failure> for Refused {
