@@ -10,9 +10,14 @@
 mod attributes;
 pub mod feature;
 pub mod follow;
+pub mod language;
+pub mod packed;
 mod parse;
 pub mod playlist;
 pub mod segment;
+pub mod tables;
+pub mod turns;
+pub mod variant;
 pub mod write;
 
 pub use feature::{Feature, unsupported};

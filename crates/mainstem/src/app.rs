@@ -159,6 +159,7 @@ impl Running {
         let keeping = signatures.clone().keep(store.clone());
         let (mut sources, table) = Sources::new(fetcher, store, outlets.updates);
         let opening = Opening {
+            hls_bandwidth_max: Some(u64::from(config.limits.hls_bandwidth)).filter(|max| *max > 0),
             client,
             pools,
             timing: open_timing(&config),

@@ -70,9 +70,9 @@ pub enum Fault {
     HlsFrozen,
     /// Segments answer 404.
     HlsSegments404,
-    /// The media playlist has an `EXT-X-KEY` of AES-128.
+    /// The media playlist has an `EXT-X-KEY` of SAMPLE-AES: copy protection.
     HlsKey,
-    /// The media playlist has an `EXT-X-MAP`, as one of fMP4 has.
+    /// The media playlist has an `EXT-X-MAP`, as one of fMP4 has, and nothing is under its address.
     HlsMap,
 }
 

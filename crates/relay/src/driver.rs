@@ -341,7 +341,7 @@ impl<O: Opener> Driver<O> {
         }
         self.splicer.begin_source();
         self.splicer.push(&waiting);
-        live.shows_until = (!self.drain()).then(|| now() + self.timing.open_within);
+        live.shows_until = (!self.drain()).then(|| now() + live.patience(&self.timing));
         self.live = Some(live);
     }
 

@@ -15,6 +15,8 @@ pub mod radio;
 pub mod sniff;
 pub mod tls;
 
+use std::time::Duration;
+
 use relay::{Failure, Input};
 
 /// An open stream of any kind, for a broadcast.
@@ -45,6 +47,13 @@ impl relay::Upstream for Upstream {
             Self::Radio(radio) => radio.set_watched(watched),
             Self::Hls(hls) => hls.set_watched(watched),
             Self::Card(_) => {}
+        }
+    }
+
+    fn burst(&self) -> Duration {
+        match self {
+            Self::Hls(hls) => hls.burst(),
+            Self::Progressive(_) | Self::Radio(_) | Self::Card(_) => Duration::ZERO,
         }
     }
 

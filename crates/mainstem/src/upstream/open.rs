@@ -11,9 +11,10 @@ use http::{HeaderMap, StatusCode};
 use relay::{Failure, FailureClass};
 use tokio::time::Instant;
 use tracing::{debug, warn};
+use url::Url;
 
 use super::answer::failure_of_answer;
-use super::hls::HlsUpstream;
+use super::hls::{HlsUpstream, Started};
 use super::http::{Body, Client, HttpError, Request, Response};
 use super::progressive::{Progressive, taken_back};
 use super::radio::Radio;
@@ -120,6 +121,9 @@ impl Target {
     }
 }
 
+/// A list may lead to another, and that to a stream.
+const LEADS_MAX: usize = 3;
+
 /// How much longer than a provider's own delay a slot is waited for.
 const RELEASE_MARGIN: Duration = Duration::from_secs(1);
 
@@ -152,6 +156,8 @@ pub struct Opening {
     pub pools: Pools,
     /// Bounds the steps.
     pub timing: OpenTiming,
+    /// Bounds the variants of HLS streams, in bits per second.
+    pub hls_bandwidth_max: Option<u64>,
 }
 
 impl Opening {
@@ -181,35 +187,35 @@ impl Opening {
     }
 
     async fn understand(&self, target: Target, mut answer: Response) -> Result<Upstream, Failure> {
-        let (head, content) = self.first_bytes(&mut answer.body).await?;
-        match content {
-            // A radio may be joined in the middle of a frame, and the next one may be far: then the answer's name for
-            // itself is all there is.
-            Content::Unknown if is_called_radio(&answer.headers) => {
-                Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body))))
+        for _ in 0..LEADS_MAX {
+            let (head, content) = self.first_bytes(&mut answer.body).await?;
+            if content != Content::HlsPlaylist {
+                return understand_bytes(head, content, answer);
             }
-            Content::TransportStream | Content::Unknown => Ok(Upstream::Progressive(Box::new(
-                Progressive::new(head, answer.body),
-            ))),
-            Content::HlsPlaylist => {
-                let request = self.request(&target, answer.asked.as_str())?;
-                let Response { url, body, .. } = answer;
-                let session = HlsUpstream::start(self.client.clone(), request, url, head, body).await?;
-                Ok(Upstream::Hls(Box::new(session)))
+            let request = self.request(&target, answer.asked.as_str())?;
+            let Response { url, body, .. } = answer;
+            let started = HlsUpstream::start(
+                (self.client.clone(), request),
+                url,
+                (head, body),
+                self.hls_bandwidth_max,
+            );
+            match started.await? {
+                Started::Following(session) => return Ok(Upstream::Hls(session)),
+                Started::Leads(url, slot) => answer = self.ask_on(&target, &url, slot).await?,
             }
-            Content::Mp4 | Content::Matroska | Content::Flv => Err(Failure::new(
-                FailureClass::File,
-                format!("the entry is a file ({})", content.as_str()),
-            )),
-            Content::Empty => Err(Failure::new(FailureClass::Transient, "the answer was empty")),
-            Content::Html | Content::Json => {
-                let text = format!(
-                    "the provider answered with {} instead of a stream",
-                    content.as_str()
-                );
-                Err(Failure::new(FailureClass::Unusable, text))
-            }
-            Content::Audio => Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body)))),
+        }
+        let text = "lists that lead to lists without end";
+        Err(Failure::new(FailureClass::Unusable, text))
+    }
+
+    /// Asks for what a list leads to, with the connection the list was asked for with.
+    async fn ask_on(&self, target: &Target, url: &Url, slot: Slot) -> Result<Response, Failure> {
+        let request = self.request(target, url.as_str())?;
+        let answer = self.client.send(request, Some(slot)).await?;
+        match failure_of_answer(url, &answer) {
+            None => Ok(answer),
+            Some(failure) => Err(failure),
         }
     }
 
@@ -472,6 +478,34 @@ fn unsupported(url: &str, failure: Failure) -> Failure {
     }
 }
 
+/// The reader of an answer that is no playlist.
+fn understand_bytes(head: Bytes, content: Content, answer: Response) -> Result<Upstream, Failure> {
+    match content {
+        // A radio may be joined in the middle of a frame, and the next one may be far: then the answer's name for
+        // itself is all there is.
+        Content::Unknown if is_called_radio(&answer.headers) => {
+            Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body))))
+        }
+        Content::TransportStream | Content::Unknown => Ok(Upstream::Progressive(Box::new(Progressive::new(
+            head,
+            answer.body,
+        )))),
+        Content::Mp4 | Content::Matroska | Content::Flv => Err(Failure::new(
+            FailureClass::File,
+            format!("the entry is a file ({})", content.as_str()),
+        )),
+        Content::Empty => Err(Failure::new(FailureClass::Transient, "the answer was empty")),
+        Content::Html | Content::Json | Content::HlsPlaylist => {
+            let text = format!(
+                "the provider answered with {} instead of a stream",
+                content.as_str()
+            );
+            Err(Failure::new(FailureClass::Unusable, text))
+        }
+        Content::Audio => Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body)))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -481,6 +515,7 @@ mod tests {
         Opening {
             client: Client::new(within, 3).unwrap(),
             pools: Pools::new(5),
+            hls_bandwidth_max: None,
             timing: OpenTiming {
                 slot_within: within,
                 head_within: within,

@@ -16,6 +16,7 @@
 
 pub(crate) mod decode;
 pub(crate) mod http;
+pub(crate) mod origin;
 pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod ts;
