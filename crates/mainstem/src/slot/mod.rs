@@ -129,7 +129,7 @@ pub struct FilmSession {
     /// Names it.
     pub name: Arc<str>,
     /// Whether whoever has this name is one player beyond doubt. Then a new request takes the place of the old one, as a
-    /// seek does; else both are served, as long as there is room.
+    /// seek does; else both are served as long as there is room, and the new one where there is not.
     pub is_one_player: bool,
 }
 
@@ -428,6 +428,19 @@ impl Slot {
     #[must_use]
     pub fn place(&self) -> usize {
         self.place
+    }
+
+    /// The login it counts against; `None` once the pools forgot it.
+    #[must_use]
+    pub fn login(&self) -> Option<Login> {
+        self.pools.state().ledger.login_of(self.id)
+    }
+
+    /// The socket it was for is closed, and another is to be opened with it. Says from when on: before that, the provider
+    /// counts the closed one still.
+    #[must_use]
+    pub fn reopen(&self) -> Instant {
+        self.pools.state().ledger.reopen(self.id, now()).into()
     }
 
     /// Where its wish stood in the line, for a wish that asks again.

@@ -189,6 +189,9 @@ impl Ledger {
             Purpose::Test => is_viewers.then_some(0),
             Purpose::Hedge => is_viewers.then_some(1),
             Purpose::Live | Purpose::File if !held.watched => Some(2),
+            // Players open the next part of a film before they close the last one. Where there is room for both, they may
+            // be two of the same name.
+            Purpose::File if held.session.is_some() && held.session == wish.session => Some(2),
             Purpose::Live | Purpose::File => (is_viewers && self.is_zap(held, wish)).then_some(3),
         }
     }

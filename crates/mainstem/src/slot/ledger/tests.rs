@@ -626,6 +626,7 @@ fn whatever_happens_the_limits_hold_and_nobody_waits_in_vain() {
         "refused while it rests",
         "replaced by the same player",
         "test gave way",
+        "the same film gave way",
         "went on with what was kept",
         "withdrawn",
         "zap",
