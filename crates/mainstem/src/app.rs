@@ -24,6 +24,7 @@ use crate::config::{Config, LoadError, data_dir};
 use crate::health::Health;
 use crate::library::{LibraryTask, Rules};
 use crate::logging::{self, Level};
+use crate::output::films::Films;
 use crate::output::hls::{Packagers, Settings};
 use crate::output::rendering::Renderings;
 use crate::server::{ServerBounds, serve};
@@ -195,6 +196,8 @@ impl Running {
             previews: Arc::new(Semaphore::new(api::PREVIEWS_MAX)),
             packagers,
             renderings,
+            films: Films::default(),
+            unsupported: api::Unsupported::default(),
             listening: reachable(address).into(),
             started: tokio::time::Instant::now().into_std(),
         };

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use catalog::Kind;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use mpegts::Codec;
 use mpegts::radio::Unwrapper;
@@ -22,7 +22,8 @@ use crate::api::error::ApiError;
 use crate::api::path::Path;
 use crate::audience::{Asker, Present};
 use crate::channels::Key;
-use crate::server::Peer;
+use crate::server::{Patience, Peer};
+use crate::upstream::unsupported::unplayable;
 
 /// What a transport stream is called (RFC 3555 clause 4.1.11).
 const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
@@ -34,7 +35,7 @@ const HEAD_MARGIN: Duration = Duration::from_secs(3);
 pub(crate) async fn stream(
     State(app): State<App>,
     Path(id): Path<String>,
-    axum::Extension(peer): axum::Extension<Peer>,
+    (axum::Extension(peer), axum::Extension(patience)): (axum::Extension<Peer>, axum::Extension<Patience>),
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -47,20 +48,23 @@ pub(crate) async fn stream(
     let Some(channel) = catalog.get(channel) else {
         return Err(ApiError::unknown_channel(&id));
     };
+    if let Some(reason) = unplayable(channel) {
+        return Err(ApiError::unsupported(channel.name(), reason));
+    }
     if method == Method::HEAD {
         return Ok(match channel.kind() {
             Kind::Live => {
                 let remembered = app.channels.raw_sound(channel).map(raw_sound);
                 streaming(remembered.unwrap_or(TRANSPORT_STREAM), super::no_body())
             }
-            _ => file::head(channel),
+            _ => file::head(&app, channel),
         });
     }
     let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
     let present = app.audience.enter(&asker, channel.id()).await;
     let present = present.map_err(ApiError::not_served)?;
     if channel.kind() != Kind::Live {
-        return file::file(&app, &catalog, channel, (present, &asker), &headers).await;
+        return file::file(&app, &catalog, channel, (present, &asker), (&headers, &patience)).await;
     }
     let claim = claim(&asker);
     let span = error_span!("viewer", client = claim.client);
@@ -90,7 +94,7 @@ pub(crate) async fn stream(
         }
         Ok(Ready::File) => {
             drop(viewer);
-            file::file(&app, &catalog, channel, (present, &asker), &headers).await
+            file::file(&app, &catalog, channel, (present, &asker), (&headers, &patience)).await
         }
         Ok(Ready::Unavailable(failure)) => Err(ApiError::unavailable(channel.name(), &failure)),
         Err(_) => {
@@ -174,7 +178,6 @@ fn streaming(content_type: HeaderValue, body: Body) -> Response {
         CACHE_CONTROL,
         HeaderValue::from_static("no-cache, no-store, must-revalidate"),
     );
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     // nginx would gather an endless answer before it passes it on.
     headers.insert(
         HeaderName::from_static("x-accel-buffering"),

@@ -9,7 +9,7 @@ use catalog::{SourceName, StreamUrl};
 use http::header::{CONTENT_TYPE, RANGE};
 use http::{HeaderMap, StatusCode};
 use relay::{Failure, FailureClass};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
 
 use super::answer::failure_of_answer;
@@ -18,6 +18,7 @@ use super::http::{Body, Client, HttpError, Request, Response};
 use super::progressive::{Progressive, taken_back};
 use super::radio::Radio;
 use super::sniff::{Content, sniff};
+use super::unsupported::unsupported;
 use super::{Upstream, card};
 use crate::slot::{
     FilmSession, LimitAnswer, Login, Place, Pools, Purpose, Refused, Rest, Slot, Subject, Wish,
@@ -202,6 +203,7 @@ impl Opening {
                 format!("the entry is a file ({})", content.as_str()),
             )),
             Content::Empty => Err(Failure::new(FailureClass::Transient, "the answer was empty")),
+            Content::Dash => Err(Failure::new(FailureClass::Unusable, super::unsupported::DASH)),
             Content::Html | Content::Json => {
                 let text = format!(
                     "the provider answered with {} instead of a stream",
@@ -226,6 +228,24 @@ impl Opening {
         purpose: Purpose,
         more: &HeaderMap,
     ) -> Result<Response, NoStream> {
+        self.ask_again(target, purpose, more, None).await
+    }
+
+    /// Like [`Opening::ask`], first of all with the connection of an answer whose socket is closed: at its login, once
+    /// the provider no longer counts that socket.
+    ///
+    /// # Errors
+    /// Like [`Opening::ask`].
+    pub async fn ask_again(
+        &self,
+        target: &Target,
+        purpose: Purpose,
+        more: &HeaderMap,
+        mut closed: Option<Slot>,
+    ) -> Result<Response, NoStream> {
+        if let Some(reason) = unsupported(target.url.expose()) {
+            return Err(Failure::new(FailureClass::Unusable, reason).into());
+        }
         let asked = Instant::now();
         let mut wish = target.wish(purpose);
         // Of several logins the one with most free connections is asked first.
@@ -233,13 +253,13 @@ impl Opening {
             .sort_by_key(|place| Reverse(self.pools.free(&place.login, place.limit)));
         let mut hosts_failed = 0;
         loop {
-            let slot = self.slot(target, &wish, asked).await?;
+            let slot = match closed.take() {
+                Some(slot) => reopened(slot).await?,
+                None => self.slot(target, &wish, asked).await?,
+            };
             wish.line = slot.line();
-            let login = wish
-                .places
-                .get(slot.place())
-                .map_or(&target.login, |place| &place.login);
-            let urls = target.urls_at(login);
+            let login = slot.login().unwrap_or_else(|| target.login.clone());
+            let urls = target.urls_at(&login);
             let (host, url) = urls.first().cloned().unwrap_or_default();
             let mut request = self.request(target, &url)?;
             request.headers.extend(more.clone());
@@ -275,7 +295,7 @@ impl Opening {
                 return Ok(answer);
             };
             let head = Some((answer.status, answer.headers.clone()));
-            match self.blame(target, &login.clone(), answer, failure) {
+            match self.blame(target, &login, answer, failure) {
                 Blame::Lingering if purpose.may_wait() => {}
                 Blame::Lingering => {
                     return Err(NoStream {
@@ -377,8 +397,7 @@ impl Opening {
     /// # Errors
     /// When the address cannot be asked over HTTP.
     pub fn request(&self, target: &Target, url: &str) -> Result<Request, Failure> {
-        let mut request =
-            Request::get(url, self.timing.head_within).map_err(|error| unsupported(url, error.into()))?;
+        let mut request = Request::get(url, self.timing.head_within).map_err(Failure::from)?;
         request.headers = target.headers.clone();
         request.insecure_tls = target.insecure_tls;
         Ok(request)
@@ -416,6 +435,17 @@ impl Opening {
             }
         }
     }
+}
+
+/// A slot whose socket is closed, once another may be opened with it.
+async fn reopened(slot: Slot) -> Result<Slot, Failure> {
+    let ready_at = slot.reopen();
+    tokio::select! {
+        biased;
+        () = slot.revoked() => return Err(taken_back()),
+        () = sleep_until(ready_at) => {}
+    }
+    Ok(slot)
 }
 
 /// Why a request brought no stream.
@@ -459,17 +489,6 @@ fn is_called_radio(headers: &HeaderMap) -> bool {
     let name = name.and_then(|name| name.split(';').next()).unwrap_or_default();
     let radio = ["audio/mpeg", "audio/mp3", "audio/aac", "audio/aacp"];
     radio.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
-}
-
-/// Says which kind of address is not supported, where it is one that lists do contain.
-fn unsupported(url: &str, failure: Failure) -> Failure {
-    match url.split_once("://") {
-        Some((scheme @ ("rtmp" | "rtsp" | "rtp" | "udp" | "mms" | "plugin"), _)) => Failure::new(
-            FailureClass::Unusable,
-            format!("{scheme} addresses are not supported"),
-        ),
-        _ => failure,
-    }
 }
 
 #[cfg(test)]
