@@ -1,10 +1,6 @@
 //! Parts of files: whatever a provider makes of ranges, a viewer gets what direct access to a good one gives.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test stops at what it does not expect"
-)]
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 mod support;
 
@@ -219,7 +215,5 @@ async fn a_part_far_into_what_only_comes_whole_is_answered_with_the_whole() {
     assert_eq!(&far.bytes()[4..8], b"ftyp");
     let account = provider.account("one");
     assert_eq!((account.peak(), account.over_limit()), (1, 0));
-    if account.requests().len() != 1 {
-        panic!("one request is enough: {:?}", account.requests());
-    }
+    assert_eq!(account.requests().len(), 1, "one request is enough");
 }

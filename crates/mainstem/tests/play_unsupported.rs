@@ -63,9 +63,9 @@ async fn what_cannot_be_played_is_told_with_its_reason_and_never_asked_for() {
         let said = stream["unsupported"].as_str().unwrap();
         assert!(said.contains(reason), "{name}: {said}");
         let url = mainstem.url(stream["url"].as_str().unwrap());
-        for method in ["GET", "HEAD"] {
-            let answer = request(method, &url, &[]).await;
-            assert_eq!(answer.status, 422, "{method} {name}");
+        for (method, form) in [("GET", ""), ("HEAD", ""), ("GET", ".m3u8")] {
+            let answer = request(method, &format!("{url}{form}"), &[]).await;
+            assert_eq!(answer.status, 422, "{method} {name}{form}");
         }
         let answer = get(&url).await.json();
         assert_eq!(answer["error"], "unsupported", "{name}");

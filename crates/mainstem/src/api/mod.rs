@@ -122,10 +122,7 @@ pub fn router(app: App) -> Router {
         .route("/", get(status::root))
         .route("/playlist.m3u8", get(output::playlist::playlist))
         .route("/playlist.m3u", get(output::playlist::playlist))
-        .route(
-            "/stream/{*id}",
-            get(output::stream).options(output::hls::preflight),
-        )
+        .route("/stream/{*id}", get(output::stream))
         .route("/status", get(status::status))
         .route("/active-streams", get(status::active_streams))
         .route("/streams", get(streams::streams))

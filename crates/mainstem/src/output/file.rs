@@ -45,14 +45,14 @@ pub(super) async fn file(
     (headers, patience): (&HeaderMap, &Patience),
 ) -> Result<Response, ApiError> {
     let mut last = Failure::new(FailureClass::Gone, "no source has it");
-    let session = session(asker, channel);
+    let is_seek = is_seek(headers);
+    let session = session(asker, channel, is_seek);
     let known = app.films.get(channel.id());
     let known = known.as_ref();
     let serves = app.channels.pools().source_of(&session);
     let serves = serves.or_else(|| known.map(|film| film.source.clone()));
     // In the order of the configuration, so that every seek reads the file the first request read. A part of it can
     // only come from there, or from where the same bytes are: another source's file of this name may be another file.
-    let is_seek = is_seek(headers);
     let mut targets = targets(app, catalog, channel, &session);
     if is_seek {
         targets.sort_by_key(|target| Some(&target.source) != serves.as_ref());
@@ -96,10 +96,11 @@ fn targets(app: &App, catalog: &Catalog, channel: &Channel, session: &FilmSessio
 }
 
 /// Names a viewing: by the device's token, else by address and player, which others may share.
-fn session(asker: &Asker, channel: &Channel) -> FilmSession {
+fn session(asker: &Asker, channel: &Channel, is_seek: bool) -> FilmSession {
     FilmSession {
         name: format!("{} {}", asker.client().device, channel.id()).into(),
         is_one_player: asker.device.is_some(),
+        is_seek,
     }
 }
 

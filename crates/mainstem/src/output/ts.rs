@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use catalog::Kind;
+use bytes::Bytes;
+use catalog::{Channel, Kind};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use mpegts::Codec;
@@ -23,6 +24,8 @@ use crate::api::path::Path;
 use crate::audience::{Asker, Present};
 use crate::channels::Key;
 use crate::server::{Patience, Peer};
+use crate::upstream::icy::{self, TitleWriter};
+use crate::upstream::titles::Titles;
 use crate::upstream::unsupported::unplayable;
 
 /// What a transport stream is called (RFC 3555 clause 4.1.11).
@@ -89,8 +92,11 @@ pub(crate) async fn stream(
         Ok(Ready::RawSound(codec)) => {
             app.packagers.watched((channel.id(), channel.name()), &viewer);
             span.in_scope(|| info!(channel = channel.name(), "listens"));
-            let body = body(viewer, Some(Unwrapper::new()), (present, Watching::new(span)));
-            Ok(streaming(raw_sound(codec), body))
+            let raw = RawSound::new(&app, channel, &headers);
+            let titled = raw.titles.is_some();
+            let body = body(viewer, Some(raw), (present, Watching::new(span)));
+            let response = streaming(raw_sound(codec), body);
+            Ok(if titled { with_titles(response, channel) } else { response })
         }
         Ok(Ready::File) => {
             drop(viewer);
@@ -136,7 +142,7 @@ fn claim(asker: &Asker) -> Claim {
 }
 
 /// What a viewer gets: the programme's packets, or the frames inside them where `raw` takes them out.
-fn body(viewer: Viewer, raw: Option<Unwrapper>, (present, watching): (Present, Watching)) -> Body {
+fn body(viewer: Viewer, raw: Option<RawSound>, (present, watching): (Present, Watching)) -> Body {
     let stopped = Box::pin(present.stopped());
     let state = (viewer, raw, stopped, (present, watching));
     Body::from_stream(futures_util::stream::unfold(
@@ -150,7 +156,7 @@ fn body(viewer: Viewer, raw: Option<Unwrapper>, (present, watching): (Present, W
                 }?;
                 let bytes = match &mut raw {
                     None => packets,
-                    Some(raw) => raw.push(&packets).into(),
+                    Some(raw) => raw.push(&packets),
                 };
                 // Packets of tables, or a sign of life, hold no frame.
                 if !bytes.is_empty() {
@@ -159,6 +165,43 @@ fn body(viewer: Viewer, raw: Option<Unwrapper>, (present, watching): (Present, W
             }
         },
     ))
+}
+
+/// The frames inside packets, with the titles between them where the listener takes any.
+struct RawSound {
+    unwrapper: Unwrapper,
+    titles: Option<(TitleWriter, Titles, String)>,
+}
+
+impl RawSound {
+    fn new(app: &App, channel: &Channel, headers: &HeaderMap) -> Self {
+        let titles = || {
+            let titles = app.channels.opening().titles.clone();
+            (TitleWriter::default(), titles, channel.id().to_string())
+        };
+        Self {
+            unwrapper: Unwrapper::new(),
+            titles: icy::takes_titles(headers).then(titles),
+        }
+    }
+
+    fn push(&mut self, packets: &[u8]) -> Bytes {
+        let sound = self.unwrapper.push(packets).into();
+        match &mut self.titles {
+            None => sound,
+            Some((writer, titles, channel)) => writer.push(sound, &titles.of(channel)),
+        }
+    }
+}
+
+/// Says where titles stand, and what the station is called.
+fn with_titles(mut response: Response, channel: &Channel) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(icy::INTERVAL, HeaderValue::from(icy::INTERVAL_BYTES));
+    if let Ok(name) = HeaderValue::from_bytes(channel.display_name().as_bytes()) {
+        headers.insert(icy::NAME, name);
+    }
+    response
 }
 
 /// What raw sound is called (RFC 3003; audio/aac in the IANA registry of media types).

@@ -20,7 +20,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static("Range, If-Range, 
 
 /// Headers of an answer that a page may read, beside the few it always may.
 const READABLE: HeaderValue = HeaderValue::from_static(
-    "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, Date, ETag, Retry-After, icy-metaint",
+    "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, Date, ETag, Retry-After, icy-metaint, icy-name",
 );
 
 /// For how long a page need not ask again: browsers keep it for two hours at most, whatever is said.

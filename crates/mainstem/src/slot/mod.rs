@@ -123,15 +123,25 @@ impl Wish {
     }
 }
 
-/// One viewer's viewing of one film.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A request of one viewer's viewing of one film. The same viewing is known by its name.
+#[derive(Debug, Clone)]
 pub struct FilmSession {
-    /// Names it.
+    /// Names the viewing.
     pub name: Arc<str>,
-    /// Whether whoever has this name is one player beyond doubt. Then a new request takes the place of the old one, as a
-    /// seek does; else both are served as long as there is room, and the new one where there is not.
+    /// Whether whoever has this name is one player beyond doubt. Then a new request takes the place of the old one; else
+    /// both are served, as long as there is room.
     pub is_one_player: bool,
+    /// Whether the request goes on with what another one began. Where there is no room for both, it takes its place.
+    pub is_seek: bool,
 }
+
+impl PartialEq for FilmSession {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for FilmSession {}
 
 /// No connection was free in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

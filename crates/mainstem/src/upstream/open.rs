@@ -16,8 +16,10 @@ use super::answer::failure_of_answer;
 use super::hls::HlsUpstream;
 use super::http::{Body, Client, HttpError, Request, Response};
 use super::progressive::{Progressive, taken_back};
+use super::icy::{self, TitleReader};
 use super::radio::Radio;
 use super::sniff::{Content, sniff};
+use super::titles::{Teller, Titles};
 use super::unsupported::unsupported;
 use super::{Upstream, card};
 use crate::slot::{
@@ -153,6 +155,8 @@ pub struct Opening {
     pub pools: Pools,
     /// Bounds the steps.
     pub timing: OpenTiming,
+    /// What is on at the radios that are open.
+    pub titles: Titles,
 }
 
 impl Opening {
@@ -177,21 +181,23 @@ impl Opening {
         if target.url.expose() == CARD_URL {
             return Ok(Upstream::Card(card::Card::default()));
         }
-        let answer = self.ask(&target, purpose, &HeaderMap::new()).await?;
+        let answer = self.ask(&target, purpose, &icy::asking()).await?;
         self.understand(target, answer).await
     }
 
     async fn understand(&self, target: Target, mut answer: Response) -> Result<Upstream, Failure> {
         let (head, content) = self.first_bytes(&mut answer.body).await?;
+        let headers = std::mem::take(&mut answer.headers);
+        let bytes = |head, body| Progressive::new(head, body, self.titles_of(&target, &headers));
         match content {
             // A radio may be joined in the middle of a frame, and the next one may be far: then the answer's name for
             // itself is all there is.
-            Content::Unknown if is_called_radio(&answer.headers) => {
-                Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body))))
+            Content::Unknown if is_called_radio(&headers) => {
+                Ok(Upstream::Radio(Box::new(Radio::new(bytes(head, answer.body)))))
             }
-            Content::TransportStream | Content::Unknown => Ok(Upstream::Progressive(Box::new(
-                Progressive::new(head, answer.body),
-            ))),
+            Content::TransportStream | Content::Unknown => {
+                Ok(Upstream::Progressive(Box::new(bytes(head, answer.body))))
+            }
             Content::HlsPlaylist => {
                 let request = self.request(&target, answer.asked.as_str())?;
                 let Response { url, body, .. } = answer;
@@ -211,8 +217,14 @@ impl Opening {
                 );
                 Err(Failure::new(FailureClass::Unusable, text))
             }
-            Content::Audio => Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body)))),
+            Content::Audio => Ok(Upstream::Radio(Box::new(Radio::new(bytes(head, answer.body))))),
         }
+    }
+
+    /// Where the titles in an answer go, if it has any.
+    fn titles_of(&self, target: &Target, headers: &HeaderMap) -> Option<(TitleReader, Teller)> {
+        let subject = target.subject.clone()?;
+        Some((TitleReader::of(headers)?, self.titles.teller(subject)))
     }
 
     /// Asks a provider for a stream, once there is a connection for it. `more` goes with the target's own headers.
@@ -506,6 +518,7 @@ mod tests {
                 first_bytes_within: within,
                 limit_rest: Duration::from_secs(15),
             },
+            titles: Titles::default(),
         }
     }
 

@@ -191,7 +191,7 @@ impl Ledger {
             Purpose::Live | Purpose::File if !held.watched => Some(2),
             // Players open the next part of a film before they close the last one. Where there is room for both, they may
             // be two of the same name.
-            Purpose::File if held.session.is_some() && held.session == wish.session => Some(2),
+            Purpose::File if is_seek_in(held, wish) => Some(2),
             Purpose::Live | Purpose::File => (is_viewers && self.is_zap(held, wish)).then_some(3),
         }
     }
@@ -213,4 +213,10 @@ impl Ledger {
                     .all(|(earlier, other)| other == who && earlier < arrival)
         })
     }
+}
+
+/// Whether a wish goes on with the film that flows through what is held, for whom it flows.
+fn is_seek_in(held: &Held, wish: &Wish) -> bool {
+    let seek = wish.session.as_ref().filter(|session| session.is_seek);
+    seek.is_some_and(|session| held.session.as_ref() == Some(session))
 }

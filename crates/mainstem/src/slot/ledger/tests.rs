@@ -153,6 +153,7 @@ impl Model {
             FilmSession {
                 name: format!("viewing {number}").into(),
                 is_one_player: number < 2,
+                is_seek: self.chance.one_in(2),
             }
         });
         Wish {

@@ -54,7 +54,8 @@ impl Model {
             _ if replaced => Some("replaced by the same player"),
             _ if is_idle => Some("idle gave way"),
             (Purpose::File, Purpose::File)
-                if wish.session.is_some() && wish.session == has.mine.wish.session =>
+                if wish.session.as_ref().is_some_and(|session| session.is_seek)
+                    && wish.session == has.mine.wish.session =>
             {
                 Some("the same film gave way")
             }
