@@ -131,12 +131,12 @@ async fn every_part_is_what_direct_access_gives_whatever_the_provider_does() {
     let (provider, mainstem) = scene().await;
     // The good film, asked for directly, says what is right.
     let good = provider.movie_url("one", 900);
+    let account = provider.account("one");
     let mut right = Vec::new();
     for asked in ASKED {
         right.push(ask(&good, "\"900-aae60\"", asked).await);
+        account.wait_until(|log| log.open_now == 0, SOON).await.unwrap();
     }
-    let account = provider.account("one");
-    account.wait_until(|log| log.open_now == 0, SOON).await.unwrap();
     let mut wrong = Vec::new();
     for (id, (name, faults)) in (900..).zip(ways()) {
         let url = mainstem.stream_url(&plain(name)).await;
