@@ -96,7 +96,11 @@ pub(crate) async fn stream(
             let titled = raw.titles.is_some();
             let body = body(viewer, Some(raw), (present, Watching::new(span)));
             let response = streaming(raw_sound(codec), body);
-            Ok(if titled { with_titles(response, channel) } else { response })
+            Ok(if titled {
+                with_titles(response, channel)
+            } else {
+                response
+            })
         }
         Ok(Ready::File) => {
             drop(viewer);

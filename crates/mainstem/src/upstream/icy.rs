@@ -241,7 +241,15 @@ mod tests {
     #[test]
     fn what_is_put_in_is_what_is_taken_out() {
         let long = "x".repeat(10_000);
-        let titles = ["", "One", "One", "It's two", "a';StreamUrl='b", &*long, "Gr\u{fc}n"];
+        let titles = [
+            "",
+            "One",
+            "One",
+            "It's two",
+            "a';StreamUrl='b",
+            &*long,
+            "Gr\u{fc}n",
+        ];
         let sound: Vec<u8> = (0..titles.len() * INTERVAL_BYTES)
             .map(|at| u8::try_from(at % 251).unwrap())
             .collect();
@@ -259,7 +267,14 @@ mod tests {
             assert_eq!(told.last().map(String::as_str), Some("Gr\u{fc}n"), "{size}");
             if size == 1_000 {
                 let shortened = "x".repeat(16 * 255 - 15);
-                let expected = ["", "One", "It's two", "a' ;StreamUrl='b", &*shortened, "Gr\u{fc}n"];
+                let expected = [
+                    "",
+                    "One",
+                    "It's two",
+                    "a' ;StreamUrl='b",
+                    &*shortened,
+                    "Gr\u{fc}n",
+                ];
                 assert_eq!(told, expected);
             }
         }

@@ -105,7 +105,10 @@ mod tests {
     #[tokio::test]
     async fn only_the_first_word_is_another_one() {
         for (sent, expected) in [
-            ("ICY 200 OK\r\nicy-br: 64\r\n\r\nICY ", "HTTP/1.0 200 OK\r\nicy-br: 64\r\n\r\nICY "),
+            (
+                "ICY 200 OK\r\nicy-br: 64\r\n\r\nICY ",
+                "HTTP/1.0 200 OK\r\nicy-br: 64\r\n\r\nICY ",
+            ),
             ("HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"),
             ("IC", "IC"),
             ("ICE 200", "ICE 200"),
