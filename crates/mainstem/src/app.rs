@@ -24,6 +24,7 @@ use crate::config::{Config, LoadError, data_dir};
 use crate::health::Health;
 use crate::library::{LibraryTask, Rules};
 use crate::logging::{self, Level};
+use crate::output::films::Films;
 use crate::output::hls::{Packagers, Settings};
 use crate::output::rendering::Renderings;
 use crate::server::{ServerBounds, serve};
@@ -34,6 +35,7 @@ use crate::sources::Sources;
 use crate::store::Store;
 use crate::upstream::http::Client;
 use crate::upstream::open::{OpenTiming, Opening};
+use crate::upstream::titles::Titles;
 
 /// How long a login rests after its provider said that it is at its limit.
 const LIMIT_REST: Duration = Duration::from_secs(15);
@@ -163,6 +165,7 @@ impl Running {
             client,
             pools,
             timing: open_timing(&config),
+            titles: Titles::default(),
         };
         let health = Health::new(config.timing.cool_down_min, config.timing.cool_down_max);
         let default = config.limits.account_connections as usize;
@@ -183,8 +186,7 @@ impl Running {
             config.timing.zap_hold,
         );
         let (packagers, packaging) = Packagers::new(Settings::new(&config));
-        let bounds = server_bounds(&config);
-        let drain = config.timing.drain;
+        let (bounds, drain) = (server_bounds(&config), config.timing.drain);
         sources.apply(&config);
         let (config, config_seen) = watch::channel(Arc::new(config));
         let app = App {
@@ -196,6 +198,8 @@ impl Running {
             previews: Arc::new(Semaphore::new(api::PREVIEWS_MAX)),
             packagers,
             renderings,
+            films: Films::default(),
+            unsupported: api::Unsupported::default(),
             listening: reachable(address).into(),
             started: tokio::time::Instant::now().into_std(),
         };
@@ -231,11 +235,7 @@ impl Running {
             bounds,
             (stop.clone(), drain),
         ));
-        let base = app
-            .links()
-            .public_url
-            .unwrap_or_else(|| format!("http://{}", app.listening));
-        info!("listening at {address}; the playlist is {base}/playlist.m3u8");
+        say_where(&app, address);
         Ok(Self {
             config,
             rules,
@@ -343,6 +343,13 @@ impl Signals {
             _ = self.hangup.recv() => Told::Reload,
         }
     }
+}
+
+/// Tells people where the playlist is.
+fn say_where(app: &App, address: std::net::SocketAddr) {
+    let public = app.links().public_url;
+    let base = public.unwrap_or_else(|| format!("http://{}", app.listening));
+    info!("listening at {address}; the playlist is {base}/playlist.m3u8");
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, StartError> {

@@ -22,6 +22,7 @@ use crate::source::{SourceHandle, request_headers};
 use crate::upstream::Upstream;
 use crate::upstream::http::headers;
 use crate::upstream::open::{CARD_URL, Elsewhere, Opening, Target};
+use crate::upstream::unsupported::unsupported;
 
 /// What a broadcast is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -198,6 +199,7 @@ impl Channels {
         let mut rated: Vec<_> = (0u32..)
             .zip(channel.streams())
             .filter(|(_, stream)| !health.refuses(stream.id(), now))
+            .filter(|(_, stream)| unsupported(stream.url().expose()).is_none())
             .filter_map(|(position, stream)| {
                 let mut target = self.target(catalog, stream)?;
                 target.subject = Some(Arc::clone(&subject));

@@ -118,6 +118,7 @@ async fn odd_response_heads_play() {
         HeadStyle::Chunked,
         HeadStyle::FakeLength,
         HeadStyle::Http10,
+        HeadStyle::Icy,
         HeadStyle::LfOnly,
         HeadStyle::WrongType,
         HeadStyle::NoType,

@@ -3,7 +3,7 @@
 //! Lives here: raw frames wrapped into a transport stream, so that a radio source is spliced, paced, kept in a ring and
 //! stood in for by silence like any other ([`Wrapper`]), and raw frames taken out of the channel's programme again for
 //! a listener whose player wants what the source sent ([`Unwrapper`]). Both work on whole frames and keep time by
-//! counting samples. Stream titles (ICY metadata) are neither asked for nor read.
+//! counting samples. Stream titles (ICY metadata) are taken out before.
 
 use crate::clock::{MediaTime, TICKS_90K};
 use crate::es::{AudioFrame, Codec, SoundCutter, audio_frame};

@@ -230,7 +230,12 @@ async fn live(
             .await
             .into();
     }
-    let wish = channel.map_or(Wish::Nothing, |channel| Wish::Live(Box::new(channel)));
+    // A list may call a file live.
+    let file = || shared.plan.movies.iter().find(|movie| movie.id == id).cloned();
+    let wish = match channel {
+        Some(channel) => Wish::Live(Box::new(channel)),
+        None => file().map_or(Wish::Nothing, Wish::File),
+    };
     Session {
         shared,
         account,

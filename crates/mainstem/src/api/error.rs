@@ -164,6 +164,16 @@ impl ApiError {
         )
     }
 
+    /// No source of a channel can ever be played.
+    #[must_use]
+    pub fn unsupported(channel: &str, reason: &str) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unsupported",
+            format!("'{channel}' cannot be played: {reason}."),
+        )
+    }
+
     /// No source of a channel could be opened.
     #[must_use]
     pub fn unavailable(channel: &str, failure: &Failure) -> Self {

@@ -12,6 +12,7 @@ mod series;
 mod status;
 mod streams;
 mod test;
+mod unsupported;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,10 +29,13 @@ use crate::config::Config;
 use crate::library::Material;
 use crate::links::Links;
 use crate::output;
+use crate::output::films::Films;
 use crate::output::hls::Packagers;
 use crate::output::rendering::Renderings;
+use crate::server::cors::cors;
 use error::ApiError;
 pub use preview::PREVIEWS_MAX;
+pub use unsupported::Unsupported;
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -52,6 +56,10 @@ pub struct App {
     pub packagers: Arc<Packagers>,
     /// The channel lists that are ready to be sent.
     pub renderings: Arc<Renderings>,
+    /// What is remembered of files that were played.
+    pub films: Films,
+    /// How many entries can never be played.
+    pub unsupported: Unsupported,
     /// Where mainstem listens, as the last resort for links.
     pub listening: Arc<str>,
     /// When the program started.
@@ -114,10 +122,7 @@ pub fn router(app: App) -> Router {
         .route("/", get(status::root))
         .route("/playlist.m3u8", get(output::playlist::playlist))
         .route("/playlist.m3u", get(output::playlist::playlist))
-        .route(
-            "/stream/{*id}",
-            get(output::stream).options(output::hls::preflight),
-        )
+        .route("/stream/{*id}", get(output::stream))
         .route("/status", get(status::status))
         .route("/active-streams", get(status::active_streams))
         .route("/streams", get(streams::streams))
@@ -135,5 +140,6 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(health::readyz))
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(axum::middleware::from_fn(cors))
         .with_state(app)
 }

@@ -42,7 +42,7 @@ pub use network::{Network, NetworkError};
 pub use problem::{Problem, Problems};
 pub use reader::{Env, PROBLEMS_MAX, Severity};
 pub use section::UnknownWord;
-pub use settings::{Config, XtreamAuth};
+pub use settings::{Config, Output, XtreamAuth};
 pub use source::{FurtherLogin, LiveFormat, Origin, Series, SourceConfig, SourceType};
 pub use timing::{ClientPolicy, Limits, Timing};
 pub use tree::{DEPTH_MAX, NODES_MAX};

@@ -7,8 +7,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use catalog::Kind;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use bytes::Bytes;
+use catalog::{Channel, Kind};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use mpegts::Codec;
 use mpegts::radio::Unwrapper;
@@ -22,7 +23,10 @@ use crate::api::error::ApiError;
 use crate::api::path::Path;
 use crate::audience::{Asker, Present};
 use crate::channels::Key;
-use crate::server::Peer;
+use crate::server::{Patience, Peer};
+use crate::upstream::icy::{self, TitleWriter};
+use crate::upstream::titles::Titles;
+use crate::upstream::unsupported::unplayable;
 
 /// What a transport stream is called (RFC 3555 clause 4.1.11).
 const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
@@ -34,7 +38,7 @@ const HEAD_MARGIN: Duration = Duration::from_secs(3);
 pub(crate) async fn stream(
     State(app): State<App>,
     Path(id): Path<String>,
-    axum::Extension(peer): axum::Extension<Peer>,
+    (axum::Extension(peer), axum::Extension(patience)): (axum::Extension<Peer>, axum::Extension<Patience>),
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -47,20 +51,23 @@ pub(crate) async fn stream(
     let Some(channel) = catalog.get(channel) else {
         return Err(ApiError::unknown_channel(&id));
     };
+    if let Some(reason) = unplayable(channel) {
+        return Err(ApiError::unsupported(channel.name(), reason));
+    }
     if method == Method::HEAD {
         return Ok(match channel.kind() {
             Kind::Live => {
                 let remembered = app.channels.raw_sound(channel).map(raw_sound);
                 streaming(remembered.unwrap_or(TRANSPORT_STREAM), super::no_body())
             }
-            _ => file::head(channel),
+            _ => file::head(&app, channel),
         });
     }
     let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
     let present = app.audience.enter(&asker, channel.id()).await;
     let present = present.map_err(ApiError::not_served)?;
     if channel.kind() != Kind::Live {
-        return file::file(&app, &catalog, channel, (present, &asker), &headers).await;
+        return file::file(&app, &catalog, channel, (present, &asker), (&headers, &patience)).await;
     }
     let claim = claim(&asker);
     let span = error_span!("viewer", client = claim.client);
@@ -85,12 +92,19 @@ pub(crate) async fn stream(
         Ok(Ready::RawSound(codec)) => {
             app.packagers.watched((channel.id(), channel.name()), &viewer);
             span.in_scope(|| info!(channel = channel.name(), "listens"));
-            let body = body(viewer, Some(Unwrapper::new()), (present, Watching::new(span)));
-            Ok(streaming(raw_sound(codec), body))
+            let raw = RawSound::new(&app, channel, &headers);
+            let titled = raw.titles.is_some();
+            let body = body(viewer, Some(raw), (present, Watching::new(span)));
+            let response = streaming(raw_sound(codec), body);
+            Ok(if titled {
+                with_titles(response, channel)
+            } else {
+                response
+            })
         }
         Ok(Ready::File) => {
             drop(viewer);
-            file::file(&app, &catalog, channel, (present, &asker), &headers).await
+            file::file(&app, &catalog, channel, (present, &asker), (&headers, &patience)).await
         }
         Ok(Ready::Unavailable(failure)) => Err(ApiError::unavailable(channel.name(), &failure)),
         Err(_) => {
@@ -132,7 +146,7 @@ fn claim(asker: &Asker) -> Claim {
 }
 
 /// What a viewer gets: the programme's packets, or the frames inside them where `raw` takes them out.
-fn body(viewer: Viewer, raw: Option<Unwrapper>, (present, watching): (Present, Watching)) -> Body {
+fn body(viewer: Viewer, raw: Option<RawSound>, (present, watching): (Present, Watching)) -> Body {
     let stopped = Box::pin(present.stopped());
     let state = (viewer, raw, stopped, (present, watching));
     Body::from_stream(futures_util::stream::unfold(
@@ -146,7 +160,7 @@ fn body(viewer: Viewer, raw: Option<Unwrapper>, (present, watching): (Present, W
                 }?;
                 let bytes = match &mut raw {
                     None => packets,
-                    Some(raw) => raw.push(&packets).into(),
+                    Some(raw) => raw.push(&packets),
                 };
                 // Packets of tables, or a sign of life, hold no frame.
                 if !bytes.is_empty() {
@@ -155,6 +169,43 @@ fn body(viewer: Viewer, raw: Option<Unwrapper>, (present, watching): (Present, W
             }
         },
     ))
+}
+
+/// The frames inside packets, with the titles between them where the listener takes any.
+struct RawSound {
+    unwrapper: Unwrapper,
+    titles: Option<(TitleWriter, Titles, String)>,
+}
+
+impl RawSound {
+    fn new(app: &App, channel: &Channel, headers: &HeaderMap) -> Self {
+        let titles = || {
+            let titles = app.channels.opening().titles.clone();
+            (TitleWriter::default(), titles, channel.id().to_string())
+        };
+        Self {
+            unwrapper: Unwrapper::new(),
+            titles: icy::takes_titles(headers).then(titles),
+        }
+    }
+
+    fn push(&mut self, packets: &[u8]) -> Bytes {
+        let sound = self.unwrapper.push(packets).into();
+        match &mut self.titles {
+            None => sound,
+            Some((writer, titles, channel)) => writer.push(sound, &titles.of(channel)),
+        }
+    }
+}
+
+/// Says where titles stand, and what the station is called.
+fn with_titles(mut response: Response, channel: &Channel) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(icy::INTERVAL, HeaderValue::from(icy::INTERVAL_BYTES));
+    if let Ok(name) = HeaderValue::from_bytes(channel.display_name().as_bytes()) {
+        headers.insert(icy::NAME, name);
+    }
+    response
 }
 
 /// What raw sound is called (RFC 3003; audio/aac in the IANA registry of media types).
@@ -174,7 +225,6 @@ fn streaming(content_type: HeaderValue, body: Body) -> Response {
         CACHE_CONTROL,
         HeaderValue::from_static("no-cache, no-store, must-revalidate"),
     );
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     // nginx would gather an endless answer before it passes it on.
     headers.insert(
         HeaderName::from_static("x-accel-buffering"),

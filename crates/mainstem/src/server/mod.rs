@@ -3,6 +3,7 @@
 //! An accept loop of our own, because the ready-made one sets no timer: without it a client that never finishes its
 //! request head, or never reads its answer, would hold its connection for ever.
 
+pub mod cors;
 mod guard;
 
 use std::convert::Infallible;
@@ -26,6 +27,7 @@ use tower::ServiceExt as _;
 use tracing::{debug, error, warn};
 
 use guard::Guarded;
+pub use guard::Patience;
 
 /// Connections at one time beside those of viewers: lists, status pages, probes.
 const OTHER_CONNECTIONS_MAX: usize = 1_000;
@@ -136,8 +138,16 @@ async fn connection(
     if let Err(error) = tune(&socket, bounds.stall_max) {
         debug!(%error, "socket options could not be set");
     }
+    let patience = Patience::new(bounds.stall_max);
+    let guarded = Guarded::new(socket, patience.clone(), |socket, stall_max| {
+        if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(Some(stall_max)) {
+            debug!(%error, "a socket option could not be set");
+        }
+    });
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
+        patience.allow(bounds.stall_max);
+        request.extensions_mut().insert(patience.clone());
         strip_prefix(&mut request, prefix().as_deref());
         let router = router.clone();
         async move {
@@ -153,7 +163,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_within)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Guarded::new(socket, bounds.stall_max)), service);
+        .serve_connection(TokioIo::new(guarded), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

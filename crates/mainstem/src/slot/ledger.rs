@@ -4,6 +4,7 @@
 //! ([`super::Pools`]), and a test can drive it through any sequence of events.
 
 mod delay;
+mod reopen;
 mod settle;
 
 use std::collections::{BTreeMap, HashMap};

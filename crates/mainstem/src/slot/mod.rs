@@ -123,15 +123,25 @@ impl Wish {
     }
 }
 
-/// One viewer's viewing of one film.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A request of one viewer's viewing of one film. The same viewing is known by its name.
+#[derive(Debug, Clone)]
 pub struct FilmSession {
-    /// Names it.
+    /// Names the viewing.
     pub name: Arc<str>,
-    /// Whether whoever has this name is one player beyond doubt. Then a new request takes the place of the old one, as a
-    /// seek does; else both are served, as long as there is room.
+    /// Whether whoever has this name is one player beyond doubt. Then a new request takes the place of the old one; else
+    /// both are served, as long as there is room.
     pub is_one_player: bool,
+    /// Whether the request goes on with what another one began. Where there is no room for both, it takes its place.
+    pub is_seek: bool,
 }
+
+impl PartialEq for FilmSession {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for FilmSession {}
 
 /// No connection was free in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -428,6 +438,19 @@ impl Slot {
     #[must_use]
     pub fn place(&self) -> usize {
         self.place
+    }
+
+    /// The login it counts against; `None` once the pools forgot it.
+    #[must_use]
+    pub fn login(&self) -> Option<Login> {
+        self.pools.state().ledger.login_of(self.id)
+    }
+
+    /// The socket it was for is closed, and another is to be opened with it. Says from when on: before that, the provider
+    /// counts the closed one still.
+    #[must_use]
+    pub fn reopen(&self) -> Instant {
+        self.pools.state().ledger.reopen(self.id, now()).into()
     }
 
     /// Where its wish stood in the line, for a wish that asks again.

@@ -51,7 +51,6 @@ pub(super) fn respond(
     if let Some(said) = said.and_then(|text| HeaderValue::try_from(text).ok()) {
         headers.insert(CONTENT_RANGE, said);
     }
-    super::allow_origins(headers);
     response
 }
 

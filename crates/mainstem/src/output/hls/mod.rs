@@ -14,14 +14,11 @@ use std::time::Duration;
 
 use ::hls::segment::Segment;
 use axum::body::Body;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use catalog::{Catalog, Channel, ChannelId, Kind};
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE,
-};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
 use relay::{Failure, FailureClass, Ready};
 use tokio::time::{Instant, timeout_at};
 
@@ -30,6 +27,7 @@ use crate::api::App;
 use crate::api::error::ApiError;
 use crate::audience::Asker;
 use crate::channels::Key;
+use crate::upstream::unsupported::unplayable;
 
 /// What a playlist is called (RFC 8216 clause 4).
 const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
@@ -93,6 +91,9 @@ pub(super) async fn serve(
             let channel = catalog
                 .get(channel)
                 .ok_or_else(|| ApiError::unknown_channel(&id))?;
+            if let Some(reason) = unplayable(channel) {
+                return Err(ApiError::unsupported(channel.name(), reason));
+            }
             playlist(app, &catalog, channel, (&asker, &method)).await
         }
         Wanted::Segment {
@@ -108,29 +109,6 @@ pub(super) async fn serve(
             Ok(body::respond(&segment, TRANSPORT_STREAM, &method, headers))
         }
     }
-}
-
-/// What a browser asks before it asks another site (Fetch standard, "CORS-preflight request").
-pub(crate) async fn preflight() -> Response {
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    let headers = response.headers_mut();
-    allow_origins(headers);
-    headers.insert(
-        ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, HEAD, OPTIONS"),
-    );
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
-    response
-}
-
-/// Players on pages of other sites may read the answer.
-fn allow_origins(headers: &mut HeaderMap) {
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Content-Length, Content-Range, Accept-Ranges, Date"),
-    );
 }
 
 /// The playlist of a channel. HEAD opens nothing upstream.
@@ -203,7 +181,6 @@ fn text(body: Body) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, PLAYLIST);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    allow_origins(headers);
     response
 }
 

@@ -153,6 +153,7 @@ impl Model {
             FilmSession {
                 name: format!("viewing {number}").into(),
                 is_one_player: number < 2,
+                is_seek: self.chance.one_in(2),
             }
         });
         Wish {
@@ -626,6 +627,7 @@ fn whatever_happens_the_limits_hold_and_nobody_waits_in_vain() {
         "refused while it rests",
         "replaced by the same player",
         "test gave way",
+        "the same film gave way",
         "went on with what was kept",
         "withdrawn",
         "zap",

@@ -53,6 +53,12 @@ impl Model {
             (Purpose::Hedge | Purpose::Test, _) => None,
             _ if replaced => Some("replaced by the same player"),
             _ if is_idle => Some("idle gave way"),
+            (Purpose::File, Purpose::File)
+                if wish.session.as_ref().is_some_and(|session| session.is_seek)
+                    && wish.session == has.mine.wish.session =>
+            {
+                Some("the same film gave way")
+            }
             (_, Purpose::Hedge) if is_viewers => Some("hedge gave way"),
             (_, Purpose::Test) if is_viewers => Some("test gave way"),
             (_, Purpose::Refresh) if is_viewers => Some("refresh gave way"),
