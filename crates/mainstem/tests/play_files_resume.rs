@@ -6,10 +6,9 @@
 mod support;
 
 use std::process::Command;
-use std::time::Duration;
 
 use provider_double::{
-    Account, Channel, Clip, Extent, Fault, HeadStyle, Movie, Plan, Provider, RangeStyle, RedirectForm,
+    Account, Channel, Clip, Extent, Fault, HeadStyle, Movie, Now, Plan, Provider, RangeStyle, RedirectForm,
 };
 use support::decode::has_tool;
 use support::process::QUICK;
@@ -128,18 +127,18 @@ async fn it_goes_on_at_another_source_that_has_the_same_bytes_and_at_no_other() 
         let (_mainstem, url) = scene(&[("one", &one), ("two", &two)]).await;
         let direct = get(&one.movie_url("one", 900)).await;
         let stream = one.stream(900);
-        stream.fault_times(Fault::Eof(Extent::Bytes(500_000)), 1);
-        let gone = Fault::Status {
+        stream.fault(Fault::Trickle(0.5));
+        let film = Viewer::open(&url).await;
+        assert_eq!(film.headers["content-length"], "3000000", "{what}");
+        film.more(100_000).await;
+        stream.fault(Fault::Status {
             code: 404,
             body: "gone".to_owned(),
             retry_after: None,
-        };
-        let film = Viewer::open(&url).await;
-        assert_eq!(film.headers["content-length"], "3000000", "{what}");
-        stream.fault(gone);
+        });
+        stream.now(Now::Eof);
         film.end(SOON).await;
-        let expected = if goes_on { BYTES } else { 500_000 };
-        assert_eq!(film.count() as u64, expected, "{what}");
+        assert_eq!(film.count() as u64 == BYTES, goes_on, "{what}: {}", film.count());
         assert!(direct.body.starts_with(&film.bytes()), "{what}");
         // A seek of the same viewing goes to the same bytes, or nowhere.
         let seek = support::request("GET", &url, &[("Range", "bytes=2000000-2000009")]).await;
@@ -225,11 +224,8 @@ async fn silence_and_pauses_are_told_apart() {
         let account = paused.account("one");
         let mut player = Raw::get(&paused_url, true).await;
         let mut film = player.read(1_000_000).await;
-        // A pause longer than any viewer of a live channel may take nothing; the connection stays his.
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        film.extend(player.read(1_000_000).await);
-        assert_eq!(account.requests().len(), 1, "nothing was asked for anew");
-        // After a longer one it goes to whoever waits.
+        // A pause longer than a viewer of a live channel may take nothing: the response stays, and after 20 s the
+        // connection goes to whoever waits.
         let live = mainstem.stream_url("Live").await;
         let viewer = eventually("the connection of the pause", || async {
             let viewer = Viewer::open(&live).await;
@@ -334,6 +330,54 @@ async fn ffmpeg_sees_the_same_frames_though_the_source_dies_again_and_again() {
             assert!(account.requests().len() > before + 2, "{name}: it did break off");
             assert_eq!(account.over_limit(), 0);
         }
+    }
+}
+
+/// The pictures that mpv shows from `13.2` on, as files.
+fn pictures(url: &str) -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = Command::new("mpv")
+        .args([
+            "--no-config",
+            "--really-quiet",
+            "--no-audio",
+            "--untimed",
+            "--start=13.2",
+            "--frames=60",
+        ])
+        .args(["--vo=image", "--vo-image-format=jpg"])
+        .arg(format!("--vo-image-outdir={}", folder.path().display()))
+        .arg(url)
+        .status()
+        .unwrap();
+    assert!(shown.success(), "{url}");
+    let mut files: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mpv_seeks_and_shows_the_same_pictures_though_the_source_dies_again_and_again() {
+    if !has_tool("ffmpeg") || !has_tool("mpv") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (name, called) in [("film.mp4", "video/mp4"), ("film.mkv", "video/x-matroska")] {
+        let content = made_film(folder.path(), name, &[]);
+        let one = provider("one", &Movie::of(900, "Film", &content, called));
+        let (_mainstem, url) = scene(&[("one", &one)]).await;
+        one.stream(900).fault(Fault::Eof(Extent::Bytes(400_000)));
+        let direct = folder.path().join(name).display().to_string();
+        let show = |address: String| tokio::task::spawn_blocking(move || pictures(&address));
+        let (right, through) = (show(direct).await.unwrap(), show(url).await.unwrap());
+        assert_eq!((right.len(), through.len()), (60, 60), "{name}");
+        assert!(right == through, "{name}: other pictures");
+        let account = one.account("one");
+        assert!(account.requests().len() > 3, "{name}: it did break off");
+        assert_eq!(account.over_limit(), 0);
     }
 }
 
