@@ -25,6 +25,8 @@ pub(crate) enum Page {
     Live(Arc<Shelf>),
     /// Another address.
     Redirect(String),
+    /// A file that takes so long to come.
+    Slow { bytes: Bytes, takes: Duration },
 }
 
 impl Page {
@@ -165,6 +167,7 @@ struct State {
 pub(crate) struct Origin {
     address: String,
     state: Arc<Mutex<State>>,
+    started: Instant,
     _tasks: JoinSet<()>,
 }
 
@@ -174,10 +177,12 @@ impl Origin {
         let address = listener.local_addr().unwrap().to_string();
         let state = Arc::new(Mutex::new(State::default()));
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(&state)));
+        let started = Instant::now();
+        tasks.spawn(accept(listener, Arc::clone(&state), started));
         Self {
             address,
             state,
+            started,
             _tasks: tasks,
         }
     }
@@ -188,6 +193,21 @@ impl Origin {
 
     pub(crate) fn put(&self, path: &str, page: Page) {
         lock(&self.state).pages.insert(path.to_owned(), page);
+    }
+
+    /// Takes away what is under an address.
+    pub(crate) fn remove(&self, path: &str) {
+        lock(&self.state).pages.remove(path);
+    }
+
+    /// The playlist under an address stays as it is now.
+    pub(crate) fn freeze(&self, path: &str) {
+        let mut state = lock(&self.state);
+        let Some(Page::Live(shelf)) = state.pages.get(path) else {
+            panic!("no playlist is at {path}")
+        };
+        let text = shelf.playlist(self.started.elapsed());
+        state.pages.insert(path.to_owned(), Page::text(&text));
     }
 
     /// The file under an address.
@@ -230,8 +250,7 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
-    let started = Instant::now();
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, started: Instant) {
     let mut serving = JoinSet::new();
     loop {
         let (socket, _) = listener.accept().await.unwrap();
@@ -297,7 +316,7 @@ async fn serve(socket: &TcpStream, state: &Mutex<State>, started: Instant) -> st
             .strip_prefix("range: ")
             .map(str::to_owned)
     });
-    let (answer, body) = answer(state, &target, range.as_deref(), started);
+    let (answer, body, takes) = answer(state, &target, range.as_deref(), started);
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     lock(state).asked.push(Asked {
         target,
@@ -310,22 +329,48 @@ async fn serve(socket: &TcpStream, state: &Mutex<State>, started: Instant) -> st
         body.len()
     );
     write(socket, head.as_bytes()).await?;
-    write(socket, &body).await?;
+    let pieces = body.len().div_ceil(SLOW_PIECE_BYTES).max(1);
+    for piece in body.chunks(SLOW_PIECE_BYTES) {
+        write(socket, piece).await?;
+        tokio::time::sleep(takes / u32::try_from(pieces).unwrap()).await;
+    }
     // Until the client closes it is open.
     let mut rest = Vec::new();
     while read(socket, &mut rest).await? > 0 {}
     Ok(())
 }
 
-/// Status line and headers, and the body.
-fn answer(state: &Mutex<State>, target: &str, range: Option<&str>, started: Instant) -> (String, Bytes) {
+/// What is written at once.
+const SLOW_PIECE_BYTES: usize = 8 << 10;
+
+/// Status line and headers, the body, and how long it takes.
+fn answer(
+    state: &Mutex<State>,
+    target: &str,
+    range: Option<&str>,
+    started: Instant,
+) -> (String, Bytes, Duration) {
+    let path = target.split('?').next().unwrap_or_default();
+    if let Some(Page::Slow { bytes, takes }) = lock(state).pages.get(path) {
+        return ("HTTP/1.1 200 OK\r\n".to_owned(), bytes.clone(), *takes);
+    }
+    let (head, body) = quick_answer(state, target, range, started);
+    (head, body, Duration::ZERO)
+}
+
+fn quick_answer(
+    state: &Mutex<State>,
+    target: &str,
+    range: Option<&str>,
+    started: Instant,
+) -> (String, Bytes) {
     let path = target.split('?').next().unwrap_or_default();
     let mut state = lock(state);
     if let Some(status) = state.refusals.get_mut(path).and_then(VecDeque::pop_front) {
         return (format!("HTTP/1.1 {status} No\r\n"), Bytes::new());
     }
     match state.pages.get(target).or_else(|| state.pages.get(path)) {
-        None => ("HTTP/1.1 404 Not Found\r\n".to_owned(), Bytes::new()),
+        None | Some(Page::Slow { .. }) => ("HTTP/1.1 404 Not Found\r\n".to_owned(), Bytes::new()),
         Some(Page::Redirect(to)) => (format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\n"), Bytes::new()),
         Some(Page::Live(shelf)) => (
             "HTTP/1.1 200 OK\r\n".to_owned(),
