@@ -19,6 +19,9 @@ use crate::config::{Hls, HlsStart};
 /// Target durations after which somebody who asks for nothing is gone: a player asks about once in each.
 const GONE_AFTER_TARGETS: u64 = 3;
 
+/// How long those who wait for the first segment count as there.
+const FIRST_WITHIN: Duration = Duration::from_secs(15);
+
 /// How often it is looked who is still there.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
@@ -242,11 +245,11 @@ impl Packager {
             return true;
         }
         self.swept_at = Instant::now();
-        let target = self.live.target_duration().unwrap_or_default();
-        let linger = self
-            .settings
-            .linger
-            .max(Duration::from_secs(GONE_AFTER_TARGETS * target));
+        let target = self.live.target_duration();
+        let least = target.map_or(FIRST_WITHIN, |target| {
+            Duration::from_secs(GONE_AFTER_TARGETS * target)
+        });
+        let linger = self.settings.linger.max(least);
         let mut clients = self.ending.packaged.clients();
         let asked = clients.sweep(linger);
         asked || self.settings.start == HlsStart::WithBroadcast
