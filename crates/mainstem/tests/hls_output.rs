@@ -1,5 +1,6 @@
 //! Channels as HLS: through failover, slate and changes of codec, and what players and proxies ask besides.
 
+mod support;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
