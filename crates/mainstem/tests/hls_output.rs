@@ -1,15 +1,18 @@
 //! Channels as HLS: through failover, slate and changes of codec, and what players and proxies ask besides.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
 mod support;
 
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use provider_double::{Clip, Fault, Now};
 use support::decode::{Colour, decode_aside, decode_aside_but_for, has_tool};
 use support::hls::HlsViewer;
 use support::scene::{Case, FIRST, SECOND, Scene};
-use support::{SOON, Viewer, all_at_once, eventually, get, get_json, request};
+use support::{SOON, Viewer, all_at_once, get, get_json, request};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
@@ -35,8 +38,9 @@ fn case(name: &str) -> Case {
     Case::new(name, FIRST, SECOND)
 }
 
+/// The media playlist of a channel.
 async fn playlist_url(scene: &Scene, name: &str) -> String {
-    format!("{}.m3u8", scene.mainstem.stream_url(name).await)
+    format!("{}/live.m3u8", scene.mainstem.stream_url(name).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,9 +151,16 @@ async fn ffmpeg_reads_on_through_a_failover() {
     if !has_tool("ffmpeg") {
         return;
     }
-    let scene = scene(vec![Case::new("read", Clip::H264Closed, Clip::H264Closed)]).await;
-    let case = scene.case("read");
-    let url = playlist_url(&scene, "read").await;
+    let clips = [("avc", Clip::H264Closed), ("hevc", Clip::Hevc)];
+    let cases = clips.map(|(name, clip)| Case::new(name, clip, clip));
+    let scene = Arc::new(scene(cases.to_vec()).await);
+    let checks = clips.map(|(name, _)| (name.to_owned(), reads_on(Arc::clone(&scene), name)));
+    all_at_once(checks.into_iter()).await;
+}
+
+async fn reads_on(scene: Arc<Scene>, name: &str) {
+    let case = scene.case(name);
+    let url = format!("{}.m3u8", scene.mainstem.stream_url(name).await);
     let reading = Command::new("ffmpeg")
         .args(["-hide_banner", "-nostdin", "-v", "warning", "-threads", "1", "-i"])
         .arg(&url)
@@ -163,34 +174,83 @@ async fn ffmpeg_reads_on_through_a_failover() {
         .unwrap();
     let logins = scene.logins(&case);
     logins.0.wait_until(|log| log.open_now == 1, SOON).await.unwrap();
-    // It has begun to read segments when mainstem counts it.
-    let active = scene.mainstem.url("/active-streams");
-    eventually("it is counted as a viewer", || async {
-        let active = get_json(&active).await;
-        let client = active["broadcasts"][0]["clients"][0].as_str()?.to_owned();
-        client.ends_with("(HLS)").then_some(())
-    })
-    .await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // Some of the first source is in the playlist before it dies.
+    let mut beside = HlsViewer::new(&playlist_url(&scene, name).await);
+    beside.watch_media(Duration::from_secs(6)).await;
     let streams = scene.streams(&case);
     streams.0.fault(gone());
     streams.0.now(Now::Eof);
     let read = tokio::time::timeout(SOON * 2, reading.wait_with_output()).await;
     let read = read.unwrap().unwrap();
-    assert!(!logins.1.log().opens.is_empty(), "the other source was asked");
+    assert!(
+        !logins.1.log().opens.is_empty(),
+        "{name}: the other source was asked"
+    );
     let said = String::from_utf8_lossy(&read.stderr);
-    assert!(read.status.success() && said.trim().is_empty(), "{said}");
+    // ffmpeg reads EXT-X-MAP again with every version of a playlist, and wonders at what it finds.
+    let explained = |line: &&str| line.contains("duplicated MOOV") || line.contains("Last message repeated");
+    let said: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !explained(line))
+        .collect();
+    assert!(read.status.success() && said.is_empty(), "{name}: {said:?}");
     let hashes = String::from_utf8_lossy(&read.stdout);
     let stamps: Vec<i64> = hashes
         .lines()
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split(',').nth(2)?.trim().parse().ok())
         .collect();
-    assert!(stamps.len() >= 490, "{} of 500 pictures", stamps.len());
+    assert!(stamps.len() >= 490, "{name}: {} of 500 pictures", stamps.len());
     let steps: Vec<i64> = stamps.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let usual = steps[0];
-    let odd: Vec<_> = steps.iter().filter(|step| **step != usual).collect();
-    assert!(odd.len() <= 2, "steps of {odd:?} where {usual} is usual");
+    let odd: Vec<_> = steps.iter().filter(|step| **step != steps[0]).collect();
+    assert!(
+        odd.len() <= 2,
+        "{name}: steps of {odd:?} where {} is usual",
+        steps[0]
+    );
+}
+
+/// What players of Apple's ask of HEVC: fragmented MP4, also where it comes behind another codec.
+#[tokio::test(flavor = "multi_thread")]
+async fn hevc_is_packed_as_mp4() {
+    let scene = scene(vec![
+        Case::new("hevc", Clip::Hevc, Clip::Hevc),
+        Case::new("becomes", Clip::H264Closed, Clip::HevcEac3),
+    ])
+    .await;
+    let mut viewer = HlsViewer::new(&playlist_url(&scene, "hevc").await);
+    viewer.watch_media(Duration::from_secs(4)).await;
+    let multivariant = get(&format!("{}.m3u8", scene.mainstem.stream_url("hevc").await)).await;
+    assert!(
+        multivariant.text().contains("CODECS=\"hvc1."),
+        "{}",
+        multivariant.text()
+    );
+    let mut maps: Vec<_> = viewer
+        .segments()
+        .map(|(entry, _)| entry.map.clone().unwrap())
+        .collect();
+    maps.dedup();
+    assert_eq!(maps.len(), 1, "{maps:?}");
+    let (entry, segment) = viewer.segments().next().unwrap().clone();
+    let map = viewer.fetch_uri(&maps[0]).await;
+    assert_eq!((map.status, map.header("content-type")), (200, "video/mp4"));
+    assert!(entry.uri.ends_with(".m4s"));
+    assert_eq!((&map.body[4..8], &segment[4..8]), (&b"ftyp"[..], &b"styp"[..]));
+
+    let case = scene.case("becomes");
+    let mut viewer = HlsViewer::new(&playlist_url(&scene, "becomes").await);
+    viewer.watch_media(Duration::from_secs(4)).await;
+    assert!(viewer.segments().all(|(entry, _)| entry.map.is_none()));
+    let streams = scene.streams(&case);
+    streams.0.fault(gone());
+    streams.0.now(Now::Eof);
+    viewer
+        .watch_until("the other codec", |seen| seen.discontinuities() == 1)
+        .await;
+    viewer.watch_more(Duration::from_secs(3)).await;
+    let is_mp4: Vec<bool> = viewer.segments().map(|(entry, _)| entry.map.is_some()).collect();
+    assert!(is_mp4.is_sorted() && is_mp4.last() == Some(&true), "{is_mp4:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,7 +313,7 @@ async fn a_channel_that_is_watched_has_its_first_playlist_at_once() {
     let viewer = Viewer::open(&stream).await;
     viewer.media(Duration::from_secs(6), SOON).await;
     let asked = Instant::now();
-    let mut hls = HlsViewer::new(&format!("{stream}.m3u8"));
+    let mut hls = HlsViewer::new(&format!("{stream}/live.m3u8"));
     hls.ask().await;
     let took = asked.elapsed();
     assert!(hls.media() >= Duration::from_secs(3), "{:?}", hls.media());
@@ -305,10 +365,24 @@ async fn players_and_proxies_get_what_they_ask_for() {
     assert_eq!(head.header("content-length"), all.to_string());
     assert!(head.header("cache-control").contains("immutable"));
     assert_eq!(head.header("access-control-allow-origin"), "*");
+    let stream = scene.mainstem.stream_url("asked").await;
+    let multivariant = get(&format!("{stream}.m3u8?device=tv")).await.text();
+    let lines: Vec<&str> = multivariant.lines().collect();
+    let [first, variant, address] = lines[..] else {
+        panic!("{multivariant}")
+    };
+    assert_eq!(first, "#EXTM3U");
+    assert!(variant.starts_with("#EXT-X-STREAM-INF:BANDWIDTH="), "{variant}");
+    assert!(variant.contains("CODECS=\"avc1."), "{variant}");
+    assert!(variant.contains("RESOLUTION="), "{variant}");
+    let (folder_of_stream, _) = stream.rsplit_once('/').unwrap();
+    let media = get(&format!("{folder_of_stream}/{address}")).await;
+    assert!(address.ends_with("live.m3u8?device=tv"), "{address}");
+    assert!(media.text().contains("#EXTINF:"), "{}", media.text());
     for wrong in [
         segment.replace('-', "-0"),
         format!("{folder}/{}", entry.uri.replace(&entry.sequence.to_string(), "1")),
-        format!("{folder}/no-such-channel.m3u8"),
+        format!("{folder}/no-such-channel/live.m3u8"),
     ] {
         assert_eq!(get(&wrong).await.status, 404, "{wrong}");
     }

@@ -142,7 +142,7 @@ impl Window {
 
     /// The segments the playlist lists, oldest first.
     #[must_use]
-    pub fn listed(&self) -> impl ExactSizeIterator<Item = &Arc<Segment>> {
+    pub fn listed(&self) -> impl ExactSizeIterator<Item = &Arc<Segment>> + DoubleEndedIterator {
         self.listed.iter().map(|listed| &listed.segment)
     }
 

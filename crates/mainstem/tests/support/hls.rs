@@ -41,7 +41,12 @@ impl HlsViewer {
         for entry in fresh.unwrap_or_else(|problem| panic!("{problem}")) {
             let segment = self.fetch(&entry).await;
             assert_eq!(segment.status, 200, "{}", entry.uri);
-            assert_eq!(segment.header("content-type"), "video/mp2t");
+            let container = if entry.map.is_some() {
+                "video/mp4"
+            } else {
+                "video/mp2t"
+            };
+            assert_eq!(segment.header("content-type"), container);
             assert_eq!(segment.header("content-length"), segment.body.len().to_string());
             self.segments.insert(entry.sequence, (entry, segment.body));
         }
@@ -94,8 +99,13 @@ impl HlsViewer {
 
     /// Fetches a segment.
     pub(crate) async fn fetch(&self, entry: &Entry) -> Answer {
+        self.fetch_uri(&entry.uri).await
+    }
+
+    /// Fetches what the playlist names.
+    pub(crate) async fn fetch_uri(&self, uri: &str) -> Answer {
         let (folder, _) = self.url.rsplit_once('/').unwrap();
-        request("GET", &format!("{folder}/{}", entry.uri), &[]).await
+        request("GET", &format!("{folder}/{uri}"), &[]).await
     }
 
     /// Each segment begins with tables and a keyframe, all of them are one stream without a fault, and those that are no

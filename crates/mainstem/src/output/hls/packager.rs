@@ -3,17 +3,17 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ::hls::segment::{Chunk, Form, Live, Numbers, Segment};
+use ::hls::segment::{Chunk, Form, Live, Map, Numbers, Segment};
 use catalog::ChannelId;
 use relay::{Read, Reader};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
-use super::Text;
-use super::address;
 use super::clients::Clients;
+use super::container::Container;
 use super::packagers::{Packagers, nobody};
+use super::{Text, address, media_address};
 use crate::config::{Hls, HlsStart};
 
 /// Target durations after which somebody who asks for nothing is gone: a player asks about once in each.
@@ -25,10 +25,18 @@ const FIRST_WITHIN: Duration = Duration::from_secs(15);
 /// How often it is looked who is still there.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
+/// The playlists of a channel, as text.
+#[derive(Debug, Clone)]
+pub(super) struct Playlists {
+    /// Without the parameters that the address of the media playlist may need.
+    pub(super) multivariant: Text,
+    pub(super) media: Text,
+}
+
 /// What clients get.
 #[derive(Debug, Default)]
 struct Published {
-    playlist: Option<Text>,
+    playlists: Option<Playlists>,
     /// Everything that can be fetched, by rising number.
     segments: Vec<Arc<Segment>>,
     over: bool,
@@ -54,8 +62,8 @@ impl Packaged {
         &self.instance
     }
 
-    /// The playlist, once there is one; `None` when it is over.
-    pub(super) async fn playlist(&self) -> Option<Text> {
+    /// The playlists, once there are some; `None` when it is over.
+    pub(super) async fn playlists(&self) -> Option<Playlists> {
         let mut published = self.published.clone();
         loop {
             {
@@ -63,8 +71,8 @@ impl Packaged {
                 if now.over {
                     return None;
                 }
-                if let Some(playlist) = &now.playlist {
-                    return Some(playlist.clone());
+                if let Some(playlists) = &now.playlists {
+                    return Some(playlists.clone());
                 }
             }
             published.changed().await.ok()?;
@@ -80,6 +88,16 @@ impl Packaged {
         published.segments.get(place.ok()?).cloned()
     }
 
+    /// What is needed before the segment of this number, and those behind it.
+    pub(super) fn map(&self, sequence: u64) -> Option<Arc<Map>> {
+        let published = self.published.borrow();
+        let mut maps = published
+            .segments
+            .iter()
+            .filter_map(|segment| segment.map.as_ref());
+        maps.find(|map| map.sequence == sequence).cloned()
+    }
+
     pub(super) fn clients(&self) -> MutexGuard<'_, Clients> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,6 +107,7 @@ impl Packaged {
 pub(super) struct Packager {
     reader: Reader,
     live: Live,
+    container: Container,
     published: watch::Sender<Arc<Published>>,
     started: Instant,
     swept_at: Instant,
@@ -128,6 +147,7 @@ impl Packager {
         let packager = Self {
             reader,
             live: Live::new(form(&settings), numbers, goes_on),
+            container: Container::default(),
             published: sender,
             started: Instant::now(),
             swept_at: Instant::now(),
@@ -146,6 +166,9 @@ impl Packager {
         self.seed();
         loop {
             self.publish();
+            if self.container.has_failed() {
+                break;
+            }
             let deadline = self.deadline();
             tokio::select! {
                 biased;
@@ -207,8 +230,11 @@ impl Packager {
 
     /// Lists what is due.
     fn publish(&mut self) {
-        let listed = self.live.update(self.started.elapsed());
-        if self.live.target_duration().is_none() {
+        let container = &mut self.container;
+        let listed = self
+            .live
+            .update(self.started.elapsed(), |segment| container.pack(segment));
+        if self.live.target_duration().is_none() || container.has_failed() {
             return;
         }
         self.ending.numbers = Some(self.live.numbers());
@@ -218,14 +244,17 @@ impl Packager {
             if !listed && segments.len() == published.segments.len() {
                 return false;
             }
-            let text = || live.text(|segment| address(segment, packaged.channel, &packaged.instance));
-            let playlist = if listed {
-                Some(text().into())
+            let playlists = || Playlists {
+                multivariant: live.multivariant(&media_address(packaged.channel)).into(),
+                media: live.media(|named| address(named, &packaged.instance)).into(),
+            };
+            let playlists = if listed {
+                Some(playlists())
             } else {
-                published.playlist.clone()
+                published.playlists.clone()
             };
             *published = Arc::new(Published {
-                playlist,
+                playlists,
                 segments,
                 over: false,
             });
