@@ -307,6 +307,26 @@ async fn who_comes_back_finds_higher_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_window_is_on_disk_and_can_be_rewound() {
+    let form = "  api_interval: 0s\nhls: {segment: 1s, window: 5m, store: disk}\n";
+    let cases = vec![Case::new("rewind", Clip::H264Closed, SECOND)];
+    let scene = Scene::of(cases, &[(SHORT_SEGMENTS.0, form)], |_| {}).await;
+    let mut viewer = HlsViewer::new(&playlist_url(&scene, "rewind").await);
+    viewer.watch_media(Duration::from_secs(22)).await;
+    let target = viewer.watch.last().unwrap().target;
+    // More than is kept in memory is listed, from the very first segment on.
+    assert!(viewer.media() > Duration::from_secs(8 * target + 2), "{target}");
+    let listed = &viewer.watch.last().unwrap().entries;
+    assert_eq!(listed.len(), viewer.segments().count());
+    for (entry, bytes) in viewer.segments() {
+        let again = viewer.fetch(entry).await;
+        assert_eq!((again.status, &again.body), (200, bytes), "{}", entry.uri);
+        assert_eq!(again.header("content-length"), bytes.len().to_string());
+    }
+    viewer.judge("rewind").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_watched_has_its_first_playlist_at_once() {
     let scene = scene(vec![case("running")]).await;
     let stream = scene.mainstem.stream_url("running").await;

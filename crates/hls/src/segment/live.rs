@@ -60,6 +60,14 @@ impl Live {
         self.window.as_mut().is_some_and(|window| window.update(now))
     }
 
+    /// Other bounds of bytes hold from the next segment on.
+    pub fn set_bytes(&mut self, bytes: usize) {
+        self.form.bytes = bytes;
+        if let Some(window) = &mut self.window {
+            window.set_bytes(bytes);
+        }
+    }
+
     /// When [`Self::update`] has something to do, even if nothing comes.
     #[must_use]
     pub fn due(&self, now: Duration) -> Option<Duration> {

@@ -76,6 +76,11 @@ impl Window {
         }
     }
 
+    /// [`Bounds::bytes`] from now on.
+    pub fn set_bytes(&mut self, bytes: usize) {
+        self.bounds.bytes = bytes;
+    }
+
     /// Takes a segment that is finished.
     pub fn push(&mut self, segment: Segment) {
         self.bytes += segment.bytes;

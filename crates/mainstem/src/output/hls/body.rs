@@ -14,6 +14,8 @@ use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Frame, SizeHint};
 
+use super::spool::Spooled;
+
 /// A year: what is found at a segment's address never changes (RFC 8246).
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
@@ -24,6 +26,10 @@ pub(super) enum Chunks {
     Segment(Arc<Segment>),
     /// What stands before one.
     Map(Arc<Map>),
+    /// A segment that is on disk, too.
+    Memory(Arc<[Bytes]>),
+    /// A segment that is on disk alone.
+    Spooled(Spooled),
 }
 
 impl Chunks {
@@ -31,6 +37,22 @@ impl Chunks {
         match self {
             Self::Segment(segment) => &segment.chunks,
             Self::Map(map) => std::slice::from_ref(&map.bytes),
+            Self::Memory(chunks) => chunks,
+            Self::Spooled(_) => &[],
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Spooled(spooled) => spooled.len(),
+            _ => self.all().iter().map(Bytes::len).sum(),
+        }
+    }
+
+    fn body(self, range: Range<usize>) -> Body {
+        match self {
+            Self::Spooled(spooled) => Body::from_stream(spooled.read(range)),
+            _ => Body::new(Part::new(self, range)),
         }
     }
 }
@@ -42,7 +64,7 @@ pub(super) fn respond(
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
-    let all = chunks.all().iter().map(Bytes::len).sum();
+    let all = chunks.len();
     let asked = headers.get(RANGE).and_then(|value| value.to_str().ok());
     let (status, range) = match asked.map_or(Asked::All, |value| Asked::read(value, all)) {
         Asked::All => (StatusCode::OK, 0..all),
@@ -57,7 +79,7 @@ pub(super) fn respond(
     let length = range.len();
     let body = match *method {
         Method::HEAD => super::no_body(),
-        _ => Body::new(Part::new(chunks, range)),
+        _ => chunks.body(range),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;

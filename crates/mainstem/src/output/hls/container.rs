@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::hls::segment::{Map, Segment};
 use mp4::Remuxer;
 use mpegts::{Codec, MediaTime};
+use tokio::task::block_in_place;
 use tracing::warn;
 
 /// Packs the segments of one playlist.
@@ -40,8 +41,8 @@ impl Container {
         }
         let time = |ticks: u64| MediaTime::from_90k(i64::try_from(ticks).unwrap_or(i64::MAX));
         remuxer.set_near(time(segment.start_90k));
-        let packets = segment.chunks.concat();
-        match remuxer.segment(&packets, Some(time(segment.end_90k))) {
+        let until = Some(time(segment.end_90k));
+        match block_in_place(|| remuxer.segment(&segment.chunks.concat(), until)) {
             Ok(packed) => {
                 let map = match self.map.take().filter(|map| map.bytes == packed.init) {
                     Some(map) => map,

@@ -9,6 +9,8 @@ mod clients;
 mod container;
 mod packager;
 mod packagers;
+mod shelf;
+mod spool;
 
 pub use packagers::{Packagers, PackagersTask, Settings};
 
@@ -194,11 +196,9 @@ fn file(
         let map = packaged.map(wanted.sequence);
         (map.map(Chunks::Map), MP4)
     } else {
-        let segment = packaged.segment(wanted.sequence);
         let is_mp4 = wanted.kind == FileKind::Mp4;
-        let segment = segment.filter(|segment| segment.map.is_some() == is_mp4);
         let content_type = if is_mp4 { MP4 } else { TRANSPORT_STREAM };
-        (segment.map(Chunks::Segment), content_type)
+        (packaged.segment(wanted.sequence, is_mp4), content_type)
     };
     let chunks = chunks.ok_or_else(ApiError::no_segment)?;
     Ok(body::respond(chunks, content_type, method, headers))

@@ -10,9 +10,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
+use super::body::Chunks;
 use super::clients::Clients;
 use super::container::Container;
 use super::packagers::{Packagers, nobody};
+use super::shelf::{Placement, Shelf};
 use super::{Text, address, media_address};
 use crate::config::{Hls, HlsStart};
 
@@ -39,6 +41,7 @@ struct Published {
     playlists: Option<Playlists>,
     /// Everything that can be fetched, by rising number.
     segments: Vec<Arc<Segment>>,
+    placement: Placement,
     over: bool,
 }
 
@@ -80,12 +83,13 @@ impl Packaged {
     }
 
     /// A segment that is listed, or was a while ago.
-    pub(super) fn segment(&self, sequence: u64) -> Option<Arc<Segment>> {
+    pub(super) fn segment(&self, sequence: u64, is_mp4: bool) -> Option<Chunks> {
         let published = self.published.borrow();
         let place = published
             .segments
             .binary_search_by_key(&sequence, |segment| segment.sequence);
-        published.segments.get(place.ok()?).cloned()
+        let segment = published.segments.get(place.ok()?)?;
+        (segment.map.is_some() == is_mp4).then(|| published.placement.chunks(segment))
     }
 
     /// What is needed before the segment of this number, and those behind it.
@@ -108,6 +112,7 @@ pub(super) struct Packager {
     reader: Reader,
     live: Live,
     container: Container,
+    shelf: Shelf,
     published: watch::Sender<Arc<Published>>,
     started: Instant,
     swept_at: Instant,
@@ -137,6 +142,7 @@ impl Packager {
         (numbers, goes_on): (Numbers, bool),
     ) -> (Arc<Packaged>, Self) {
         let settings = packagers.settings().hls().clone();
+        let shelf = Shelf::new(packagers.settings().folder());
         let (sender, published) = watch::channel(Arc::default());
         let packaged = Arc::new(Packaged {
             channel,
@@ -146,8 +152,9 @@ impl Packager {
         });
         let packager = Self {
             reader,
-            live: Live::new(form(&settings), numbers, goes_on),
+            live: Live::new(form(&settings, shelf.is_on_disk()), numbers, goes_on),
             container: Container::default(),
+            shelf,
             published: sender,
             started: Instant::now(),
             swept_at: Instant::now(),
@@ -230,14 +237,23 @@ impl Packager {
 
     /// Lists what is due.
     fn publish(&mut self) {
-        let container = &mut self.container;
-        let listed = self
-            .live
-            .update(self.started.elapsed(), |segment| container.pack(segment));
-        if self.live.target_duration().is_none() || container.has_failed() {
-            return;
+        let (container, shelf) = (&mut self.container, &mut self.shelf);
+        let was_on_disk = shelf.is_on_disk();
+        let listed = self.live.update(self.started.elapsed(), |segment| {
+            container.pack(segment);
+            shelf.put(segment);
+        });
+        if was_on_disk && !shelf.is_on_disk() {
+            self.live.set_bytes(self.settings.bytes);
         }
+        let Some(target_duration) = self.live.target_duration().filter(|_| !container.has_failed()) else {
+            return;
+        };
         self.ending.numbers = Some(self.live.numbers());
+        if let Some(first) = self.live.held().next() {
+            shelf.trim(first.sequence, target_duration);
+        }
+        let placement = shelf.placement();
         let (live, packaged) = (&self.live, &self.ending.packaged);
         self.published.send_if_modified(|published| {
             let segments: Vec<_> = live.held().cloned().collect();
@@ -256,6 +272,7 @@ impl Packager {
             *published = Arc::new(Published {
                 playlists,
                 segments,
+                placement,
                 over: false,
             });
             listed
@@ -285,11 +302,15 @@ impl Packager {
     }
 }
 
-fn form(settings: &Hls) -> Form {
+fn form(settings: &Hls, is_on_disk: bool) -> Form {
     Form {
         target: settings.segment,
         span: settings.window,
-        bytes: settings.bytes,
+        bytes: if is_on_disk {
+            settings.disk_bytes
+        } else {
+            settings.bytes
+        },
     }
 }
 
