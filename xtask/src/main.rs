@@ -24,6 +24,7 @@ cargo xtask test [--full]         every test; --full runs the long forms
 cargo xtask bench                 figures beside nginx, of long lists, of idling, of the splice
 cargo xtask bench --program FILE  the same of a program built earlier
 cargo xtask bench --lists [FILE]  only the long lists
+cargo xtask bench --hls [FILE]    only HLS
 cargo xtask bench --build         how long the release build takes from clean";
 
 fn main() -> ExitCode {
@@ -46,6 +47,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", "--program", program] => bench::run(Some(Path::new(program))),
         ["bench", "--lists"] => bench::run_lists(None),
         ["bench", "--lists", program] => bench::run_lists(Some(Path::new(program))),
+        ["bench", "--hls"] => bench::run_hls(None),
+        ["bench", "--hls", program] => bench::run_hls(Some(Path::new(program))),
         ["bench", "--build"] => bench::run_build(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -13,9 +13,12 @@ mod parameters;
 mod window;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mpegts::Codec;
+use mpegts::es::PictureSize;
 
 pub use live::{Form, Live};
 use parameters::Parameters;
@@ -66,6 +69,15 @@ pub struct Chunk {
     pub skipped: bool,
 }
 
+/// What a decoder needs before the segments that name it: EXT-X-MAP (RFC 8216 clause 4.3.2.5).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Map {
+    /// The Media Sequence Number of the first segment that needs it.
+    pub sequence: u64,
+    /// The initialisation segment.
+    pub bytes: Bytes,
+}
+
 /// One segment. It never changes.
 #[derive(Debug, Clone)]
 pub struct Segment {
@@ -87,6 +99,21 @@ pub struct Segment {
     pub chunks: Vec<Bytes>,
     /// How many bytes these are.
     pub bytes: usize,
+    /// What stands before it where it is no transport stream.
+    pub map: Option<Arc<Map>>,
+    /// What is in it.
+    pub contents: Contents,
+}
+
+/// What is in a segment, as far as its packets tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// How its pictures are coded.
+    pub video: Option<Codec>,
+    /// How large they are.
+    pub picture: Option<PictureSize>,
+    /// All its streams as CODECS of a multivariant playlist names them; empty where one has no name that players know.
+    pub codecs: Vec<String>,
 }
 
 impl Segment {
@@ -223,12 +250,16 @@ impl Segmenter {
         }
     }
 
-    /// The next segment that is finished. With the first one the target duration is fixed.
-    pub fn take(&mut self) -> Option<Segment> {
-        let segment = self.ready.pop_front()?;
+    /// The next segment that is finished, as `pack` leaves it: another container may be put around it, which may need a
+    /// discontinuity. With the first one the target duration is fixed.
+    pub fn take(&mut self, pack: impl FnOnce(&mut Segment)) -> Option<Segment> {
+        let mut segment = self.ready.pop_front()?;
         if self.target_duration.is_none() {
             self.target_duration = Some(self.target_seconds());
         }
+        pack(&mut segment);
+        self.numbers.discontinuity_sequence += u64::from(segment.discontinuity);
+        segment.discontinuity_sequence = self.numbers.discontinuity_sequence;
         Some(segment)
     }
 
@@ -368,7 +399,6 @@ impl Segmenter {
             .as_ref()
             .is_some_and(|before| before.differ(&open.parameters));
         let discontinuity = open.breaks || differs;
-        self.numbers.discontinuity_sequence += u64::from(discontinuity);
         if self.anchor.is_none() || discontinuity {
             self.set_anchor(open.came_at, open.start_90k);
         }
@@ -385,6 +415,8 @@ impl Segmenter {
             program_date_time: self.time_of_day(open.start_90k),
             chunks: open.chunks,
             bytes: open.bytes,
+            map: None,
+            contents: open.parameters.contents(),
         };
         self.numbers.sequence += 1;
         self.cut_90k += segment.duration_90k();

@@ -3,24 +3,38 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::segment::{Segment, Window};
+use crate::segment::{Map, Segment, Window};
 
 /// What clause 7 asks for EXTINF with fractions of a second.
 const VERSION: u32 = 3;
+
+/// The same for segments that need EXT-X-MAP; of fragmented MP4, players expect one more than the clause asks.
+const VERSION_WITH_MAPS: u32 = 7;
 
 /// Bytes of text per segment, about.
 const LINES_BYTES: usize = 160;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
-/// A live media playlist. `uri` says where a segment is, relative to the playlist or not.
+/// What has an address in a media playlist.
+#[derive(Debug, Clone, Copy)]
+pub enum Named<'a> {
+    /// A segment.
+    Segment(&'a Segment),
+    /// What a decoder needs before it.
+    Map(&'a Map),
+}
+
+/// A live media playlist. `uri` says where things are, relative to the playlist or not.
 #[must_use]
-pub fn media(window: &Window, uri: impl Fn(&Segment) -> String) -> String {
+pub fn media(window: &Window, uri: impl Fn(Named<'_>) -> String) -> String {
     let segments = window.listed();
     let Some(first) = window.listed().next() else {
         return String::new();
     };
     let mut text = String::with_capacity((segments.len() + 2) * LINES_BYTES);
+    let has_maps = window.listed().any(|segment| segment.map.is_some());
+    let version = if has_maps { VERSION_WITH_MAPS } else { VERSION };
     let target_duration = window.target_duration();
     let sequence = first.sequence;
     // A tag that is still in the playlist is counted there (clause 4.3.3.3).
@@ -34,23 +48,66 @@ pub fn media(window: &Window, uri: impl Fn(&Segment) -> String) -> String {
     let written: std::fmt::Result = (|| {
         write!(
             text,
-            "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target_duration}\n\
+            "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target_duration}\n\
              #EXT-X-MEDIA-SEQUENCE:{sequence}\n#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuities}\n{independent}"
         )?;
+        let mut map = None;
         for (place, segment) in segments.enumerate() {
             if segment.discontinuity {
                 text.push_str("#EXT-X-DISCONTINUITY\n");
             }
+            let needed = segment.map.as_deref();
+            if let Some(needed) = needed.filter(|needed| Some(*needed) != map) {
+                writeln!(text, "#EXT-X-MAP:URI=\"{}\"", uri(Named::Map(needed)))?;
+            }
+            map = needed;
             if place == 0 || segment.discontinuity {
                 let time = Time(segment.program_date_time);
                 writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{time}")?;
             }
-            writeln!(text, "#EXTINF:{},\n{}", Seconds::of(segment), uri(segment))?;
+            writeln!(
+                text,
+                "#EXTINF:{},\n{}",
+                Seconds::of(segment),
+                uri(Named::Segment(segment))
+            )?;
         }
         Ok(())
     })();
     debug_assert!(written.is_ok());
     text
+}
+
+/// A multivariant playlist with the one variant there is, at `uri` (clause 4.3.4.2). Its bit rates are those of the segments
+/// listed now.
+#[must_use]
+pub fn multivariant(window: &Window, uri: &str) -> String {
+    let Some(last) = window.listed().next_back() else {
+        return String::new();
+    };
+    let rate = |bytes: usize, ticks_90k: u64| {
+        let bits = 8 * 90_000 * u128::try_from(bytes).unwrap_or(u128::MAX);
+        u64::try_from(bits / u128::from(ticks_90k.max(1))).unwrap_or(u64::MAX)
+    };
+    // The peak is that of what lasts half a target duration at least (clause 4.1).
+    let lasts =
+        |segment: &&std::sync::Arc<Segment>| segment.duration_90k() >= window.target_duration() * 45_000;
+    let rates = window
+        .listed()
+        .filter(lasts)
+        .map(|segment| rate(segment.bytes, segment.duration_90k()));
+    let bytes = window.listed().map(|segment| segment.bytes).sum();
+    let average = rate(bytes, window.listed().map(|segment| segment.duration_90k()).sum());
+    let peak = rates.max().unwrap_or(average).max(average);
+    let mut attributes = format!("BANDWIDTH={peak},AVERAGE-BANDWIDTH={average}");
+    let contents = &last.contents;
+    if !contents.codecs.is_empty() {
+        attributes.push_str(&format!(",CODECS=\"{}\"", contents.codecs.join(",")));
+    }
+    if let Some(size) = contents.picture {
+        attributes.push_str(&format!(",RESOLUTION={}x{}", size.width, size.height));
+    }
+    format!("#EXTM3U\n#EXT-X-STREAM-INF:{attributes}\n{uri}\n")
 }
 
 /// How long a segment plays, to the microsecond. The sum over a playlist is exact: each begins where the one before ended,

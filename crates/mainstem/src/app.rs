@@ -155,7 +155,7 @@ impl Running {
         let (rules, rules_seen) = watch::channel(rules(&config));
         let (library, outlets) = LibraryTask::new(rules_seen, store.clone());
         let folder = store.folder().map_or_else(std::env::temp_dir, Path::to_owned);
-        let (renderings, rendering) = Renderings::new(folder, outlets.catalog.clone());
+        let (renderings, rendering) = Renderings::new(folder.clone(), outlets.catalog.clone());
         let fetcher = Fetcher::new(client.clone(), pools.clone(), fetch_bounds(&config));
         let signatures = Signatures::default();
         let keeping = signatures.clone().keep(store.clone());
@@ -185,7 +185,7 @@ impl Running {
             client_rule(&config),
             config.timing.zap_hold,
         );
-        let (packagers, packaging) = Packagers::new(Settings::new(&config));
+        let (packagers, packaging) = Packagers::new(Settings::new(&config, &folder));
         let (bounds, drain) = (server_bounds(&config), config.timing.drain);
         sources.apply(&config);
         let (config, config_seen) = watch::channel(Arc::new(config));

@@ -116,7 +116,7 @@ fn watch(name: &str, process: u32, port: u16, path: &str) -> Result<Used> {
     })
 }
 
-fn wait_for(port: u16) -> Result<()> {
+pub(super) fn wait_for(port: u16) -> Result<()> {
     for _ in 0..100 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return Ok(());

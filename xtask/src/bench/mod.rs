@@ -4,6 +4,7 @@
 
 mod build;
 mod fan_out;
+mod hls;
 mod lists;
 mod load;
 mod nginx;
@@ -44,6 +45,7 @@ pub(crate) fn run(program: Option<&Path>) -> Result<()> {
     let mut steps = Steps::default();
     let (program, folder) = prepare(program, &mut steps)?;
     let mut rows = fan_out::measure(&program, &folder, &mut steps)?;
+    rows.extend(hls::measure(&program, &folder, &mut steps)?);
     rows.extend(lists::usual(&program, &folder)?);
     lists::long(&program, &folder, &mut steps)?;
     rows.push(build::crates()?);
@@ -51,6 +53,17 @@ pub(crate) fn run(program: Option<&Path>) -> Result<()> {
     let mut splice = cargo();
     splice.args(["bench", "--locked", "--package", "mpegts", "--bench", "splice"]);
     steps.run("splice", &mut splice, Summary::None)
+}
+
+/// Measures only HLS.
+///
+/// # Errors
+/// Something does not build, start or answer.
+pub(crate) fn run_hls(program: Option<&Path>) -> Result<()> {
+    let mut steps = Steps::default();
+    let (program, folder) = prepare(program, &mut steps)?;
+    print(&hls::measure(&program, &folder, &mut steps)?);
+    Ok(())
 }
 
 /// Measures only the longest lists.

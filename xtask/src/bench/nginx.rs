@@ -1,4 +1,5 @@
-//! nginx as the yardstick: it passes bytes on and does nothing else, one upstream connection for each viewer.
+//! nginx as the yardstick: it passes bytes on and does nothing else, one upstream connection for each viewer; or serves
+//! files.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,6 +12,17 @@ use crate::tools::find;
 
 /// Starts nginx as one process before the server at `upstream`; gives its port too.
 pub(super) fn start(folder: &Path, upstream: u16) -> Result<(Running, u16)> {
+    let pass =
+        format!("proxy_pass http://127.0.0.1:{upstream}; proxy_http_version 1.1; proxy_buffering off;");
+    start_with(folder, &pass)
+}
+
+/// Starts nginx as one process that serves the files in `root`; gives its port too.
+pub(super) fn start_files(folder: &Path, root: &Path) -> Result<(Running, u16)> {
+    start_with(folder, &format!("root {}; sendfile on;", root.display()))
+}
+
+fn start_with(folder: &Path, location: &str) -> Result<(Running, u16)> {
     let nginx = find("nginx").context("nginx is not installed")?;
     let folder = folder.join("nginx");
     std::fs::create_dir_all(&folder)?;
@@ -29,7 +41,7 @@ http {{
     uwsgi_temp_path {here}/u; scgi_temp_path {here}/s;
     server {{
         listen 127.0.0.1:{port};
-        location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_http_version 1.1; proxy_buffering off; }}
+        location / {{ {location} }}
     }}
 }}
 "

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Bounds, Chunk, Numbers, Segment, Segmenter, Window};
-use crate::write;
+use crate::write::{self, Named};
 
 /// Target durations a playlist lists where nobody says.
 const WINDOW_TARGETS: u64 = 8;
@@ -47,16 +47,25 @@ impl Live {
     }
 
     /// Lists what is due, and lets go of what is past; says whether there is a new version of the playlist.
-    pub fn update(&mut self, now: Duration) -> bool {
-        self.take();
+    /// Each segment is listed as `pack` leaves it.
+    pub fn update(&mut self, now: Duration, mut pack: impl FnMut(&mut Segment)) -> bool {
+        self.take(&mut pack);
         if let Some(window) = &self.window
             && !window.waits()
             && window.owed_at().is_some_and(|at| at <= now)
         {
             self.segmenter.cut_now();
-            self.take();
+            self.take(&mut pack);
         }
         self.window.as_mut().is_some_and(|window| window.update(now))
+    }
+
+    /// Other bounds of bytes hold from the next segment on.
+    pub fn set_bytes(&mut self, bytes: usize) {
+        self.form.bytes = bytes;
+        if let Some(window) = &mut self.window {
+            window.set_bytes(bytes);
+        }
     }
 
     /// When [`Self::update`] has something to do, even if nothing comes.
@@ -68,11 +77,18 @@ impl Live {
         window.due().into_iter().chain(owed).min()
     }
 
-    /// The playlist; empty before there is a segment.
+    /// The media playlist; empty before there is a segment. `uri` says where things are.
     #[must_use]
-    pub fn text(&self, uri: impl Fn(&Segment) -> String) -> String {
+    pub fn media(&self, uri: impl Fn(Named<'_>) -> String) -> String {
         let window = self.window.as_ref();
         window.map_or_else(String::new, |window| write::media(window, uri))
+    }
+
+    /// The multivariant playlist, with one variant at `uri`; empty before there is a segment.
+    #[must_use]
+    pub fn multivariant(&self, uri: &str) -> String {
+        let window = self.window.as_ref();
+        window.map_or_else(String::new, |window| write::multivariant(window, uri))
     }
 
     /// Every segment that can be fetched, by rising number.
@@ -92,8 +108,8 @@ impl Live {
         self.segmenter.numbers()
     }
 
-    fn take(&mut self) {
-        while let Some(segment) = self.segmenter.take() {
+    fn take(&mut self, pack: &mut impl FnMut(&mut Segment)) {
+        while let Some(segment) = self.segmenter.take(&mut *pack) {
             let target_duration = self.segmenter.target_duration().unwrap_or_default();
             let Form { span, bytes, .. } = self.form;
             let targets = Duration::from_secs(WINDOW_TARGETS * target_duration);

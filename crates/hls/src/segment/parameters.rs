@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use mpegts::es::{self, Codec, ParameterSets, SoundFormat};
+use mpegts::Codec;
+use mpegts::es::{self, ParameterSets, PictureSize, SoundFormat};
 use mpegts::pes::PesHeader;
 use mpegts::psi::{Pat, Pmt, SectionReader};
 use mpegts::{PACKET_BYTES, Packet, Pid};
+
+use super::Contents;
 
 /// Bytes of an access unit within which its parameter sets stand.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -21,8 +24,10 @@ pub(super) struct Parameters {
     streams: Vec<(Pid, Codec)>,
     /// The parameter sets of the first picture; empty where they are not known.
     sets: Vec<u8>,
-    /// The form of each sound.
-    sounds: BTreeMap<u16, SoundFormat>,
+    /// How large these pictures are.
+    picture: Option<PictureSize>,
+    /// The form of each sound, and its name in CODECS.
+    sounds: BTreeMap<u16, (SoundFormat, String)>,
 }
 
 impl Parameters {
@@ -39,6 +44,7 @@ impl Parameters {
             let mut cache = ParameterSets::new();
             es::inspect(codec, &unit, &mut cache);
             found.sets = cache.bytes().to_vec();
+            found.picture = cache.picture();
         }
         found
     }
@@ -60,8 +66,11 @@ impl Parameters {
             };
             let payload = packet.payload().unwrap_or_default();
             let sound = PesHeader::parse(payload).and_then(|header| payload.get(header.payload_at..));
-            if let Some(frame) = sound.and_then(|sound| es::audio_frame(codec, sound)) {
-                self.sounds.insert(pid.value(), frame.format());
+            if let Some(sound) = sound
+                && let Some(frame) = es::audio_frame(codec, sound)
+            {
+                let name = es::codec_string(codec, sound).unwrap_or_default();
+                self.sounds.insert(pid.value(), (frame.format(), name));
             }
         }
     }
@@ -77,10 +86,32 @@ impl Parameters {
     pub(super) fn differ(&self, later: &Self) -> bool {
         let sounds = self.sounds.iter().any(|(pid, format)| {
             let now = later.sounds.get(pid);
-            now.is_some_and(|now| now != format)
+            now.is_some_and(|now| now.0 != format.0)
         });
         let streams = !later.streams.is_empty() && !self.streams.is_empty() && self.streams != later.streams;
         sounds || streams || (self.knows_sets(later) && self.sequence_sets() != later.sequence_sets())
+    }
+
+    /// What is told of a segment.
+    pub(super) fn contents(&self) -> Contents {
+        let video = self.streams.iter().find(|(_, codec)| codec.is_video());
+        let name = |(pid, codec): &(Pid, Codec)| match codec {
+            codec if codec.is_video() => es::codec_string(*codec, &self.sets),
+            // Layers I and II have names that players refuse, and play all the same.
+            Codec::MpegAudio => None,
+            _ => self.sounds.get(&pid.value()).map(|(_, name)| name.clone()),
+        };
+        let names: Option<Vec<String>> = self.streams.iter().map(name).collect();
+        let mut codecs = names.unwrap_or_default();
+        codecs.dedup();
+        if codecs.iter().any(String::is_empty) {
+            codecs.clear();
+        }
+        Contents {
+            video: video.map(|(_, codec)| *codec),
+            picture: self.picture,
+            codecs,
+        }
     }
 
     /// What is known of this, and of `before` what is not.
@@ -89,7 +120,7 @@ impl Parameters {
             return before;
         }
         if self.sets.is_empty() {
-            self.sets = before.sets;
+            (self.sets, self.picture) = (before.sets, before.picture);
         }
         let mut sounds = before.sounds;
         sounds.append(&mut self.sounds);

@@ -76,6 +76,11 @@ impl Window {
         }
     }
 
+    /// [`Bounds::bytes`] from now on.
+    pub fn set_bytes(&mut self, bytes: usize) {
+        self.bounds.bytes = bytes;
+    }
+
     /// Takes a segment that is finished.
     pub fn push(&mut self, segment: Segment) {
         self.bytes += segment.bytes;
@@ -142,7 +147,7 @@ impl Window {
 
     /// The segments the playlist lists, oldest first.
     #[must_use]
-    pub fn listed(&self) -> impl ExactSizeIterator<Item = &Arc<Segment>> {
+    pub fn listed(&self) -> impl ExactSizeIterator<Item = &Arc<Segment>> + DoubleEndedIterator {
         self.listed.iter().map(|listed| &listed.segment)
     }
 

@@ -35,7 +35,7 @@ mod web_address;
 
 pub use channels::{Candidate, GroupBy, Prefer, Sort};
 pub use filter::FilterConfig;
-pub use hls::{Hls, HlsStart};
+pub use hls::{Hls, HlsStart, HlsStore};
 pub use load::{FILE_BYTES_MAX, LoadError, Loaded, load, parse, parse_candidate};
 pub use log::{LogFormat, LogLevel};
 pub use network::{Network, NetworkError};

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use ::hls::segment::Segment;
+use ::hls::segment::{Map, Segment};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -14,17 +14,57 @@ use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Frame, SizeHint};
 
+use super::spool::Spooled;
+
 /// A year: what is found at a segment's address never changes (RFC 8246).
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Answers with a segment, or with the part of it that is asked for.
+/// What is sent, wherever it is held.
+#[derive(Debug, Clone)]
+pub(super) enum Chunks {
+    /// A segment.
+    Segment(Arc<Segment>),
+    /// What stands before one.
+    Map(Arc<Map>),
+    /// A segment that is on disk, too.
+    Memory(Arc<[Bytes]>),
+    /// A segment that is on disk alone.
+    Spooled(Spooled),
+}
+
+impl Chunks {
+    fn all(&self) -> &[Bytes] {
+        match self {
+            Self::Segment(segment) => &segment.chunks,
+            Self::Map(map) => std::slice::from_ref(&map.bytes),
+            Self::Memory(chunks) => chunks,
+            Self::Spooled(_) => &[],
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Spooled(spooled) => spooled.len(),
+            _ => self.all().iter().map(Bytes::len).sum(),
+        }
+    }
+
+    fn body(self, range: Range<usize>) -> Body {
+        match self {
+            Self::Spooled(spooled) => Body::from_stream(spooled.read(range)),
+            _ => Body::new(Part::new(self, range)),
+        }
+    }
+}
+
+/// Answers with all of it, or with the part that is asked for.
 pub(super) fn respond(
-    segment: &Arc<Segment>,
+    chunks: Chunks,
     content_type: HeaderValue,
     method: &Method,
     headers: &HeaderMap,
 ) -> Response {
-    let all = segment.bytes;
+    let all = chunks.len();
     let asked = headers.get(RANGE).and_then(|value| value.to_str().ok());
     let (status, range) = match asked.map_or(Asked::All, |value| Asked::read(value, all)) {
         Asked::All => (StatusCode::OK, 0..all),
@@ -39,7 +79,7 @@ pub(super) fn respond(
     let length = range.len();
     let body = match *method {
         Method::HEAD => super::no_body(),
-        _ => Body::new(Part::new(Arc::clone(segment), range)),
+        _ => chunks.body(range),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -93,9 +133,9 @@ impl Asked {
     }
 }
 
-/// Bytes of a segment that are still to be sent.
+/// Bytes that are still to be sent.
 struct Part {
-    segment: Arc<Segment>,
+    chunks: Chunks,
     /// The chunk that is sent next, and where in it.
     chunk: usize,
     skip: usize,
@@ -103,9 +143,9 @@ struct Part {
 }
 
 impl Part {
-    fn new(segment: Arc<Segment>, range: Range<usize>) -> Self {
+    fn new(chunks: Chunks, range: Range<usize>) -> Self {
         let (mut chunk, mut skip) = (0, range.start);
-        for bytes in &segment.chunks {
+        for bytes in chunks.all() {
             if skip < bytes.len() {
                 break;
             }
@@ -113,7 +153,7 @@ impl Part {
             chunk += 1;
         }
         Self {
-            segment,
+            chunks,
             chunk,
             skip,
             left: range.len(),
@@ -124,7 +164,7 @@ impl Part {
         if self.left == 0 {
             return None;
         }
-        let bytes = self.segment.chunks.get(self.chunk)?;
+        let bytes = self.chunks.all().get(self.chunk)?;
         let from = std::mem::take(&mut self.skip);
         let bytes = bytes.slice(from..bytes.len().min(from + self.left));
         self.chunk += 1;
@@ -156,6 +196,7 @@ impl http_body::Body for Part {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::hls::segment::Contents;
 
     #[test]
     fn ranges_are_read_as_the_standard_says() {
@@ -192,10 +233,12 @@ mod tests {
             program_date_time: std::time::Duration::ZERO,
             chunks,
             bytes: 8,
+            map: None,
+            contents: Contents::default(),
         });
         for start in 0..8 {
             for end in start..=8 {
-                let mut part = Part::new(Arc::clone(&segment), start..end);
+                let mut part = Part::new(Chunks::Segment(Arc::clone(&segment)), start..end);
                 let mut got = Vec::new();
                 while let Some(bytes) = part.next() {
                     got.extend_from_slice(&bytes);

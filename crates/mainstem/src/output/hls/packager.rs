@@ -3,31 +3,45 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ::hls::segment::{Chunk, Form, Live, Numbers, Segment};
+use ::hls::segment::{Chunk, Form, Live, Map, Numbers, Segment};
 use catalog::ChannelId;
 use relay::{Read, Reader};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
-use super::Text;
-use super::address;
+use super::body::Chunks;
 use super::clients::Clients;
+use super::container::Container;
 use super::packagers::{Packagers, nobody};
+use super::shelf::{Placement, Shelf};
+use super::{Text, address, media_address};
 use crate::config::{Hls, HlsStart};
 
 /// Target durations after which somebody who asks for nothing is gone: a player asks about once in each.
 const GONE_AFTER_TARGETS: u64 = 3;
 
+/// How long those who wait for the first segment count as there.
+const FIRST_WITHIN: Duration = Duration::from_secs(15);
+
 /// How often it is looked who is still there.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
+
+/// The playlists of a channel, as text.
+#[derive(Debug, Clone)]
+pub(super) struct Playlists {
+    /// Without the parameters that the address of the media playlist may need.
+    pub(super) multivariant: Text,
+    pub(super) media: Text,
+}
 
 /// What clients get.
 #[derive(Debug, Default)]
 struct Published {
-    playlist: Option<Text>,
+    playlists: Option<Playlists>,
     /// Everything that can be fetched, by rising number.
     segments: Vec<Arc<Segment>>,
+    placement: Placement,
     over: bool,
 }
 
@@ -51,8 +65,8 @@ impl Packaged {
         &self.instance
     }
 
-    /// The playlist, once there is one; `None` when it is over.
-    pub(super) async fn playlist(&self) -> Option<Text> {
+    /// The playlists, once there are some; `None` when it is over.
+    pub(super) async fn playlists(&self) -> Option<Playlists> {
         let mut published = self.published.clone();
         loop {
             {
@@ -60,8 +74,8 @@ impl Packaged {
                 if now.over {
                     return None;
                 }
-                if let Some(playlist) = &now.playlist {
-                    return Some(playlist.clone());
+                if let Some(playlists) = &now.playlists {
+                    return Some(playlists.clone());
                 }
             }
             published.changed().await.ok()?;
@@ -69,12 +83,23 @@ impl Packaged {
     }
 
     /// A segment that is listed, or was a while ago.
-    pub(super) fn segment(&self, sequence: u64) -> Option<Arc<Segment>> {
+    pub(super) fn segment(&self, sequence: u64, is_mp4: bool) -> Option<Chunks> {
         let published = self.published.borrow();
         let place = published
             .segments
             .binary_search_by_key(&sequence, |segment| segment.sequence);
-        published.segments.get(place.ok()?).cloned()
+        let segment = published.segments.get(place.ok()?)?;
+        (segment.map.is_some() == is_mp4).then(|| published.placement.chunks(segment))
+    }
+
+    /// What is needed before the segment of this number, and those behind it.
+    pub(super) fn map(&self, sequence: u64) -> Option<Arc<Map>> {
+        let published = self.published.borrow();
+        let mut maps = published
+            .segments
+            .iter()
+            .filter_map(|segment| segment.map.as_ref());
+        maps.find(|map| map.sequence == sequence).cloned()
     }
 
     pub(super) fn clients(&self) -> MutexGuard<'_, Clients> {
@@ -86,6 +111,8 @@ impl Packaged {
 pub(super) struct Packager {
     reader: Reader,
     live: Live,
+    container: Container,
+    shelf: Shelf,
     published: watch::Sender<Arc<Published>>,
     started: Instant,
     swept_at: Instant,
@@ -115,6 +142,7 @@ impl Packager {
         (numbers, goes_on): (Numbers, bool),
     ) -> (Arc<Packaged>, Self) {
         let settings = packagers.settings().hls().clone();
+        let shelf = Shelf::new(packagers.settings().folder());
         let (sender, published) = watch::channel(Arc::default());
         let packaged = Arc::new(Packaged {
             channel,
@@ -124,7 +152,9 @@ impl Packager {
         });
         let packager = Self {
             reader,
-            live: Live::new(form(&settings), numbers, goes_on),
+            live: Live::new(form(&settings, shelf.is_on_disk()), numbers, goes_on),
+            container: Container::default(),
+            shelf,
             published: sender,
             started: Instant::now(),
             swept_at: Instant::now(),
@@ -143,6 +173,9 @@ impl Packager {
         self.seed();
         loop {
             self.publish();
+            if self.container.has_failed() {
+                break;
+            }
             let deadline = self.deadline();
             tokio::select! {
                 biased;
@@ -204,26 +237,42 @@ impl Packager {
 
     /// Lists what is due.
     fn publish(&mut self) {
-        let listed = self.live.update(self.started.elapsed());
-        if self.live.target_duration().is_none() {
-            return;
+        let (container, shelf) = (&mut self.container, &mut self.shelf);
+        let was_on_disk = shelf.is_on_disk();
+        let listed = self.live.update(self.started.elapsed(), |segment| {
+            container.pack(segment);
+            shelf.put(segment);
+        });
+        if was_on_disk && !shelf.is_on_disk() {
+            self.live.set_bytes(self.settings.bytes);
         }
+        let Some(target_duration) = self.live.target_duration().filter(|_| !container.has_failed()) else {
+            return;
+        };
         self.ending.numbers = Some(self.live.numbers());
+        if let Some(first) = self.live.held().next() {
+            shelf.trim(first.sequence, target_duration);
+        }
+        let placement = shelf.placement();
         let (live, packaged) = (&self.live, &self.ending.packaged);
         self.published.send_if_modified(|published| {
             let segments: Vec<_> = live.held().cloned().collect();
             if !listed && segments.len() == published.segments.len() {
                 return false;
             }
-            let text = || live.text(|segment| address(segment, packaged.channel, &packaged.instance));
-            let playlist = if listed {
-                Some(text().into())
+            let playlists = || Playlists {
+                multivariant: live.multivariant(&media_address(packaged.channel)).into(),
+                media: live.media(|named| address(named, &packaged.instance)).into(),
+            };
+            let playlists = if listed {
+                Some(playlists())
             } else {
-                published.playlist.clone()
+                published.playlists.clone()
             };
             *published = Arc::new(Published {
-                playlist,
+                playlists,
                 segments,
+                placement,
                 over: false,
             });
             listed
@@ -242,22 +291,26 @@ impl Packager {
             return true;
         }
         self.swept_at = Instant::now();
-        let target = self.live.target_duration().unwrap_or_default();
-        let linger = self
-            .settings
-            .linger
-            .max(Duration::from_secs(GONE_AFTER_TARGETS * target));
+        let target = self.live.target_duration();
+        let least = target.map_or(FIRST_WITHIN, |target| {
+            Duration::from_secs(GONE_AFTER_TARGETS * target)
+        });
+        let linger = self.settings.linger.max(least);
         let mut clients = self.ending.packaged.clients();
         let asked = clients.sweep(linger);
         asked || self.settings.start == HlsStart::WithBroadcast
     }
 }
 
-fn form(settings: &Hls) -> Form {
+fn form(settings: &Hls, is_on_disk: bool) -> Form {
     Form {
         target: settings.segment,
         span: settings.window,
-        bytes: settings.bytes,
+        bytes: if is_on_disk {
+            settings.disk_bytes
+        } else {
+            settings.bytes
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which channels are made into HLS now: finds the packager of one or starts it, and sees every one of them end.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +15,7 @@ use tracing::{Instrument as _, error, error_span};
 use super::clients::Clients;
 use super::packager::{Packaged, Packager};
 use crate::audience::{Asker, Present};
-use crate::config::{Config, Hls, HlsStart};
+use crate::config::{Config, Hls, HlsStart, HlsStore};
 
 /// Channels whose numbers are remembered; past this all are forgotten, and numbers go on from the time of day.
 const REMEMBERED_MAX: usize = 100_000;
@@ -28,15 +29,23 @@ const NUMBERS_SINCE: Duration = Duration::from_secs(1_735_689_600);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     hls: Hls,
+    folder: Option<PathBuf>,
 }
 
 impl Settings {
-    /// As the configuration says.
+    /// As the configuration says; what goes to disk is kept in `folder`.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, folder: &Path) -> Self {
+        let on_disk = config.hls.store == HlsStore::Disk;
         Self {
             hls: config.hls.clone(),
+            folder: on_disk.then(|| folder.to_owned()),
         }
+    }
+
+    /// Where segments go that go to disk.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     pub(super) fn hls(&self) -> &Hls {
