@@ -165,6 +165,8 @@ async fn a_film_that_cannot_be_opened_comes_from_the_next_source() {
         Fault::HangBeforeHead,
         Fault::Html,
         Fault::Json,
+        Fault::EmptyBody,
+        Fault::Silence,
     ] {
         first.stream(900).fault(fault.clone());
         let answer = get(&url).await;
@@ -191,4 +193,27 @@ async fn a_film_that_cannot_be_opened_comes_from_the_next_source() {
         .wait_until(|log| log.open_now == 0, Duration::from_secs(10))
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_is_not_passed_for_one() {
+    let playlist = b"#EXTM3U\n#EXTINF:4,\nhttp://h.example/live/user/password/1.ts\n";
+    for (what, content) in [("HLS", &playlist[..]), ("DASH", b"<MPD></MPD>"), ("empty", b"")] {
+        let film = Movie::of("900", "Film", content, "video/mp4");
+        let (first, second, _mainstem, url) = scene(film).await;
+        let answer = get(&url).await;
+        assert!(answer.status >= 500, "{what}: {}", answer.status);
+        let text = answer.text();
+        assert!(
+            text.contains(what) && !text.contains("password"),
+            "{what}: {text}"
+        );
+        for (provider, user) in [(&first, "first"), (&second, "second")] {
+            assert_eq!(
+                provider.account(user).requests().len(),
+                1,
+                "{what}: each was asked"
+            );
+        }
+    }
 }

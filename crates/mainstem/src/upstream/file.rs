@@ -317,16 +317,18 @@ fn out_of_range(total: Option<u64>, identity: Identity) -> FileAnswer {
     }
 }
 
-/// Panels answer with a page or an error object and 200 where they mean no.
+/// Panels answer with a page, an error object or nothing and 200 where they mean no. A playlist is no file either: its
+/// addresses carry the login.
 fn must_be_film(content: Content) -> Result<(), Failure> {
     match content {
-        Content::Html | Content::Json => Err(Failure::new(
+        Content::Html | Content::Json | Content::HlsPlaylist | Content::Dash => Err(Failure::new(
             FailureClass::Unusable,
             format!(
                 "the provider answered with {} instead of a file",
                 content.as_str()
             ),
         )),
+        Content::Empty => Err(Failure::new(FailureClass::Transient, "the file was empty")),
         _ => Ok(()),
     }
 }
