@@ -204,26 +204,11 @@ impl Running {
             started: tokio::time::Instant::now().into_std(),
         };
         let mut rooms = JoinSet::new();
-        rooms.spawn(async move {
-            hub_task.run().await;
-            "hub"
-        });
-        rooms.spawn(async move {
-            library.run().await;
-            "library"
-        });
-        rooms.spawn(async move {
-            keeping.await;
-            "signatures"
-        });
-        rooms.spawn(async move {
-            rendering.run().await;
-            "renderings"
-        });
-        rooms.spawn(async move {
-            packaging.run().await;
-            "packagers"
-        });
+        rooms.spawn(named("hub", hub_task.run()));
+        rooms.spawn(named("library", library.run()));
+        rooms.spawn(named("signatures", keeping));
+        rooms.spawn(named("renderings", rendering.run()));
+        rooms.spawn(named("packagers", packaging.run()));
         let stop = CancellationToken::new();
         let mut server = JoinSet::new();
         let linking = app.clone();
@@ -350,6 +335,12 @@ fn say_where(app: &App, address: std::net::SocketAddr) {
     let public = app.links().public_url;
     let base = public.unwrap_or_else(|| format!("http://{}", app.listening));
     info!("listening at {address}; the playlist is {base}/playlist.m3u8");
+}
+
+/// A part of the program that tells its name when it ends.
+async fn named(name: &'static str, room: impl Future<Output = ()>) -> &'static str {
+    room.await;
+    name
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, StartError> {

@@ -106,7 +106,7 @@ mod tests {
             .write(&[Bytes::from_static(b"abc"), Bytes::from_static(b"defg")])
             .unwrap();
         let second = spool.write(&[big.clone(), Bytes::from_static(b"end")]).unwrap();
-        let third = spool.write(&[big.clone()]).unwrap();
+        let third = spool.write(std::slice::from_ref(&big)).unwrap();
         let fourth = spool.write(&[Bytes::from_static(b"new")]).unwrap();
         assert!(Arc::ptr_eq(&first.file, &third.file));
         assert!(!Arc::ptr_eq(&first.file, &fourth.file));
