@@ -421,6 +421,8 @@ impl Follower {
             return None;
         }
         match self.next {
+            // The last number there is was taken.
+            Some(u64::MAX) if end == u64::MAX => None,
             None => Some((self.start(playlist), false)),
             Some(next) if self.changing && !(first..=end).contains(&next) => {
                 Some((self.start(playlist), true))

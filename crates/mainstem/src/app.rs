@@ -160,13 +160,7 @@ impl Running {
         let signatures = Signatures::default();
         let keeping = signatures.clone().keep(store.clone());
         let (mut sources, table) = Sources::new(fetcher, store, outlets.updates);
-        let opening = Opening {
-            hls_bandwidth_max: Some(u64::from(config.limits.hls_bandwidth)).filter(|max| *max > 0),
-            client,
-            pools,
-            timing: open_timing(&config),
-            titles: Titles::default(),
-        };
+        let opening = opening(&config, client, pools);
         let health = Health::new(config.timing.cool_down_min, config.timing.cool_down_max);
         let default = config.limits.account_connections as usize;
         let channels = Arc::new(Channels::new(
@@ -424,6 +418,17 @@ fn client_rule(config: &Config) -> Rule {
         channels_max: config.limits.channels_per_client as usize,
         policy: config.limits.client_policy,
         cool_down: config.timing.client_cool_down,
+    }
+}
+
+fn opening(config: &Config, client: Client, pools: Pools) -> Opening {
+    let bandwidth_max = u64::from(config.limits.hls_bandwidth);
+    Opening {
+        client,
+        pools,
+        timing: open_timing(config),
+        titles: Titles::default(),
+        hls_bandwidth_max: Some(bandwidth_max).filter(|max| *max > 0),
     }
 }
 

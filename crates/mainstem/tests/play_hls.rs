@@ -13,6 +13,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalog::{SourceName, StreamUrl};
+use mainstem::slot::{Login, Pools};
+use mainstem::upstream::http::Client;
+use mainstem::upstream::open::{OpenTiming, Opening, Target};
+use mpegts::Splicer;
+use relay::{Input, Upstream as _};
 use support::decode::decode_aside;
 use support::origin::{Origin, Page, Recording, Shelf, encrypt};
 use support::process::QUICK;
@@ -191,6 +197,12 @@ async fn live_hls_of_every_shape_that_ffmpeg_makes_plays() {
     let Some(shapes) = shapes(recorded).await else {
         return;
     };
+    let mut whole = Vec::new();
+    for shape in &shapes {
+        whole.push((shape.name, read_whole(&shape.origin.url("/whole.m3u8")).await));
+        check_origin(shape);
+        shape.origin.forget();
+    }
     let mainstem = mainstem(&shapes).await;
     let mut watching = JoinSet::new();
     for shape in shapes {
@@ -214,6 +226,62 @@ async fn live_hls_of_every_shape_that_ffmpeg_makes_plays() {
         check_origin(&shape);
         if shape.name != "radio" {
             check_media(shape.name, bytes, media).await;
+        }
+    }
+    for (name, bytes) in whole.into_iter().filter(|(name, _)| *name != "radio") {
+        check_media(name, bytes, u64::from(recorded) - 1).await;
+    }
+}
+
+/// All that a playlist with an end has, as fast as it comes, on the timeline of one channel.
+async fn read_whole(url: &str) -> Vec<u8> {
+    let within = SOON;
+    let opening = Opening {
+        client: Client::new(within, 3).unwrap(),
+        pools: Pools::new(1),
+        timing: OpenTiming {
+            slot_within: within,
+            head_within: within,
+            first_bytes_within: within,
+            limit_rest: within,
+        },
+        hls_bandwidth_max: None,
+    };
+    let source = SourceName::new("whole");
+    let target = Target {
+        login: Login::of_entry(None, &source, url),
+        source,
+        limit: 1,
+        url: StreamUrl::new(url),
+        elsewhere: Vec::new(),
+        addresses: None,
+        headers: http::HeaderMap::new(),
+        insecure_tls: false,
+        release_delay: Duration::ZERO,
+        subject: None,
+        session: None,
+        account_ended: None,
+    };
+    let mut upstream = opening.live(target).await.unwrap();
+    let (mut splicer, mut whole) = (Splicer::new(), Vec::new());
+    loop {
+        let read = upstream.read().await;
+        match &read {
+            Ok(Input::Bytes(bytes)) => splicer.push(bytes),
+            Ok(Input::Restart) => {
+                splicer.end_source();
+                splicer.begin_source();
+            }
+            Err(failure) => {
+                assert!(failure.text.contains("ended"), "{url}: {failure}");
+                splicer.end_source();
+            }
+        }
+        while let Some(piece) = splicer.take() {
+            whole.extend_from_slice(&piece.bytes);
+        }
+        if read.is_err() {
+            return whole;
         }
     }
 }

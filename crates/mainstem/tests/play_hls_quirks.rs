@@ -66,21 +66,25 @@ fn bare(bytes: &[u8]) -> Vec<u8> {
 /// A segment that a client meets some seconds after it began: the first ones are published when the origin starts.
 const EARLY: u64 = 104;
 
-async fn quirks(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk> {
+/// Puts one more quirk on the list: its name, the longest step that is right, what has to be asked for, and what is there.
+macro_rules! quirk {
+    ($quirks:ident, $name:expr, $largest_step:expr, $asked:expr, |$origin:ident| $put:expr) => {
+        let $origin = Origin::start().await;
+        $put;
+        $quirks.push(Quirk {
+            name: $name,
+            origin: $origin,
+            largest_step: $largest_step,
+            asked: $asked.to_vec(),
+        });
+    };
+}
+
+/// What becomes of the way to the segments.
+async fn quirks_of_addresses(ts: &Cut) -> Vec<Quirk> {
     let mut quirks = Vec::new();
-    macro_rules! quirk {
-        ($name:expr, $largest_step:expr, $asked:expr, |$origin:ident| $put:expr) => {
-            let $origin = Origin::start().await;
-            $put;
-            quirks.push(Quirk {
-                name: $name,
-                origin: $origin,
-                largest_step: $largest_step,
-                asked: $asked.to_vec(),
-            });
-        };
-    }
     quirk!(
+        quirks,
         "redirected",
         0.2,
         [("/edge/token/low/index.m3u8", 200)],
@@ -94,6 +98,7 @@ async fn quirks(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk> {
         }
     );
     quirk!(
+        quirks,
         "dead-variant",
         0.2,
         [("/best.m3u8", 403), ("/good.m3u8", 200)],
@@ -106,7 +111,7 @@ async fn quirks(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk> {
             origin.put("/good.m3u8", live(ts.put(&origin, true)));
         }
     );
-    quirk!("nested", 0.2, [("/three.m3u8", 200)], |origin| {
+    quirk!(quirks, "nested", 0.2, [("/three.m3u8", 200)], |origin| {
         origin.put(
             "/live.m3u8",
             Page::text("#EXTM3U\n#EXTINF:-1,Nested\n/one.m3u8\n"),
@@ -115,7 +120,42 @@ async fn quirks(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk> {
         origin.put("/two.m3u8", variants(&[(1, "three.m3u8")]));
         origin.put("/three.m3u8", live(ts.put(&origin, true)));
     });
+    quirk!(quirks, "too-slow", 0.2, [("/low.m3u8", 200)], |origin| {
+        let shelf = ts.put(&origin, true);
+        origin.put("/live.m3u8", variants(&[(3, "high.m3u8"), (1, "low.m3u8")]));
+        origin.put("/low.m3u8", live(shelf.clone()));
+        let slow = shelf.map(|_, listed| {
+            let path = listed.lines.lines().last().unwrap().to_owned();
+            let takes = Duration::from_millis(2_600);
+            origin.put(
+                &format!("/slow{path}"),
+                Page::Slow {
+                    bytes: origin.file(&path),
+                    takes,
+                },
+            );
+            listed.lines = listed.lines.replace(&path, &format!("/slow{path}"));
+        });
+        origin.put("/high.m3u8", live(slow));
+    });
     quirk!(
+        quirks,
+        "token-dies",
+        0.2,
+        [("/second/index.m3u8", 200)],
+        |origin| {
+            origin.put("/live.m3u8", variants(&[(1, "first/index.m3u8")]));
+            origin.put("/first/index.m3u8", live(ts.put(&origin, true)));
+        }
+    );
+    quirks
+}
+
+/// Segments that are late, or not there.
+async fn quirks_of_segments(ts: &Cut) -> Vec<Quirk> {
+    let mut quirks = Vec::new();
+    quirk!(
+        quirks,
         "late-segment",
         0.2,
         [("/moved", 404), ("/moved", 200)],
@@ -127,17 +167,23 @@ async fn quirks(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk> {
             origin.refuse("/moved", &[404]);
         }
     );
-    quirk!("page-in-place-of-a-segment", 2.2, [("/moved", 200)], |origin| {
-        let shelf = moved(ts.put(&origin, true), &origin, EARLY, |_| {
-            Some(Page::text("<html>Sorry</html>"))
-        });
-        origin.put("/live.m3u8", live(shelf));
-    });
-    quirk!("missing-segment", 2.2, [("/moved", 404)], |origin| {
+    quirk!(
+        quirks,
+        "page-in-place-of-a-segment",
+        2.2,
+        [("/moved", 200)],
+        |origin| {
+            let shelf = moved(ts.put(&origin, true), &origin, EARLY, |_| {
+                Some(Page::text("<html>Sorry</html>"))
+            });
+            origin.put("/live.m3u8", live(shelf));
+        }
+    );
+    quirk!(quirks, "missing-segment", 2.2, [("/moved", 404)], |origin| {
         let shelf = moved(ts.put(&origin, true), &origin, EARLY, |_| None);
         origin.put("/live.m3u8", live(shelf));
     });
-    quirk!("gap", 2.2, [], |origin| {
+    quirk!(quirks, "gap", 2.2, [], |origin| {
         let shelf = moved(ts.put(&origin, true), &origin, EARLY, |_| None).map(|number, listed| {
             if number == EARLY {
                 listed.lines = format!("#EXT-X-GAP\n{}", listed.lines);
@@ -145,7 +191,13 @@ async fn quirks(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk> {
         });
         origin.put("/live.m3u8", live(shelf));
     });
-    quirk!("discontinuity-without-tables", 0.2, [], |origin| {
+    quirks
+}
+
+/// Segments that are harder to read.
+async fn quirks_of_contents(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk> {
+    let mut quirks = Vec::new();
+    quirk!(quirks, "discontinuity-without-tables", 0.2, [], |origin| {
         // From there on another recording, whose clock is 20 minutes on and which has no tables at all.
         let other = later.put(&origin, true);
         let shelf = ts.put(&origin, true).map(|number, listed| {
@@ -163,6 +215,7 @@ async fn quirks(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk> {
         origin.put("/live.m3u8", live(shelf));
     });
     quirk!(
+        quirks,
         "encrypted-fragments",
         0.2,
         [("/key", 200), ("/closed/init", 200)],
@@ -182,28 +235,6 @@ async fn quirks(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk> {
             origin.put("/live.m3u8", live(shelf));
         }
     );
-    quirk!("too-slow", 0.2, [("/low.m3u8", 200)], |origin| {
-        let shelf = ts.put(&origin, true);
-        origin.put("/live.m3u8", variants(&[(3, "high.m3u8"), (1, "low.m3u8")]));
-        origin.put("/low.m3u8", live(shelf.clone()));
-        let slow = shelf.map(|_, listed| {
-            let path = listed.lines.lines().last().unwrap().to_owned();
-            let takes = Duration::from_millis(2_600);
-            origin.put(
-                &format!("/slow{path}"),
-                Page::Slow {
-                    bytes: origin.file(&path),
-                    takes,
-                },
-            );
-            listed.lines = listed.lines.replace(&path, &format!("/slow{path}"));
-        });
-        origin.put("/high.m3u8", live(slow));
-    });
-    quirk!("token-dies", 0.2, [("/second/index.m3u8", 200)], |origin| {
-        origin.put("/live.m3u8", variants(&[(1, "first/index.m3u8")]));
-        origin.put("/first/index.m3u8", live(ts.put(&origin, true)));
-    });
     quirks
 }
 
@@ -240,7 +271,9 @@ async fn what_providers_make_of_hls_plays_on() {
         "init.mp4",
     ];
     let fragments = recording.hls("fragments", &fragments);
-    let quirks = quirks(&ts, &fragments, &later).await;
+    let mut quirks = quirks_of_contents(&ts, &fragments, &later).await;
+    quirks.extend(quirks_of_addresses(&ts).await);
+    quirks.extend(quirks_of_segments(&ts).await);
     let names: Vec<_> = quirks
         .iter()
         .map(|quirk| (quirk.name, quirk.origin.url("/live.m3u8")))

@@ -240,6 +240,13 @@ impl Origin {
         lock(&self.state).asked.clone()
     }
 
+    /// Begins to count anew.
+    pub(crate) fn forget(&self) {
+        let mut state = lock(&self.state);
+        state.asked.clear();
+        state.peak = 0;
+    }
+
     /// Most sockets that were open at a time.
     pub(crate) fn peak(&self) -> usize {
         lock(&self.state).peak

@@ -348,10 +348,9 @@ enum Refused {
 }
 
 fn before(what: &str, failure: Failure) -> Refused {
-    Refused::Before(Failure {
-        text: format!("{what}: {}", failure.text),
-        ..failure
-    })
+    let mut failure = failure;
+    failure.text = format!("{what}: {}", failure.text);
+    Refused::Before(failure)
 }
 
 impl From<Failure> for Refused {
