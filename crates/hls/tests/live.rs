@@ -303,6 +303,13 @@ fn segments_end_at_the_first_keyframe_past_the_target() {
             let keyframe = (number % pictures == 0).then_some(1);
             scene.push(muxer.chunk((10 * 25 + number) * TICKS / 25, keyframe, 0x1B));
             scene.look();
+            // What is listed is no further behind what came than a segment and a GOP.
+            let newest = scene.got.values().last().map_or(0, |segment| segment.end_90k);
+            let behind = (10 * 25 + number) * TICKS / 25 - newest.max(10 * TICKS);
+            assert!(
+                behind <= (4 + 2) * TICKS + pictures * TICKS / 25,
+                "{behind} ticks behind, GOP of {pictures}"
+            );
             scene.pass(scene.now + Duration::from_millis(40));
         }
         scene.judge();
@@ -313,6 +320,54 @@ fn segments_end_at_the_first_keyframe_past_the_target() {
         assert!(listing.duration() <= Duration::from_secs(9 * target_duration));
         assert!(listing.duration() >= Duration::from_secs(7 * target_duration));
     }
+}
+
+/// The judge sees what is wrong: otherwise it says nothing of what is right.
+#[test]
+fn the_judge_sees_what_the_standard_forbids() {
+    const FIRST: &str = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:7\n\
+        #EXT-X-DISCONTINUITY-SEQUENCE:1\n#EXT-X-PROGRAM-DATE-TIME:2026-11-25T17:00:00.000Z\n\
+        #EXTINF:4.000000,\n7.ts\n#EXTINF:4.000000,\n8.ts\n#EXTINF:4.000000,\n9.ts\n#EXTINF:4.000000,\n10.ts\n";
+    const NEXT: &str = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:8\n\
+        #EXT-X-DISCONTINUITY-SEQUENCE:1\n#EXT-X-PROGRAM-DATE-TIME:2026-11-25T17:00:04.000Z\n\
+        #EXTINF:4.000000,\n8.ts\n#EXTINF:4.000000,\n9.ts\n#EXTINF:4.000000,\n10.ts\n#EXTINF:4.000000,\n11.ts\n";
+    let judge = |next: &str, after: u64| {
+        let mut watch = Watch::default();
+        assert_eq!(watch.see(Duration::ZERO, FIRST).unwrap().len(), 4);
+        watch
+            .see(Duration::from_secs(after), next)
+            .map(|fresh| fresh.len())
+    };
+    assert_eq!(judge(NEXT, 4), Ok(1));
+    assert_eq!(judge(FIRST, 4), Ok(0));
+    for (from, to) in [
+        ("VERSION:3", "VERSION:2"),
+        ("TARGETDURATION:4", "TARGETDURATION:5"),
+        ("TARGETDURATION:4", "TARGETDURATION:3"),
+        ("MEDIA-SEQUENCE:8", "MEDIA-SEQUENCE:6"),
+        ("MEDIA-SEQUENCE:8", "MEDIA-SEQUENCE:7"),
+        ("MEDIA-SEQUENCE:8", "MEDIA-SEQUENCE:30"),
+        ("DISCONTINUITY-SEQUENCE:1", "DISCONTINUITY-SEQUENCE:2"),
+        ("\n9.ts", "\nother.ts"),
+        ("\n11.ts", "\n10.ts"),
+        ("#EXTINF:4.000000,\n9.ts", "#EXTINF:3.900000,\n9.ts"),
+        ("#EXTINF:4.000000,\n11.ts", "#EXTINF:4.600000,\n11.ts"),
+        ("#EXTINF:4.000000,\n11.ts\n", ""),
+        (
+            "#EXTINF:4.000000,\n8.ts",
+            "#EXT-X-DISCONTINUITY\n#EXTINF:4.000000,\n8.ts",
+        ),
+        ("#EXT-X-PROGRAM-DATE-TIME:2026-11-25T17:00:04.000Z\n", ""),
+        ("\n11.ts\n", "\n11.ts\n#EXT-X-ENDLIST\n"),
+        ("#EXTM3U\n", "\u{feff}#EXTM3U\n"),
+    ] {
+        assert!(NEXT.contains(from), "{from}");
+        let wrong = NEXT.replace(from, to);
+        assert!(judge(&wrong, 4).is_err(), "{from} became {to}");
+    }
+    assert!(judge(NEXT, 1).is_err(), "too early");
+    assert!(judge(NEXT, 7).is_err(), "too late");
+    assert!(judge(FIRST, 7).is_err(), "it stands still");
 }
 
 #[test]

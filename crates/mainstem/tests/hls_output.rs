@@ -8,11 +8,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use provider_double::{Clip, Fault, Now};
+use provider_double::{Account, Channel, Clip, Fault, Now, Plan, Provider};
 use support::decode::{Colour, decode_aside, decode_aside_but_for, has_tool};
 use support::hls::HlsViewer;
+use support::process::QUICK;
 use support::scene::{Case, FIRST, SECOND, Scene};
-use support::{SOON, Viewer, all_at_once, get, get_json, request};
+use support::{Mainstem, SOON, Viewer, all_at_once, get, get_json, request};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
@@ -307,6 +308,54 @@ async fn who_comes_back_finds_higher_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_switches_channels_takes_the_connection_along() {
+    let account = Account::new("one", "secret").max_connections(1);
+    let plan = (1..=2).fold(Plan::new().account(account), |plan, number| {
+        plan.channel(Channel::new(number, &format!("Channel {number}"), SECOND))
+    });
+    let provider = Provider::start(plan).unwrap();
+    let url = format!(
+        "{}/get.php?username=one&password=secret&type=m3u_plus&output=ts",
+        provider.base_url()
+    );
+    let mainstem = Mainstem::start(&format!(
+        "{QUICK}hls: {{segment: 1s, linger: 1m}}\nsources:\n  - {{name: one, type: m3u, url: \"{url}\", max_connections: 1}}\n"
+    ))
+    .await;
+    let login = provider.account("one");
+    let mut first = HlsViewer::new(&format!("{}/live.m3u8", mainstem.stream_url("Channel 1").await));
+    first.watch_media(Duration::from_secs(2)).await;
+    let asked = Instant::now();
+    let mut second = HlsViewer::new(&format!("{}/live.m3u8", mainstem.stream_url("Channel 2").await));
+    second.ask().await;
+    login
+        .wait_until(|log| log.opens.len() == 2 && log.open_now == 1, SOON)
+        .await
+        .unwrap();
+    // Not after the minute in which a player may be silent.
+    assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
+    assert_eq!(login.peak(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_every_broadcast_the_first_playlist_is_a_full_one() {
+    let form = "  api_interval: 0s\nhls: {segment: 1s, window: 1m, start: with_broadcast}\n";
+    let scene = Scene::of(vec![case("full")], &[(SHORT_SEGMENTS.0, form)], |_| {}).await;
+    let stream = scene.mainstem.stream_url("full").await;
+    let viewer = Viewer::open(&stream).await;
+    // More than the ring holds.
+    viewer.media(Duration::from_secs(18), SOON).await;
+    let mut hls = HlsViewer::new(&format!("{stream}/live.m3u8"));
+    hls.ask().await;
+    assert!(hls.media() > Duration::from_secs(14), "{:?}", hls.media());
+    // It ends with the broadcast, which it does not keep.
+    drop(viewer);
+    drop(hls);
+    let (login, _) = scene.logins(&scene.case("full"));
+    login.wait_until(|log| log.open_now == 0, SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_window_is_on_disk_and_can_be_rewound() {
     let form = "  api_interval: 0s\nhls: {segment: 1s, window: 5m, store: disk}\n";
     let cases = vec![Case::new("rewind", Clip::H264Closed, SECOND)];
@@ -404,7 +453,9 @@ async fn players_and_proxies_get_what_they_ask_for() {
         format!("{folder}/{}", entry.uri.replace(&entry.sequence.to_string(), "1")),
         format!("{folder}/no-such-channel/live.m3u8"),
     ] {
-        assert_eq!(get(&wrong).await.status, 404, "{wrong}");
+        let answer = get(&wrong).await;
+        assert_eq!(answer.status, 404, "{wrong}");
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{wrong}");
     }
 }
 

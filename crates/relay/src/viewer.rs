@@ -347,4 +347,45 @@ mod tests {
         });
         assert_eq!(viewer.ready().await, Ready::RawSound(Codec::Aac));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_misses_nothing_that_is_held_and_says_what_it_missed() {
+        let bounds = Bounds {
+            span: Duration::from_secs(10),
+            bytes: 1 << 20,
+            bytes_max: 1 << 20,
+            join_behind: Duration::from_secs(4),
+        };
+        let shared = Arc::new(Shared::new(Ring::new(bounds), Duration::from_millis(500)));
+        let news = watch::Sender::new(News::default());
+        let (leave, _left) = mpsc::unbounded_channel();
+        let viewer = Viewer::new(1, Arc::clone(&shared), news.subscribe(), &Claim::default(), leave);
+        let mut reader = viewer.reader();
+        let push = |second: u64, epoch: u32| {
+            let chunk = Chunk {
+                bytes: Bytes::from_static(&[0x47; mpegts::PACKET_BYTES]),
+                media_time_90k: second * 90_000,
+                epoch,
+                keyframe: second.is_multiple_of(2),
+                discontinuity: false,
+            };
+            shared.ring().push(chunk, Duration::ZERO);
+            news.send_modify(|news| news.end += 1);
+        };
+        (0..6).for_each(|second| push(second, u32::from(second >= 4)));
+        for second in 0..6 {
+            let read = reader.next().await.unwrap();
+            assert_eq!(read.chunk.media_time_90k, second * 90_000);
+            assert!(!read.skipped);
+        }
+        // Silence yields nothing, not even a sign of life.
+        assert!(timeout(Duration::from_secs(5), reader.next()).await.is_err());
+        (6..100).for_each(|second| push(second, 1));
+        let read = reader.next().await.unwrap();
+        assert!(read.skipped && read.chunk.keyframe);
+        assert!(!reader.next().await.unwrap().skipped);
+        while reader.try_next().is_some() {}
+        news.send_modify(|news| news.over = Some(Over::File));
+        assert!(reader.next().await.is_none());
+    }
 }

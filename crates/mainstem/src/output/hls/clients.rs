@@ -15,6 +15,8 @@ struct Client {
     present: Present,
     _viewer: Viewer,
     asked_at: Instant,
+    /// It has asked for another channel since.
+    zaps: bool,
 }
 
 /// The clients of one channel.
@@ -47,6 +49,7 @@ impl Clients {
             return false;
         }
         client.asked_at = Instant::now();
+        client.zaps = false;
         self.asked_at = client.asked_at;
         true
     }
@@ -63,15 +66,27 @@ impl Clients {
             present,
             _viewer: viewer,
             asked_at: self.asked_at,
+            zaps: false,
         };
         self.by_device.insert(asker.client().device, client);
     }
 
-    /// Lets those go who have not asked for so long, or must. Says whether anybody asked since then.
-    pub(super) fn sweep(&mut self, linger: Duration) -> bool {
+    /// A client asks for another channel: most likely it has left this one, unless it goes on asking for it, as another
+    /// player at the same address would.
+    pub(super) fn zap(&mut self, asker: &Asker) {
+        if let Some(client) = self.by_device.get_mut(&asker.client().device) {
+            client.zaps = true;
+        }
+    }
+
+    /// Lets those go who have not asked for so long, or must; those who ask for another channel do so after `zap`. Says
+    /// whether anybody asked since then.
+    pub(super) fn sweep(&mut self, linger: Duration, zap: Duration) -> bool {
         let now = Instant::now();
-        self.by_device
-            .retain(|_, client| !client.present.is_stopped() && client.asked_at + linger > now);
+        self.by_device.retain(|_, client| {
+            let linger = if client.zaps { linger.min(zap) } else { linger };
+            !client.present.is_stopped() && client.asked_at + linger > now
+        });
         self.asked_at + linger > now
     }
 

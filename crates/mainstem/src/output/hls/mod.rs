@@ -131,8 +131,23 @@ fn media_address(channel: ChannelId) -> String {
     format!("{channel}/{MEDIA}")
 }
 
-/// Answers a request for HLS.
+/// Answers a request for HLS. Pages of other sites may read the errors, too.
 pub(super) async fn serve(
+    app: &App,
+    wanted: Wanted,
+    asker: Asker,
+    (method, headers): (Method, &HeaderMap),
+) -> Response {
+    answer(app, wanted, asker, (method, headers))
+        .await
+        .unwrap_or_else(|error| {
+            let mut response = error.into_response();
+            allow_origins(response.headers_mut());
+            response
+        })
+}
+
+async fn answer(
     app: &App,
     wanted: Wanted,
     asker: Asker,
@@ -236,6 +251,7 @@ async fn join(
     asker: &Asker,
     until: Instant,
 ) -> Result<std::sync::Arc<packager::Packaged>, ApiError> {
+    app.packagers.zap(channel.id(), asker);
     let present = app.audience.enter(asker, channel.id()).await;
     let present = present.map_err(ApiError::not_served)?;
     let key = Key {

@@ -21,6 +21,9 @@ use crate::config::{Hls, HlsStart};
 /// Target durations after which somebody who asks for nothing is gone: a player asks about once in each.
 const GONE_AFTER_TARGETS: u64 = 3;
 
+/// Percent of a target duration within which a player asks again that goes on.
+const ASKS_AGAIN_PERCENT: u32 = 150;
+
 /// How long those who wait for the first segment count as there.
 const FIRST_WITHIN: Duration = Duration::from_secs(15);
 
@@ -292,12 +295,12 @@ impl Packager {
         }
         self.swept_at = Instant::now();
         let target = self.live.target_duration();
-        let least = target.map_or(FIRST_WITHIN, |target| {
-            Duration::from_secs(GONE_AFTER_TARGETS * target)
-        });
+        let targets = |count: u64| target.map_or(FIRST_WITHIN, |target| Duration::from_secs(count * target));
+        let least = targets(GONE_AFTER_TARGETS);
+        let zap = targets(1) * ASKS_AGAIN_PERCENT / 100;
         let linger = self.settings.linger.max(least);
         let mut clients = self.ending.packaged.clients();
-        let asked = clients.sweep(linger);
+        let asked = clients.sweep(linger, zap);
         asked || self.settings.start == HlsStart::WithBroadcast
     }
 }

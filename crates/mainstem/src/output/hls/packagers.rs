@@ -121,6 +121,14 @@ impl Packagers {
         }
     }
 
+    /// Somebody asks for a channel: at every other one he is a viewer only if he goes on asking for it.
+    pub(super) fn zap(&self, to: ChannelId, asker: &Asker) {
+        let others: Vec<_> = self.table().packaged.values().cloned().collect();
+        for packaged in others.iter().filter(|packaged| packaged.channel() != to) {
+            packaged.clients().zap(asker);
+        }
+    }
+
     /// A channel's broadcast is watched: where the operator wants that, it is made into HLS from now on.
     pub(crate) fn watched(self: &Arc<Self>, channel: (ChannelId, &str), viewer: &Viewer) {
         if self.settings.hls.start == HlsStart::WithBroadcast {
