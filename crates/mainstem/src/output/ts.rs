@@ -45,7 +45,7 @@ pub(crate) async fn stream(
 ) -> Result<Response, ApiError> {
     if let Some(wanted) = hls::Wanted::read(&id) {
         let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
-        return Ok(hls::serve(&app, wanted, asker, (method, &headers)).await);
+        return hls::serve(&app, wanted, asker, (method, &headers)).await;
     }
     let (catalog, channel) = app.channel(&id).await?;
     let Some(channel) = catalog.get(channel) else {

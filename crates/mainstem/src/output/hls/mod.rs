@@ -131,23 +131,8 @@ fn media_address(channel: ChannelId) -> String {
     format!("{channel}/{MEDIA}")
 }
 
-/// Answers a request for HLS. Pages of other sites may read the errors, too.
+/// Answers a request for HLS.
 pub(super) async fn serve(
-    app: &App,
-    wanted: Wanted,
-    asker: Asker,
-    (method, headers): (Method, &HeaderMap),
-) -> Response {
-    answer(app, wanted, asker, (method, headers))
-        .await
-        .unwrap_or_else(|error| {
-            let mut response = error.into_response();
-            allow_origins(response.headers_mut());
-            response
-        })
-}
-
-async fn answer(
     app: &App,
     wanted: Wanted,
     asker: Asker,
