@@ -26,6 +26,7 @@ cargo xtask bench --program FILE  the same of a program built earlier
 cargo xtask bench --lists [FILE]  only the long lists
 cargo xtask bench --fanout …      only many viewers; --fanout help says what can be chosen
 cargo xtask bench --instructions  instructions for each packet under callgrind, beside what is committed
+cargo xtask bench --hls [FILE]    only HLS
 cargo xtask bench --build         how long the release build takes from clean
 cargo xtask flamegraph [--channels N] [--program FILE]
                                   where the time goes with 1,000 viewers of a channel, or 4 each of N";
@@ -58,6 +59,8 @@ fn run(words: &[&str]) -> Result<()> {
         // What is measured beside mainstem, as a process of its own.
         ["bench", "--bare", mode, upstream] => bench::run_bare(mode, upstream),
         ["bench", "--instructions"] => bench::run_instructions(&mut step::Steps::default()),
+        ["bench", "--hls"] => bench::run_hls(None),
+        ["bench", "--hls", program] => bench::run_hls(Some(Path::new(program))),
         ["bench", "--build"] => bench::run_build(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -7,10 +7,9 @@
 use std::{collections::HashSet, fmt, sync::Arc};
 
 use crate::{
-    channel::{Catalog, Channel, SourceCount, Standing, StreamEntry},
+    channel::{Catalog, Channel, SourceCount, SourceList, Standing, StreamEntry},
     filter::{Filters, Tally, Verdict},
     grouping::{Grouping, Kept},
-    id::StreamId,
     listing::{Entry, Kind, Listing, SourceName},
     memory::{Ids, Memory},
     name,
@@ -179,6 +178,11 @@ struct Reading<'r, 'o, O> {
 impl<'r, O: Observer> Reading<'r, '_, O> {
     fn list(&mut self, source: u16, of: &SourceRules, listing: &'r Listing) -> SourceCount {
         let (mut kept, mut unnamed) = (0, 0);
+        self.grouping.expect(listing.entries.len());
+        let list = Arc::new(SourceList {
+            name: of.name.clone(),
+            entries: Arc::clone(&listing.entries),
+        });
         for (place, entry) in (0u32..).zip(listing.entries.iter()) {
             if entry.name().is_empty() {
                 unnamed += 1;
@@ -191,11 +195,10 @@ impl<'r, O: Observer> Reading<'r, '_, O> {
                     standing
                 };
                 let stream = StreamEntry {
-                    id: StreamId::of_entry(&of.name, entry),
                     source,
                     standing,
                     place,
-                    entries: Arc::clone(&listing.entries),
+                    list: Arc::clone(&list),
                 };
                 self.grouping.add(Kept { stream, state }, entry);
             }
@@ -352,9 +355,8 @@ fn arrange(channels: Vec<Channel>, mut order: Vec<usize>, sort: Sort, ids: &mut 
             *now = at;
         }
     }
-    for index in ids.by_id.values_mut() {
-        *index = now_at.get(*index as usize).copied().unwrap_or(*index);
-    }
+    ids.by_id
+        .move_places(|place| now_at.get(place as usize).copied().unwrap_or(place));
     let mut slots: Vec<Option<Channel>> = channels.into_iter().map(Some).collect();
     order
         .into_iter()

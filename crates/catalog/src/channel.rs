@@ -2,26 +2,32 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, OnceLock},
 };
 
 use crate::{
     id::{ChannelId, Numbered, StreamId, slug_2025, slug_2026, slug_first},
+    id_table::IdTable,
     listing::{Entries, Entry, Header, Kind, SourceName},
     secret::StreamUrl,
 };
 
+/// A source's list as streams point into it.
+#[derive(Debug)]
+pub(crate) struct SourceList {
+    pub(crate) name: SourceName,
+    pub(crate) entries: Arc<Entries>,
+}
+
 /// One way to play a channel.
 #[derive(Debug, Clone)]
 pub struct StreamEntry {
-    pub(crate) id: StreamId,
     pub(crate) source: u16,
     pub(crate) standing: Standing,
-    /// Place in `entries`, where there always is one.
+    /// Place in the list, where there always is one.
     pub(crate) place: u32,
-    pub(crate) entries: Arc<Entries>,
+    pub(crate) list: Arc<SourceList>,
 }
 
 /// What the operator's policy says of a stream; two bytes, as there are many streams.
@@ -56,9 +62,9 @@ impl Standing {
 }
 
 impl StreamEntry {
-    /// The same across refreshes.
+    /// The same across refreshes. Made of what the list says whenever it is asked for: of most streams it never is.
     pub fn id(&self) -> StreamId {
-        self.id
+        StreamId::of_entry(&self.list.name, self.entry())
     }
 
     /// Index into [`Catalog::sources`], which are in config order.
@@ -96,15 +102,17 @@ impl StreamEntry {
 
     /// Everything the source's list says of it.
     pub fn entry(&self) -> Entry<'_> {
-        self.entries.get_or_blank(self.place as usize)
+        self.list.entries.get_or_blank(self.place as usize)
     }
 }
 
 /// What a viewer picks: one name, and the streams that play it, the first to try first. There is always one.
 #[derive(Debug, Clone)]
 pub struct Channel {
+    /// That of its first stream's name, until it is given its own.
     pub(crate) id: ChannelId,
-    pub(crate) display_name: Box<str>,
+    /// Prefix, name and suffix, where there is a prefix or a suffix.
+    pub(crate) display_name: Option<Box<str>>,
     pub(crate) primary: StreamEntry,
     pub(crate) backups: Vec<StreamEntry>,
     /// What the operator's rules made of it; nothing where there are none.
@@ -137,7 +145,7 @@ impl Channel {
 
     /// Prefix, name and suffix of the primary stream's source: what a player shows.
     pub fn display_name(&self) -> &str {
-        &self.display_name
+        self.display_name.as_deref().unwrap_or_else(|| self.name())
     }
 
     /// The first stream, whose attributes describe the channel.
@@ -262,25 +270,24 @@ pub struct Catalog {
     /// Those that are in no list come last.
     channels: Vec<Channel>,
     listed: usize,
-    by_id: HashMap<ChannelId, u32>,
+    by_id: IdTable,
     sources: Vec<SourceCount>,
+    /// Made when the first id that is no channel's own turns up.
+    by_kind: OnceLock<IdTable>,
     /// Made when the first link that is no id turns up: most installations never see one.
     old_forms: OnceLock<OldForms>,
 }
 
 impl Catalog {
     /// Joins what [`build`](crate::build()) found. Hidden channels come last in `channels`.
-    pub(crate) fn new(
-        channels: Vec<Channel>,
-        by_id: HashMap<ChannelId, u32>,
-        sources: Vec<SourceCount>,
-    ) -> Self {
+    pub(crate) fn new(channels: Vec<Channel>, by_id: IdTable, sources: Vec<SourceCount>) -> Self {
         let listed = channels.partition_point(|channel| !channel.is_hidden());
         Self {
             channels,
             listed,
             by_id,
             sources,
+            by_kind: OnceLock::new(),
             old_forms: OnceLock::new(),
         }
     }
@@ -295,9 +302,15 @@ impl Catalog {
         self.channels.get(self.listed..).unwrap_or(&[])
     }
 
-    /// The channel with this id.
+    /// The channel whose own id or alias this is. Never takes long.
+    pub fn get_own(&self, id: ChannelId) -> Option<&Channel> {
+        self.channels.get(self.by_id.get(id)? as usize)
+    }
+
+    /// The channel with this id. The first time that one is nobody's own, it takes a moment with very long lists.
     pub fn get(&self, id: ChannelId) -> Option<&Channel> {
-        self.channels.get(*self.by_id.get(&id)? as usize)
+        let seldom = || self.channels.get(self.by_kind().get(id)? as usize);
+        self.get_own(id).or_else(seldom)
     }
 
     /// The channel a link names: by id in either case of letters, else by what the reference called it in 2026, in
@@ -305,6 +318,20 @@ impl Catalog {
     pub fn resolve(&self, key: &str) -> Option<&Channel> {
         let by_id = key.parse().ok().and_then(|id| self.get(id));
         by_id.or_else(|| self.channels.get(self.old_forms().get(key)?))
+    }
+
+    /// The ids that a film or an episode has for the case that a live channel has its name: links given out while one
+    /// did.
+    fn by_kind(&self) -> &IdTable {
+        self.by_kind.get_or_init(|| {
+            let all = (0u32..).zip(&self.channels);
+            let others = all.filter(|(_, channel)| channel.kind() != Kind::Live);
+            let own = others.map(|(place, channel)| {
+                let name = channel.primary().entry().name();
+                (ChannelId::of_name_and_kind(name, channel.kind(), 0), place)
+            });
+            IdTable::of(own.collect())
+        })
     }
 
     fn old_forms(&self) -> &OldForms {
@@ -328,13 +355,13 @@ impl Catalog {
 struct OldForms(Box<[(u64, u32)]>);
 
 impl OldForms {
-    fn of(channels: &[Channel], by_id: &HashMap<ChannelId, u32>) -> Self {
+    fn of(channels: &[Channel], by_id: &IdTable) -> Self {
         // The reference knew names only: the channel a name's plain id leads to stands for it.
         let mut named: Vec<(u32, &str)> = Vec::with_capacity(channels.len());
         for (index, channel) in (0u32..).zip(channels) {
             let mut before = None;
             for name in channel.streams().map(|stream| stream.entry().name()) {
-                if before != Some(name) && by_id.get(&ChannelId::of_name(name)) == Some(&index) {
+                if before != Some(name) && by_id.get(ChannelId::of_name(name)) == Some(index) {
                     named.push((index, name));
                 }
                 before = Some(name);

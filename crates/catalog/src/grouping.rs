@@ -9,6 +9,7 @@ use crate::{
     build::SourceRules,
     channel::{Channel, Dress, StreamEntry},
     id::ChannelId,
+    id_table::QuickMap,
     listing::{Entry, Kind},
     memory::Known,
     name::{self, Country},
@@ -28,9 +29,9 @@ pub(crate) struct Kept<'a> {
 pub(crate) struct Grouping<'a> {
     rules: &'a ChannelRules,
     never: NeverMerge,
-    /// By exact name, without anything else: channels as they come.
-    plain: Vec<Channel>,
-    places: HashMap<(Kind, &'a str), usize>,
+    /// By exact name, without anything else: streams as they come, and the ids of their names.
+    plain: Vec<StreamEntry>,
+    names: Vec<(ChannelId, Kind, u32)>,
     /// Otherwise: all entries.
     entries: Vec<Draft<'a>>,
 }
@@ -56,7 +57,7 @@ impl<'a> Grouping<'a> {
             rules,
             never: NeverMerge::new(rules),
             plain: Vec::new(),
-            places: HashMap::new(),
+            names: Vec::new(),
             entries: Vec::new(),
         }
     }
@@ -77,19 +78,19 @@ impl<'a> Grouping<'a> {
     }
 
     fn add_plain(&mut self, stream: StreamEntry, entry: Entry<'a>) {
-        let place = *self
-            .places
-            .entry((stream.kind(), entry.name()))
-            .or_insert(self.plain.len());
-        match self.plain.get_mut(place) {
-            Some(channel) => channel.backups.push(stream),
-            None => self.plain.push(Channel {
-                id: ChannelId::of_name(""),
-                display_name: Box::default(),
-                primary: stream,
-                backups: Vec::new(),
-                dress: None,
-            }),
+        let place = u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
+        self.names
+            .push((ChannelId::of_name(entry.name()), entry.kind(), place));
+        self.plain.push(stream);
+    }
+
+    /// Makes room for so many entries.
+    pub(crate) fn expect(&mut self, entries: usize) {
+        if self.rules.keeps_names() {
+            self.plain.reserve_exact(entries);
+            self.names.reserve_exact(entries);
+        } else {
+            self.entries.reserve_exact(entries);
         }
     }
 
@@ -143,7 +144,7 @@ impl<'a> Grouping<'a> {
         let rules = self.rules;
         let (countries, by_name) = (Countries::of(&self.entries), tvg_ids_by_name(&self.entries));
         let mut groups: Vec<(Cow<'a, str>, Vec<Draft<'a>>)> = Vec::new();
-        let mut places: HashMap<(Kind, Cow<'a, str>), usize> = HashMap::new();
+        let mut places: QuickMap<(Kind, Cow<'a, str>), usize> = QuickMap::default();
         for draft in self.entries {
             let key = whole_key(&draft, &countries, &by_name);
             let place = *places
@@ -173,9 +174,28 @@ impl<'a> Grouping<'a> {
     }
 
     fn into_plain(self, sources: &[&SourceRules]) -> Vec<Channel> {
-        let mut channels = self.plain;
-        for channel in &mut channels {
-            channel.display_name = display_name(channel.name(), &channel.primary, sources);
+        let firsts = firsts(self.names, &self.plain);
+        let own = (0u32..).zip(&firsts).filter(|(place, (first, _))| place == first);
+        let mut channels: Vec<Channel> = Vec::with_capacity(own.count());
+        let mut channel_of = vec![0; firsts.len()];
+        for ((place, (first, id)), stream) in (0usize..).zip(firsts).zip(self.plain) {
+            let first = first as usize;
+            if first == place {
+                if let Some(slot) = channel_of.get_mut(place) {
+                    *slot = channels.len();
+                }
+                let name = stream.entry().name();
+                let display_name = display_name(name, &stream, sources);
+                channels.push(Channel {
+                    id,
+                    display_name,
+                    primary: stream,
+                    backups: Vec::new(),
+                    dress: None,
+                });
+            } else if let Some(channel) = channel_of.get(first).and_then(|at| channels.get_mut(*at)) {
+                channel.backups.push(stream);
+            }
         }
         channels
     }
@@ -186,19 +206,46 @@ fn country_around(state: &State<'_>) -> Option<Country> {
     name::country_of_group(&state.group).or_else(|| name::country_of_tvg_id(&state.tvg_id))
 }
 
-fn display_name(name: &str, stream: &StreamEntry, sources: &[&SourceRules]) -> Box<str> {
-    match sources.get(stream.source()) {
-        Some(source) => [&source.prefix, name, &source.suffix].concat().into(),
-        None => name.into(),
+/// For each stream the place of the first of its kind and name, and the id of that name.
+fn firsts(mut names: Vec<(ChannelId, Kind, u32)>, streams: &[StreamEntry]) -> Vec<(u32, ChannelId)> {
+    let name = |place: u32| streams.get(place as usize).map(|stream| stream.entry().name());
+    let mut firsts = vec![(0, ChannelId::UNNAMED); names.len()];
+    names.sort_unstable();
+    for same in names.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        // Two names of one id: what nobody will live to see makes two channels.
+        let mut others: Vec<u32> = Vec::new();
+        let Some(&(id, _, least)) = same.first() else {
+            continue;
+        };
+        for &(_, _, place) in same {
+            let known = std::iter::once(least).chain(others.iter().copied());
+            let first = known
+                .into_iter()
+                .find(|first| *first == place || name(*first) == name(place));
+            if first.is_none() {
+                others.push(place);
+            }
+            if let Some(slot) = firsts.get_mut(place as usize) {
+                *slot = (first.unwrap_or(place), id);
+            }
+        }
     }
+    firsts
+}
+
+/// `None` where it is the name.
+fn display_name(name: &str, stream: &StreamEntry, sources: &[&SourceRules]) -> Option<Box<str>> {
+    let source = sources.get(stream.source())?;
+    let is_plain = source.prefix.is_empty() && source.suffix.is_empty();
+    (!is_plain).then(|| [&source.prefix, name, &source.suffix].concat().into())
 }
 
 /// In how many countries each name is known.
-struct Countries(HashMap<String, (Country, bool)>);
+struct Countries(QuickMap<String, (Country, bool)>);
 
 impl Countries {
     fn of(drafts: &[Draft<'_>]) -> Self {
-        let mut known: HashMap<String, (Country, bool)> = HashMap::new();
+        let mut known: QuickMap<String, (Country, bool)> = QuickMap::default();
         for draft in drafts {
             let Some(country) = draft.key.country else {
                 continue;
@@ -300,8 +347,8 @@ impl Joined<'_, '_> {
         let mut streams = self.drafts.into_iter().map(|draft| draft.stream);
         let primary = streams.next()?;
         let mut channel = Channel {
-            id: ChannelId::of_name(""),
-            display_name: Box::default(),
+            id: ChannelId::of_name(primary.entry().name()),
+            display_name: None,
             primary,
             backups: streams.collect(),
             dress: (dress != Dress::default()).then(|| Box::new(dress)),

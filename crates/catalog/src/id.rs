@@ -18,6 +18,9 @@ use crate::listing::{Entry, Kind, SourceName};
 pub struct ChannelId(u64);
 
 impl ChannelId {
+    /// What stands where there is no id yet.
+    pub(crate) const UNNAMED: Self = Self(0);
+
     /// The id of the channel called `name`.
     pub fn of_name(name: &str) -> Self {
         Self(hash_head(&[name]))

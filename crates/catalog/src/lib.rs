@@ -11,6 +11,7 @@ pub mod channel;
 pub mod filter;
 mod grouping;
 pub mod id;
+mod id_table;
 pub mod listing;
 pub mod memory;
 pub mod name;

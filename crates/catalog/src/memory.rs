@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use crate::{
     channel::Channel,
     id::ChannelId,
+    id_table::{IdTable, QuickMap},
     listing::{Kind, SourceName},
     number::Number,
 };
@@ -68,8 +69,8 @@ pub(crate) struct Known {
 pub(crate) struct Ids {
     /// Of each channel.
     pub(crate) of: Vec<ChannelId>,
-    /// Where each id leads, aliases included.
-    pub(crate) by_id: HashMap<ChannelId, u32>,
+    /// Where each id leads, aliases included, but not those that the kind of a film or an episode is part of.
+    pub(crate) by_id: IdTable,
 }
 
 impl Memory {
@@ -94,7 +95,7 @@ impl Memory {
             .map(|(at, channel)| Claim::of(channel, known.get(at)))
             .collect();
         let mut of = vec![None; channels.len()];
-        let mut by_id = HashMap::with_capacity(channels.len());
+        let mut by_id = QuickMap::with_capacity_and_hasher(channels.len(), <_>::default());
         let records = self.claimed(&claims, &mut of, &mut by_id);
         let ranks = self.ranks(&claims, &of);
         // Of equals the first is taken.
@@ -121,9 +122,11 @@ impl Memory {
                 by_id.entry(alias.0).or_insert(index);
             }
         }
-        add_ids_of_kinds(channels, &mut by_id);
         self.learn(&claims, &of, &records);
-        Ids { of, by_id }
+        Ids {
+            of,
+            by_id: IdTable::of(by_id.into_iter().collect()),
+        }
     }
 
     /// The places that names had as channels of their own, where several become one now: it is the first of them that
@@ -148,7 +151,7 @@ impl Memory {
         &self,
         claims: &[Claim],
         of: &mut [Option<ChannelId>],
-        by_id: &mut HashMap<ChannelId, u32>,
+        by_id: &mut QuickMap<ChannelId, u32>,
     ) -> Vec<Option<usize>> {
         let mut found = vec![None; claims.len()];
         if self.channels.is_empty() {
@@ -331,7 +334,7 @@ struct Claim {
 impl Claim {
     fn of(channel: &Channel, known: Option<&Known>) -> Self {
         let name = channel.primary().entry().name();
-        let plain = ChannelId::of_name(name);
+        let plain = channel.id;
         let first = known.and_then(|known| known.first).unwrap_or(plain);
         let mut rest = Vec::new();
         if plain != first {
@@ -359,16 +362,36 @@ impl Claim {
 
 /// Ids where channels have nothing but a name each, and nothing is remembered.
 fn by_name_alone(channels: &[Channel]) -> Ids {
-    let mut of = vec![None; channels.len()];
-    let mut by_id = HashMap::with_capacity(channels.len());
-    let first = |_: usize, channel: &Channel| Some(ChannelId::of_name(channel.primary().entry().name()));
-    fresh(channels, first, &mut of, &mut by_id);
-    add_ids_of_kinds(channels, &mut by_id);
-    let unnamed = ChannelId::of_name("");
-    Ids {
-        of: of.into_iter().map(|id| id.unwrap_or(unnamed)).collect(),
-        by_id,
+    let mut of: Vec<ChannelId> = channels.iter().map(|channel| channel.id).collect();
+    let mut pairs: Vec<(ChannelId, Kind, u32)> = (0u32..)
+        .zip(channels)
+        .map(|(place, channel)| (channel.id, channel.kind(), place))
+        .collect();
+    // A plain id goes to the first of the kind that comes first; the others look for one of their own.
+    pairs.sort_unstable();
+    let mut taken = HashMap::new();
+    for same in pairs.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
+        for &(_, kind, place) in same.iter().skip(1) {
+            let Some(channel) = channels.get(place as usize) else {
+                continue;
+            };
+            let name = channel.primary().entry().name();
+            let is_free = |id: &ChannelId| {
+                !taken.contains_key(id) && pairs.binary_search_by_key(id, |pair| pair.0).is_err()
+            };
+            let free = (0..)
+                .map(|attempt| ChannelId::of_name_and_kind(name, kind, attempt))
+                .find(is_free);
+            if let (Some(free), Some(id)) = (free, of.get_mut(place as usize)) {
+                *id = free;
+                taken.insert(free, place);
+            }
+        }
     }
+    pairs.dedup_by_key(|pair| pair.0);
+    let own = pairs.into_iter().map(|(id, _, place)| (id, place));
+    let by_id = IdTable::of(own.chain(taken).collect());
+    Ids { of, by_id }
 }
 
 /// Ids for channels that have none yet: `first` says which each would have best.
@@ -376,7 +399,7 @@ fn fresh(
     channels: &[Channel],
     first: impl Fn(usize, &Channel) -> Option<ChannelId>,
     of: &mut [Option<ChannelId>],
-    by_id: &mut HashMap<ChannelId, u32>,
+    by_id: &mut QuickMap<ChannelId, u32>,
 ) {
     for kind in [Kind::Live, Kind::Film, Kind::Episode] {
         let all = (0u32..).zip(channels).zip(of.iter_mut());
@@ -395,17 +418,6 @@ fn fresh(
                 by_id.insert(free, index);
             }
         }
-    }
-}
-
-/// The ids that a film or an episode has for the case that a live channel has its name.
-fn add_ids_of_kinds(channels: &[Channel], by_id: &mut HashMap<ChannelId, u32>) {
-    let others = (0u32..)
-        .zip(channels)
-        .filter(|(_, channel)| channel.kind() != Kind::Live);
-    for (index, channel) in others {
-        let own = ChannelId::of_name_and_kind(channel.primary().entry().name(), channel.kind(), 0);
-        by_id.entry(own).or_insert(index);
     }
 }
 

@@ -498,8 +498,12 @@ impl Observer for Tracer<'_> {
 
     fn joined(&mut self, stream: &StreamEntry, key: &str) {
         let key = key.trim_start_matches('\0').replace('\0', " · ");
+        if self.traces.is_empty() {
+            return;
+        }
+        let joined = stream.id();
         let mut traces = self.traces.iter_mut();
-        if let Some((_, trace)) = traces.find(|(id, _)| *id == stream.id()) {
+        if let Some((_, trace)) = traces.find(|(id, _)| *id == joined) {
             trace.steps.push(format!("joined by {key:?}"));
         }
     }

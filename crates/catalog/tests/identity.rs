@@ -319,3 +319,37 @@ fn no_mangled_memory_panics() {
         }
     }
 }
+
+/// X15: a provider numbers its streams anew and gives one's number to another. Links stay with the names, and play what
+/// has the name now.
+#[test]
+fn numbers_that_a_provider_gives_away_again_move_no_link() {
+    let numbered = |numbers: [usize; 3]| {
+        let mut list = Listing::new("s".into());
+        for (name, number) in ["One", "Two", "Three"].into_iter().zip(numbers) {
+            list.push(Fields {
+                title: name,
+                stream_key: &number.to_string(),
+                url: StreamUrl::new(format!("http://h.example/live/u/p/{number}.ts")),
+                ..Fields::default()
+            });
+        }
+        list
+    };
+    for rules in [
+        ChannelRules::default(),
+        ChannelRules {
+            group_by: GroupBy::Normalised,
+            ..ChannelRules::default()
+        },
+    ] {
+        let mut household = Household::new(rules);
+        let before = household.build(&[numbered([1, 2, 3])]);
+        let after = household.build(&[numbered([2, 9, 1])]);
+        assert_eq!(outputs(&after), outputs(&before));
+        for (channel, number) in after.channels().iter().zip([2, 9, 1]) {
+            let url = format!("http://h.example/live/u/p/{number}.ts");
+            assert_eq!(channel.primary().url().expose(), url, "{}", channel.name());
+        }
+    }
+}

@@ -26,6 +26,12 @@ impl<'a> Attributes<'a> {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether `name` says YES.
+    pub(crate) fn yes(&self, name: &str) -> bool {
+        self.text(name)
+            .is_some_and(|value| value.eq_ignore_ascii_case("YES"))
+    }
+
     pub(crate) fn owned(&self, name: &str) -> Option<String> {
         self.text(name).map(str::to_owned)
     }

@@ -1,6 +1,7 @@
 //! HLS playlists as values, and the decisions of a client that follows a live one (RFC 8216).
 //!
-//! Here live text → playlist, and playlists + time → what to fetch next. Fetching, resolving relative URIs
+//! Here live text → playlist, and playlists + time → what to fetch next; and the other way: a broadcast → segments
+//! ([`segment`]) → text ([`write`]). Fetching, resolving relative URIs
 //! against the final address, decrypting and muxing is the callers' business. Time is a [`std::time::Duration`]
 //! since any origin the caller keeps to.
 #![forbid(unsafe_code)]
@@ -9,8 +10,15 @@
 mod attributes;
 pub mod feature;
 pub mod follow;
+pub mod language;
+pub mod packed;
 mod parse;
 pub mod playlist;
+pub mod segment;
+pub mod tables;
+pub mod turns;
+pub mod variant;
+pub mod write;
 
 pub use feature::{Feature, unsupported};
 pub use playlist::{MediaPlaylist, MultivariantPlaylist, Playlist};

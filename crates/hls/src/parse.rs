@@ -59,9 +59,16 @@ struct Builder {
     /// EXTINF was there and its URI was not.
     segment_begun: bool,
     segment: Segment,
+    /// The keys that hold, one of each KEYFORMAT.
+    keys: Vec<Arc<Key>>,
     /// Shared by all segments they hold for: a long address must not be copied for each.
     key: Option<Arc<Key>>,
     map: Option<Arc<Map>>,
+    /// The address and the end of the last byte range.
+    range_end: Option<(String, u64)>,
+    /// Where the list leads if it is no playlist: its only address.
+    leads: Option<String>,
+    addresses: usize,
     variant: Option<Variant>,
     target_duration: Option<u64>,
     saw_header: bool,
@@ -93,7 +100,9 @@ impl Builder {
         match name {
             "-X-TARGETDURATION" => self.target_duration = whole_seconds(text(value)),
             "-X-MEDIA-SEQUENCE" => self.media.media_sequence = number(),
-            "-X-DISCONTINUITY-SEQUENCE" => self.media.discontinuity_sequence = number(),
+            "-X-DISCONTINUITY-SEQUENCE" => {
+                self.media.discontinuity_sequence = text(value).trim().parse().ok();
+            }
             "-X-ENDLIST" => self.media.ended = true,
             "-X-PLAYLIST-TYPE" => {}
             _ => return false,
@@ -116,19 +125,55 @@ impl Builder {
                 segment.program_date_time =
                     Some(text(value).trim().to_owned()).filter(|time| !time.is_empty());
             }
-            "-X-KEY" => self.key = key(&Attributes::parse(value)).map(Arc::new),
-            "-X-MAP" => self.map = map(&Attributes::parse(value)).map(Arc::new),
+            "-X-KEY" => self.key_tag(&Attributes::parse(value)),
+            "-X-MAP" => {
+                let key = self.key.clone();
+                self.map = map(&Attributes::parse(value), key).map(Arc::new);
+            }
             _ => {}
         }
     }
 
+    /// A key holds until the next one of the same KEYFORMAT; NONE ends all (RFC 8216 §4.3.2.4).
+    fn key_tag(&mut self, attributes: &Attributes<'_>) {
+        match key(attributes) {
+            None => self.keys.clear(),
+            Some(key) => {
+                self.keys.retain(|known| known.format != key.format);
+                if self.keys.len() < KEYS_MAX {
+                    self.keys.push(Arc::new(key));
+                }
+            }
+        }
+        let usable = self.keys.iter().find(|key| key.is_plain_aes());
+        self.key = usable.or_else(|| self.keys.last()).cloned();
+    }
+
+    /// A byte range without an offset goes on where the one before it ended, if that was of the same address.
+    fn place_range(&mut self, uri: &str) {
+        let Some(range) = &mut self.segment.byte_range else {
+            self.range_end = None;
+            return;
+        };
+        let before = self.range_end.take().filter(|(known, _)| known == uri);
+        range.offset = range.offset.or(before.map(|(_, end)| end));
+        self.range_end = range
+            .offset
+            .and_then(|offset| Some((uri.to_owned(), offset.checked_add(range.length)?)));
+    }
+
     fn uri(&mut self, uri: &str) {
+        self.addresses += 1;
+        if self.addresses == 1 {
+            self.leads = Some(uri.to_owned());
+        }
         if let Some(variant) = self.variant.take() {
             self.multivariant.variants.push(Variant {
                 uri: uri.to_owned(),
                 ..variant
             });
         } else if std::mem::take(&mut self.segment_begun) {
+            self.place_range(uri);
             let segment = std::mem::take(&mut self.segment);
             let (key, map) = (self.key.clone(), self.map.clone());
             self.media.segments.push(Segment {
@@ -151,6 +196,13 @@ impl Builder {
             .fold(0.0, f64::max);
         // A channel list has EXTINF as well, but neither tags of a media playlist nor durations.
         if !self.saw_media_tag && longest <= 0.0 {
+            if let Some(uri) = self
+                .leads
+                .take()
+                .filter(|_| self.saw_header && self.addresses == 1)
+            {
+                return Ok(Playlist::Leads(uri));
+            }
             return Err(if self.saw_header && segments.is_empty() {
                 Error::Empty
             } else {
@@ -193,34 +245,55 @@ fn audio(attributes: &Attributes<'_>) -> Option<AudioRendition> {
         name: attributes.owned("NAME").unwrap_or_default(),
         language: attributes.owned("LANGUAGE"),
         uri: attributes.owned("URI"),
-        is_default: attributes
-            .text("DEFAULT")
-            .is_some_and(|yes| yes.eq_ignore_ascii_case("YES")),
+        is_default: attributes.yes("DEFAULT"),
+        is_autoselect: attributes.yes("AUTOSELECT"),
     })
 }
 
-/// Characters of a METHOD that are kept: the longest in use has 17, and it is printed for the operator.
-const METHOD_CHARS_MAX: usize = 32;
+/// Keys of different formats that may hold at a time: more than there are DRM systems.
+const KEYS_MAX: usize = 16;
+
+/// Characters of METHOD and KEYFORMAT that are kept: the longest in use have 17 and 45, and they are printed for the
+/// operator.
+const METHOD_CHARS_MAX: usize = 48;
 
 fn key(attributes: &Attributes<'_>) -> Option<Key> {
-    let method: String = attributes
-        .owned("METHOD")?
-        .chars()
-        .take(METHOD_CHARS_MAX)
-        .collect();
+    let short = |name| {
+        Some(
+            attributes
+                .text(name)?
+                .chars()
+                .take(METHOD_CHARS_MAX)
+                .collect::<String>(),
+        )
+    };
+    let method = short("METHOD")?;
     let clear = method.eq_ignore_ascii_case("NONE");
+    let format = short("KEYFORMAT");
     (!clear).then(|| Key {
         method,
         uri: attributes.owned("URI"),
-        iv: attributes.owned("IV"),
+        iv: attributes.text("IV").and_then(initialisation_vector),
+        format: format.unwrap_or_else(|| "identity".to_owned()),
     })
 }
 
-fn map(attributes: &Attributes<'_>) -> Option<Map> {
+/// `0x` and at most 32 hexadecimal digits: a number of 128 bits (RFC 8216 §4.3.2.4).
+fn initialisation_vector(text: &str) -> Option<[u8; 16]> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    Some(u128::from_str_radix(digits, 16).ok()?.to_be_bytes())
+}
+
+fn map(attributes: &Attributes<'_>, key: Option<Arc<Key>>) -> Option<Map> {
     let byte_range = attributes.text("BYTERANGE").and_then(byte_range);
+    let from_start = |range: ByteRange| ByteRange {
+        offset: range.offset.or(Some(0)),
+        ..range
+    };
     Some(Map {
         uri: attributes.owned("URI")?,
-        byte_range,
+        byte_range: byte_range.map(from_start),
+        key,
     })
 }
 

@@ -12,6 +12,9 @@ pub enum Playlist {
     Multivariant(MultivariantPlaylist),
     /// Names the segments of one variant.
     Media(MediaPlaylist),
+    /// Neither: a list whose first entry is what was meant, as a list of channels with only one is. The address as
+    /// written.
+    Leads(String),
 }
 
 /// Why text is not a playlist.
@@ -35,23 +38,6 @@ pub struct MultivariantPlaylist {
     pub variants: Vec<Variant>,
     /// EXT-X-MEDIA TYPE=AUDIO, in order.
     pub audio: Vec<AudioRendition>,
-}
-
-impl MultivariantPlaylist {
-    /// The variant of the highest bandwidth within `bandwidth_max` (bits per second); the lowest of all where none
-    /// is within it. The first of equals. `None` only without variants.
-    #[must_use]
-    pub fn choose(&self, bandwidth_max: Option<u64>) -> Option<&Variant> {
-        let fits = |variant: &&Variant| bandwidth_max.is_none_or(|max| variant.bandwidth <= max);
-        // `rev` because the last of equals wins in `max_by_key`.
-        let best = self
-            .variants
-            .iter()
-            .rev()
-            .filter(fits)
-            .max_by_key(|variant| variant.bandwidth);
-        best.or_else(|| self.variants.iter().min_by_key(|variant| variant.bandwidth))
-    }
 }
 
 /// EXT-X-STREAM-INF (RFC 8216 §4.3.4.2).
@@ -82,6 +68,8 @@ pub struct AudioRendition {
     pub uri: Option<String>,
     /// DEFAULT=YES.
     pub is_default: bool,
+    /// AUTOSELECT=YES.
+    pub is_autoselect: bool,
 }
 
 /// RFC 8216 §4.3.3.
@@ -91,8 +79,8 @@ pub struct MediaPlaylist {
     pub target_duration: u64,
     /// EXT-X-MEDIA-SEQUENCE: the number of the first segment; 0 where missing.
     pub media_sequence: u64,
-    /// EXT-X-DISCONTINUITY-SEQUENCE; 0 where missing.
-    pub discontinuity_sequence: u64,
+    /// EXT-X-DISCONTINUITY-SEQUENCE; `None` where missing.
+    pub discontinuity_sequence: Option<u64>,
     /// In order; the number of each is `media_sequence` + its place.
     pub segments: Vec<Segment>,
     /// EXT-X-ENDLIST: no segment will follow.
@@ -125,19 +113,35 @@ pub struct Segment {
 pub struct ByteRange {
     /// Bytes.
     pub length: u64,
-    /// Bytes from the start; `None` continues the previous range of the same URI.
+    /// Bytes from the start. Where a segment has none it goes on behind the one before it of the same address; `None`
+    /// where the playlist does not hold that one.
     pub offset: Option<u64>,
 }
 
-/// EXT-X-KEY (RFC 8216 §4.3.2.4).
+/// EXT-X-KEY (RFC 8216 §4.3.2.4): of those that hold, one that can be used, if there is any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     /// METHOD as written, never `NONE`.
     pub method: String,
     /// URI.
     pub uri: Option<String>,
-    /// IV as written (`0x…`).
-    pub iv: Option<String>,
+    /// IV; `None` where it is missing or unreadable: then it is the media sequence number.
+    pub iv: Option<[u8; 16]>,
+    /// KEYFORMAT; "identity" where missing.
+    pub format: String,
+}
+
+/// The KEYFORMAT of a key that is 16 bytes at its address (RFC 8216 §4.3.2.4).
+const IDENTITY: &str = "identity";
+
+impl Key {
+    /// Whole segments under AES-128, with a key that anybody may ask for.
+    #[must_use]
+    pub fn is_plain_aes(&self) -> bool {
+        self.method.eq_ignore_ascii_case("AES-128")
+            && self.format.eq_ignore_ascii_case(IDENTITY)
+            && self.uri.is_some()
+    }
 }
 
 /// EXT-X-MAP (RFC 8216 §4.3.2.5).
@@ -145,8 +149,10 @@ pub struct Key {
 pub struct Map {
     /// URI.
     pub uri: String,
-    /// BYTERANGE.
+    /// BYTERANGE; one without an offset begins at 0.
     pub byte_range: Option<ByteRange>,
+    /// The EXT-X-KEY in force where it stands: it is encrypted as well.
+    pub key: Option<Arc<Key>>,
 }
 
 pub use crate::parse::parse;

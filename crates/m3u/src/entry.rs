@@ -1,6 +1,8 @@
 //! What one list says about one stream, and what it says about itself. Which key means what is known here; how
 //! keys and values are told apart is not.
 
+use std::borrow::Cow;
+
 use crate::Headers;
 use crate::attribute::ATTRIBUTES_MAX;
 
@@ -109,8 +111,8 @@ impl Attributes {
         if value.is_empty() {
             return;
         }
-        let key = key.to_ascii_lowercase();
-        let slot = match key.as_str() {
+        let key = lower_case(key);
+        let slot = match &*key {
             "tvg-name" => return set_text(&mut self.tvg_name, written),
             "tvg-id" => &mut self.tvg_id,
             "tvg-logo" | "logo" => &mut self.tvg_logo,
@@ -126,7 +128,7 @@ impl Attributes {
             "tvg-shift" if set_number(&mut self.tvg_shift, value) => return,
             _ => {
                 if !self.catchup.set(&key, value) {
-                    set_other(&mut self.others, key, value);
+                    set_other(&mut self.others, &key, value);
                 }
                 return;
             }
@@ -159,13 +161,13 @@ impl Header {
         if value.is_empty() {
             return;
         }
-        let key = key.to_ascii_lowercase();
-        match key.as_str() {
+        let key = lower_case(key);
+        match &*key {
             "url-tvg" | "x-tvg-url" | "tvg-url" => self.add_guides(value),
             "tvg-shift" if set_number(&mut self.tvg_shift, value) => {}
             _ => {
                 if !self.catchup.set(&key, value) {
-                    set_other(&mut self.others, key, value);
+                    set_other(&mut self.others, &key, value);
                 }
             }
         }
@@ -209,8 +211,17 @@ fn set_number(slot: &mut Option<f64>, value: &str) -> bool {
     number.is_some()
 }
 
-fn set_other(others: &mut Vec<(String, String)>, key: String, value: &str) {
-    if others.len() < ATTRIBUTES_MAX && !others.iter().any(|(known, _)| *known == key) {
-        others.push((key, value.to_owned()));
+fn set_other(others: &mut Vec<(String, String)>, key: &str, value: &str) {
+    if others.len() < ATTRIBUTES_MAX && !others.iter().any(|(known, _)| known == key) {
+        others.push((key.to_owned(), value.to_owned()));
+    }
+}
+
+/// Nearly every key is in lower case as it is.
+fn lower_case(key: &str) -> Cow<'_, str> {
+    if key.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(key.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(key)
     }
 }

@@ -24,6 +24,8 @@ use crate::config::{Config, LoadError, data_dir};
 use crate::health::Health;
 use crate::library::{LibraryTask, Rules};
 use crate::logging::{self, Level};
+use crate::output::films::Films;
+use crate::output::hls::{Packagers, Settings};
 use crate::output::rendering::Renderings;
 use crate::server::{ServerBounds, serve};
 use crate::signatures::Signatures;
@@ -33,6 +35,7 @@ use crate::sources::Sources;
 use crate::store::Store;
 use crate::upstream::http::Client;
 use crate::upstream::open::{OpenTiming, Opening};
+use crate::upstream::titles::Titles;
 
 /// How long a login rests after its provider said that it is at its limit.
 const LIMIT_REST: Duration = Duration::from_secs(15);
@@ -152,16 +155,12 @@ impl Running {
         let (rules, rules_seen) = watch::channel(rules(&config));
         let (library, outlets) = LibraryTask::new(rules_seen, store.clone());
         let folder = store.folder().map_or_else(std::env::temp_dir, Path::to_owned);
-        let (renderings, rendering) = Renderings::new(folder, outlets.catalog.clone());
+        let (renderings, rendering) = Renderings::new(folder.clone(), outlets.catalog.clone());
         let fetcher = Fetcher::new(client.clone(), pools.clone(), fetch_bounds(&config));
         let signatures = Signatures::default();
         let keeping = signatures.clone().keep(store.clone());
         let (mut sources, table) = Sources::new(fetcher, store, outlets.updates);
-        let opening = Opening {
-            client,
-            pools,
-            timing: open_timing(&config),
-        };
+        let opening = opening(&config, client, pools);
         let health = Health::new(config.timing.cool_down_min, config.timing.cool_down_max);
         let default = config.limits.account_connections as usize;
         let channels = Arc::new(Channels::new(
@@ -180,8 +179,8 @@ impl Running {
             client_rule(&config),
             config.timing.zap_hold,
         );
-        let bounds = server_bounds(&config);
-        let drain = config.timing.drain;
+        let (packagers, packaging) = Packagers::new(Settings::new(&config, &folder));
+        let (bounds, drain) = (server_bounds(&config), config.timing.drain);
         sources.apply(&config);
         let (config, config_seen) = watch::channel(Arc::new(config));
         let app = App {
@@ -191,27 +190,19 @@ impl Running {
             audience,
             material: outlets.material,
             previews: Arc::new(Semaphore::new(api::PREVIEWS_MAX)),
+            packagers,
             renderings,
+            films: Films::default(),
+            unsupported: api::Unsupported::default(),
             listening: reachable(address).into(),
             started: tokio::time::Instant::now().into_std(),
         };
         let mut rooms = JoinSet::new();
-        rooms.spawn(async move {
-            hub_task.run().await;
-            "hub"
-        });
-        rooms.spawn(async move {
-            library.run().await;
-            "library"
-        });
-        rooms.spawn(async move {
-            keeping.await;
-            "signatures"
-        });
-        rooms.spawn(async move {
-            rendering.run().await;
-            "renderings"
-        });
+        rooms.spawn(named("hub", hub_task.run()));
+        rooms.spawn(named("library", library.run()));
+        rooms.spawn(named("signatures", keeping));
+        rooms.spawn(named("renderings", rendering.run()));
+        rooms.spawn(named("packagers", packaging.run()));
         let stop = CancellationToken::new();
         let mut server = JoinSet::new();
         let linking = app.clone();
@@ -223,11 +214,7 @@ impl Running {
             bounds,
             (stop.clone(), drain),
         ));
-        let base = app
-            .links()
-            .public_url
-            .unwrap_or_else(|| format!("http://{}", app.listening));
-        info!("listening at {address}; the playlist is {base}/playlist.m3u8");
+        say_where(&app, address);
         Ok(Self {
             config,
             rules,
@@ -271,7 +258,7 @@ impl Running {
         let old = self.app.config();
         if needs_restart(&old, &config) {
             warn!(
-                "bind_host, bind_port, data_dir, slate, timing, limits and log_format take effect with the next start, and so does how long a broadcast waits for the longest release_delay"
+                "bind_host, bind_port, data_dir, slate, hls, timing, limits and log_format take effect with the next start, and so does how long a broadcast waits for the longest release_delay"
             );
         }
         level.set(config.log_level);
@@ -337,6 +324,19 @@ impl Signals {
     }
 }
 
+/// Tells people where the playlist is.
+fn say_where(app: &App, address: std::net::SocketAddr) {
+    let public = app.links().public_url;
+    let base = public.unwrap_or_else(|| format!("http://{}", app.listening));
+    info!("listening at {address}; the playlist is {base}/playlist.m3u8");
+}
+
+/// A part of the program that tells its name when it ends.
+async fn named(name: &'static str, room: impl Future<Output = ()>) -> &'static str {
+    room.await;
+    name
+}
+
 async fn listen(config: &Config) -> Result<TcpListener, StartError> {
     let (host, port) = (config.bind_host.clone(), config.bind_port);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -399,6 +399,7 @@ fn needs_restart(old: &Config, new: &Config) -> bool {
     (&old.bind_host, old.bind_port, &old.data_dir) != (&new.bind_host, new.bind_port, &new.data_dir)
         || (&old.timing, &old.limits, old.log_format) != (&new.timing, &new.limits, new.log_format)
         || old.slates != new.slates
+        || old.hls != new.hls
         || relay_timing(old) != relay_timing(new)
 }
 
@@ -417,6 +418,17 @@ fn client_rule(config: &Config) -> Rule {
         channels_max: config.limits.channels_per_client as usize,
         policy: config.limits.client_policy,
         cool_down: config.timing.client_cool_down,
+    }
+}
+
+fn opening(config: &Config, client: Client, pools: Pools) -> Opening {
+    let bandwidth_max = u64::from(config.limits.hls_bandwidth);
+    Opening {
+        client,
+        pools,
+        timing: open_timing(config),
+        titles: Titles::default(),
+        hls_bandwidth_max: Some(bandwidth_max).filter(|max| *max > 0),
     }
 }
 

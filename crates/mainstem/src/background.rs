@@ -54,7 +54,8 @@ mod tests {
         #[cfg(target_os = "linux")]
         {
             let lowered = run("nice", || nice(0).unwrap()).await.unwrap();
-            assert_eq!(lowered - nice(0).unwrap(), NICE, "and only there");
+            // 19 is the kernel's end of the scale: whoever runs the tests may be nice already.
+            assert_eq!(lowered, (nice(0).unwrap() + NICE).min(19), "and only there");
         }
     }
 }

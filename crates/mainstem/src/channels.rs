@@ -22,6 +22,7 @@ use crate::source::{SourceHandle, request_headers};
 use crate::upstream::Upstream;
 use crate::upstream::http::headers;
 use crate::upstream::open::{CARD_URL, Elsewhere, Opening, Target};
+use crate::upstream::unsupported::unsupported;
 
 /// What a broadcast is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -126,15 +127,23 @@ impl Channels {
             report.connections(login, source.config.max_connections)
         };
         let sources = self.sources();
-        let is_of = |other: &&RunningSource| {
-            let report = other.handle.report.borrow();
-            other.handle.login == *login || report.further.iter().any(|further| further.login == *login)
-        };
-        let same = sources.values().filter(is_of);
+        let same = sources.values().filter(|other| is_of(other, login));
         let lowest = same.filter_map(known).chain(known(source)).min();
         lowest.map_or((self.connections_default, "default"), |(max, from)| {
             (max as usize, from)
         })
+    }
+
+    /// In words, that a login's account no longer works, where that is known: of `source`, or of any other that has the
+    /// same login.
+    fn account_ended(&self, login: &Login, source: &RunningSource) -> Option<String> {
+        let sources = self.sources();
+        let same = sources.values().filter(|other| is_of(other, login));
+        let mut reports = std::iter::once(source).chain(same).map(|source| {
+            let report = source.handle.report.borrow();
+            report.account_of(login).ended(SystemTime::now())
+        });
+        reports.find_map(|ended| ended)
     }
 
     /// What is needed to ask for a stream; `None` when its source is gone.
@@ -157,9 +166,11 @@ impl Channels {
             .elsewhere(url.expose())
             .map(|(_, login, url)| Elsewhere {
                 limit: self.login_limit(&login, source).0,
+                account_ended: self.account_ended(&login, source),
                 login,
                 url,
             });
+        let account_ended = self.account_ended(&login, source);
         Some(Target {
             elsewhere: elsewhere.collect(),
             addresses: Some(Arc::clone(addresses)),
@@ -172,7 +183,7 @@ impl Channels {
             release_delay: source.config.release_delay,
             subject: None,
             session: None,
-            account_ended: source.handle.report.borrow().account_ended(SystemTime::now()),
+            account_ended,
         })
     }
 
@@ -188,6 +199,7 @@ impl Channels {
         let mut rated: Vec<_> = (0u32..)
             .zip(channel.streams())
             .filter(|(_, stream)| !health.refuses(stream.id(), now))
+            .filter(|(_, stream)| unsupported(stream.url().expose()).is_none())
             .filter_map(|(position, stream)| {
                 let mut target = self.target(catalog, stream)?;
                 target.subject = Some(Arc::clone(&subject));
@@ -345,4 +357,9 @@ fn subject_of(key: &Key) -> Subject {
 /// The runtime's clock, which tests can stop.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+/// Whether a login is one of a source's.
+fn is_of(source: &RunningSource, login: &Login) -> bool {
+    let report = source.handle.report.borrow();
+    source.handle.login == *login || report.further.iter().any(|further| further.login == *login)
 }

@@ -51,6 +51,8 @@ pub struct LibraryTask {
     store: Store,
     /// `None` until it is read from the store.
     memory: Option<Arc<Memory>>,
+    /// The disk did not take it.
+    is_unsaved: bool,
 }
 
 /// What a library gives out.
@@ -84,12 +86,17 @@ impl LibraryTask {
             material,
             store,
             memory: None,
+            is_unsaved: false,
         };
         (library, outlets)
     }
 
     /// Builds a snapshot for every change, several changes at once where they come while one is built.
     pub async fn run(mut self) {
+        // While the sources read their lists.
+        let store = self.store.clone();
+        let read = background::run("memory", move || Arc::new(remembered(&store)));
+        self.memory = read.await.ok();
         loop {
             tokio::select! {
                 update = self.updates.recv() => match update {
@@ -118,7 +125,7 @@ impl LibraryTask {
             .iter()
             .filter_map(|source| Some((source.clone(), Arc::clone(self.listings.get(&source.name)?))))
             .collect();
-        let (store, memory) = (self.store.clone(), self.memory.clone());
+        let (store, memory, is_unsaved) = (self.store.clone(), self.memory.clone(), self.is_unsaved);
         let built = background::run("channels", move || {
             let before = memory.unwrap_or_else(|| Arc::new(remembered(&store)));
             let mut memory = Memory::clone(&before);
@@ -129,20 +136,24 @@ impl LibraryTask {
             let (catalog, issues) =
                 catalog::build_with(&borrowed, &rules.filters, &rules.channels, &mut memory);
             // Before anybody sees them: no link is given out that a kill would make another channel's.
-            let are_new = !memory.has_same_ids(&before);
-            if are_new {
-                keep(&store, &memory);
-            }
+            let are_new = is_unsaved || !memory.has_same_ids(&before);
+            let is_unsaved = are_new && !keep(&store, &memory);
             let is_moved = !are_new && memory != *before;
             let memory = if are_new || is_moved {
                 Arc::new(memory)
             } else {
                 before
             };
-            (catalog, issues, Material { listings, memory }, is_moved)
+            (
+                catalog,
+                issues,
+                Material { listings, memory },
+                [is_moved, is_unsaved],
+            )
         });
         match built.await {
-            Ok((catalog, issues, material, is_moved)) => {
+            Ok((catalog, issues, material, [is_moved, is_unsaved])) => {
+                self.is_unsaved = is_unsaved;
                 for issue in issues.iter().take(ISSUES_LOGGED_MAX) {
                     warn!(%issue, "in the lists");
                 }
@@ -163,6 +174,7 @@ impl LibraryTask {
                 if is_moved {
                     let store = self.store.clone();
                     let written = background::run("order", move || keep(&store, &memory)).await;
+                    self.is_unsaved = !written.as_ref().is_ok_and(|kept| *kept);
                     if let Err(error) = written {
                         error!(%error, "a fault in mainstem: the order of channels could not be kept");
                     }
@@ -179,10 +191,13 @@ impl LibraryTask {
     }
 }
 
-fn keep(store: &Store, memory: &Memory) {
-    if let Err(error) = store.save(Path::new(MEMORY_FILE), memory) {
+/// Whether the disk took it.
+fn keep(store: &Store, memory: &Memory) -> bool {
+    let kept = store.save(Path::new(MEMORY_FILE), memory);
+    if let Err(error) = &kept {
         warn!(%error, "ids, numbers and places of channels could not be kept");
     }
+    kept.is_ok()
 }
 
 /// What the store has of ids, numbers and places. A file that cannot be read costs what it said, and no start.

@@ -74,7 +74,7 @@ impl Sources {
             .running
             .values()
             .filter_map(|(_, running)| {
-                let connections = running.handle.report.borrow().account_connections?;
+                let connections = running.handle.report.borrow().account.connections?;
                 Some((running.handle.login.clone(), connections))
             })
             .collect();

@@ -17,7 +17,7 @@ use catalog::{Entries, Listing, SourceName};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
@@ -78,15 +78,16 @@ impl Store {
         self.folder.as_deref()
     }
 
-    /// Keeps a source's list. Blocks on the disk.
+    /// Keeps a source's list, and in the same file something that belongs to it. Blocks on the disk.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn save_listing(&self, listing: &Listing) -> io::Result<()> {
+    pub fn save_listing(&self, listing: &Listing, with: &impl Serialize) -> io::Result<()> {
         self.write(&listing_file(&listing.source), |file| {
             let head = Head {
                 source: listing.source.clone(),
                 malformed: listing.malformed,
+                with: serde_json::to_value(with)?,
             };
             packed(file, |out| {
                 serde_json::to_writer(&mut *out, &head)?;
@@ -102,8 +103,23 @@ impl Store {
     /// # Errors
     /// What the disk says, or that the file is damaged.
     pub fn load_listing(&self, source: &SourceName) -> io::Result<Option<Listing>> {
-        let listing = self.read(&listing_file(source), read_listing)?;
-        Ok(listing.filter(|listing| listing.source == *source))
+        let kept = self.load_listing_and::<IgnoredAny>(source)?;
+        Ok(kept.map(|(listing, _)| listing))
+    }
+
+    /// The same with what was kept with it, if that can be read. Blocks on the disk.
+    ///
+    /// # Errors
+    /// What the disk says, or that the file is damaged.
+    pub fn load_listing_and<T: DeserializeOwned>(
+        &self,
+        source: &SourceName,
+    ) -> io::Result<Option<(Listing, Option<T>)>> {
+        // A list that is being written, by a task that was stopped meanwhile, is there a moment later.
+        drop(self.writing.lock().unwrap_or_else(PoisonError::into_inner));
+        let kept = self.read(&listing_file(source), read_listing)?;
+        let kept = kept.filter(|(listing, _)| listing.source == *source);
+        Ok(kept.map(|(listing, with)| (listing, serde_json::from_value(with).ok())))
     }
 
     /// Keeps a value as compressed JSON under a file name of the store.
@@ -181,6 +197,9 @@ impl Store {
 struct Head {
     source: SourceName,
     malformed: u64,
+    /// What belongs to the list: nothing here knows what.
+    #[serde(default)]
+    with: serde_json::Value,
 }
 
 /// Writes through the packer, which is slow at many small pieces.
@@ -201,7 +220,7 @@ fn read_file<T>(path: &Path, parse: impl Fn(&mut dyn BufRead) -> io::Result<T>) 
     parse(&mut BufReader::with_capacity(BUFFER_BYTES, text))
 }
 
-fn read_listing(mut text: &mut dyn BufRead) -> io::Result<Listing> {
+fn read_listing(mut text: &mut dyn BufRead) -> io::Result<(Listing, serde_json::Value)> {
     let mut line = Vec::new();
     text.read_until(b'\n', &mut line)?;
     let head: Head = serde_json::from_slice(&line)?;
@@ -210,11 +229,12 @@ fn read_listing(mut text: &mut dyn BufRead) -> io::Result<Listing> {
     if text.read(&mut [0])? > 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "more than a list"));
     }
-    Ok(Listing {
+    let listing = Listing {
         source: head.source,
         entries: entries.into(),
         malformed: head.malformed,
-    })
+    };
+    Ok((listing, head.with))
 }
 
 /// Where the file is kept that `path` replaces.
@@ -286,7 +306,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         for name in ["a/b", "a b", "a_b", "ä"] {
-            store.save_listing(&listing(name)).unwrap();
+            store.save_listing(&listing(name), &()).unwrap();
         }
         for name in ["a/b", "a b", "a_b", "ä"] {
             let back = store.load_listing(&SourceName::new(name)).unwrap().unwrap();
@@ -300,13 +320,25 @@ mod tests {
     }
 
     #[test]
+    fn what_belongs_to_a_list_comes_back_with_it_where_it_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.save_listing(&listing("s"), &("etag", 7)).unwrap();
+        let source = SourceName::new("s");
+        let kept = store.load_listing_and::<(String, u32)>(&source).unwrap();
+        assert_eq!(kept, Some((listing("s"), Some(("etag".to_owned(), 7)))));
+        let kept = store.load_listing_and::<Vec<u32>>(&source).unwrap();
+        assert_eq!(kept, Some((listing("s"), None)), "the list is not lost to that");
+    }
+
+    #[test]
     fn where_a_file_is_damaged_the_one_before_it_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let (first, mut second) = (listing("s"), listing("s"));
         second.malformed = 7;
-        store.save_listing(&first).unwrap();
-        store.save_listing(&second).unwrap();
+        store.save_listing(&first, &()).unwrap();
+        store.save_listing(&second, &()).unwrap();
         let path = folder.path().join(listing_file(&first.source));
         assert_eq!(store.load_listing(&first.source).unwrap(), Some(second));
         let whole = fs::read(&path).unwrap();
@@ -326,7 +358,7 @@ mod tests {
     fn a_damaged_file_is_an_error_and_no_panic() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        store.save_listing(&listing("s")).unwrap();
+        store.save_listing(&listing("s"), &()).unwrap();
         let path = folder.path().join(listing_file(&SourceName::new("s")));
         let whole = fs::read(&path).unwrap();
         for cut in [0, 5, whole.len() / 2, whole.len() - 1] {
@@ -340,7 +372,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        store.save_listing(&listing("s")).unwrap();
+        store.save_listing(&listing("s"), &()).unwrap();
         let path = folder.path().join(listing_file(&SourceName::new("s")));
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }

@@ -25,7 +25,11 @@ pub fn report(config: &Config, lists: &[String], entry: Option<&str>) -> Result<
     let listings = if lists.is_empty() {
         kept(&rules.sources, &store)?
     } else {
-        given(&rules.sources, lists, config.limits.list_entries as usize)?
+        let bounds = (
+            config.limits.list_entries as usize,
+            config.limits.list_bytes as u64,
+        );
+        given(&rules.sources, lists, bounds)?
     };
     if listings.is_empty() {
         return Err(
@@ -66,7 +70,7 @@ fn kept(sources: &[SourceRules], store: &Store) -> Result<Listings, String> {
     Ok(listings)
 }
 
-fn given(sources: &[SourceRules], lists: &[String], entries_max: usize) -> Result<Listings, String> {
+fn given(sources: &[SourceRules], lists: &[String], bounds: (usize, u64)) -> Result<Listings, String> {
     let mut listings = Vec::new();
     for (order, list) in (0..).zip(lists) {
         let (name, path) = match list.split_once('=') {
@@ -81,7 +85,7 @@ fn given(sources: &[SourceRules], lists: &[String], entries_max: usize) -> Resul
             suffix: "".into(),
             order,
         });
-        let listing = source::read_file(&name, Path::new(path), entries_max)
+        let listing = source::read_file(&name, Path::new(path), bounds)
             .map_err(|error| format!("{path} cannot be used: {error}"))?;
         listings.push((rules, Arc::new(listing)));
     }

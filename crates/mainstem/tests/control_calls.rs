@@ -13,6 +13,8 @@
 mod control;
 mod support;
 
+use provider_double::{Account, Channel, Clip, ListFault, Plan, Provider};
+
 use control::{Web, details, names, playlist, refresh, until_details};
 use support::Mainstem;
 use support::process::QUICK;
@@ -70,6 +72,7 @@ async fn a_list_that_has_not_changed_is_not_sent_again() {
     );
 }
 
+/// X17: who asks too often is banned.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_whose_provider_wants_to_be_left_alone_is_not_asked_by_anybody() {
     let web = Web::start().await;
@@ -100,4 +103,37 @@ async fn a_login_whose_provider_wants_to_be_left_alone_is_not_asked_by_anybody()
     })
     .await;
     assert_eq!(web.heads().len(), asked, "nobody asked");
+}
+
+/// Two sources of one login begin at the same time. The provider takes half a second for each answer, so that no call is
+/// over before the other source wants the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sources_that_want_the_same_of_a_login_at_once_ask_once() {
+    let slow = ListFault::Slow {
+        bytes_per_second: 400,
+    };
+    for (kind, calls) in [("m3u", 1), ("xtream", 3)] {
+        let plan = Plan::new()
+            .account(Account::new("u", "p"))
+            .channel(Channel::new(1, "One", Clip::H264Closed).group("News"));
+        let provider = Provider::start(plan).unwrap();
+        let login = provider.account("u");
+        login.list_fault(slow.clone());
+        let keys = match kind {
+            "m3u" => format!("url: \"{}\"", provider.m3u_url("u")),
+            _ => format!(
+                "url: \"{}\", username: u, password: p, vod: false, series: off",
+                provider.base_url()
+            ),
+        };
+        let mainstem = Mainstem::start(&format!(
+            "{QUICK}log_level: DEBUG\nsources:\n  - {{name: a, type: {kind}, {keys}}}\n  - {{name: b, type: {kind}, {keys}}}\n"
+        ))
+        .await;
+        for source in ["a", "b"] {
+            until_details(&mainstem, source, "has its list", |found| found["streams"] == 1).await;
+        }
+        let asked: Vec<_> = login.requests().into_iter().map(|asked| asked.query).collect();
+        assert_eq!(asked.len(), calls, "{asked:?}");
+    }
 }

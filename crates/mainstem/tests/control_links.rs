@@ -104,6 +104,121 @@ async fn a_new_public_url_works_from_the_reload_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_playlist_leads_to_the_form_that_is_asked_for() {
+    let film = "#EXTM3U\n#EXTINF:-1,Film\nhttp://127.0.0.1:9/movie/u/p/1.mp4\n";
+    let config = |more: &str| {
+        format!(
+            "{more}sources:\n  - {{name: card, type: testcard}}\n  - {{name: films, type: m3u, url: films.m3u}}\n"
+        )
+    };
+    for (default, more) in [
+        ("", ""),
+        ("", "playlist_output: ts\n"),
+        (".m3u8", "playlist_output: hls\n"),
+    ] {
+        let mainstem = Launch::new(&config(more)).file("films.m3u", film).ready().await;
+        until_names(&mainstem, &["mainstem test card", "Film"]).await;
+        let (mut tags, mut last) = (std::collections::HashSet::new(), String::new());
+        // Oftener than lists are kept ready.
+        for (query, form) in [
+            ("", default),
+            ("?output=hls", ".m3u8"),
+            ("?output=m3u8", ".m3u8"),
+            ("?output=ts", ""),
+            ("?output=mpegts", ""),
+            ("?output=rtmp", default),
+            ("?output=hls&kind=live", ".m3u8"),
+            ("?output=ts&kind=live", ""),
+            ("?kind=live", default),
+            ("?output=hls&device=tv", ".m3u8?device=tv"),
+            ("?output=hls", ".m3u8"),
+        ] {
+            let answer = get(&mainstem.url(&format!("/playlist.m3u8{query}"))).await;
+            tags.insert(answer.header("etag").to_owned());
+            last = answer.text();
+            for (name, address) in channels(&last) {
+                let id = address.rsplit_once("/stream/").unwrap().1;
+                // A file is the same file in either form.
+                let expected = if name.ends_with(",Film") {
+                    form.trim_start_matches(".m3u8")
+                } else {
+                    form
+                };
+                assert_eq!(&id[16..], expected, "{more} {query} {name}");
+            }
+        }
+        assert_eq!(channels(&last).len(), 2);
+        // Both forms, of all and of what is live, and the one with a token, which has none.
+        assert_eq!(tags.len(), 5, "{tags:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn players_in_pages_of_other_sites_may_have_playlist_and_streams_and_nothing_else() {
+    let mainstem = Mainstem::start(CARD).await;
+    let (_, stream) = channels(&get(&mainstem.url("/playlist.m3u8")).await.text()).remove(0);
+    let origin = ("Origin", "https://player.example");
+    let playlist = mainstem.url("/playlist.m3u8");
+    for (method, url) in [
+        ("GET", &*playlist),
+        ("HEAD", &playlist),
+        ("HEAD", &stream),
+        ("GET", &mainstem.url("/stream/none")),
+        ("POST", &playlist),
+    ] {
+        let answer = request(method, url, &[origin]).await;
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            "*",
+            "{method} {url}"
+        );
+        let readable = answer.header("access-control-expose-headers");
+        for name in ["Content-Length", "Content-Range", "Accept-Ranges"] {
+            assert!(readable.contains(name), "{method} {url}: {readable}");
+        }
+    }
+    let viewer = Viewer::open_as(&stream, &[origin]).await;
+    assert_eq!(viewer.headers["access-control-allow-origin"], "*");
+    drop(viewer);
+    for url in [&*playlist, &stream] {
+        let asking = [
+            origin,
+            ("Access-Control-Request-Method", "GET"),
+            ("Access-Control-Request-Headers", "range, x-of-a-player"),
+        ];
+        let allowed = request("OPTIONS", url, &asking).await;
+        assert_eq!((allowed.status, allowed.body.len()), (204, 0), "{url}");
+        assert_eq!(allowed.header("access-control-allow-origin"), "*");
+        assert_eq!(
+            allowed.header("access-control-allow-headers"),
+            "range, x-of-a-player"
+        );
+        for method in ["GET", "HEAD"] {
+            assert!(allowed.header("access-control-allow-methods").contains(method));
+        }
+        let plain = request("OPTIONS", url, &[]).await;
+        assert_eq!(plain.status, 204);
+        assert!(plain.header("access-control-allow-headers").contains("Range"));
+    }
+    for path in [
+        "/status",
+        "/streams",
+        "/active-streams",
+        "/direct/none",
+        "/api/preview",
+    ] {
+        for method in ["GET", "OPTIONS"] {
+            let answer = request(method, &mainstem.url(path), &[origin]).await;
+            assert_eq!(
+                answer.header("access-control-allow-origin"),
+                "",
+                "{method} {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_header_cannot_write_into_the_playlist() {
     let mainstem = Mainstem::start(CARD).await;
     let mut raw = support::Raw::connect(&mainstem.url("/"), false).await;

@@ -14,6 +14,7 @@ mod control;
 mod support;
 
 use std::collections::HashMap;
+use std::io::Write as _;
 
 use catalog::listing::Fields;
 use catalog::{Filters, Listing, Memory, SourceRules, StreamUrl, build_with};
@@ -237,6 +238,23 @@ async fn rules_are_tried_before_they_are_in_force() {
         text.contains("5 entries, 4 streams, 3 channels, 0 hidden"),
         "{text}"
     );
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(&m3u("secret.example", &NAMES)).unwrap();
+    std::fs::write(folder.join("list.m3u.gz"), packer.finish().unwrap()).unwrap();
+    let packed = [
+        "rules",
+        "try",
+        "-c",
+        "config.yaml",
+        "--list",
+        "list.m3u.gz",
+        "--entry",
+        "three",
+    ];
+    assert_eq!(
+        run(&folder, &packed).await.replace("list.m3u.gz", "list.m3u"),
+        text
+    );
     assert!(
         text.contains("matched 1, changed 1, left out 0") && text.contains("of channel \"Third\""),
         "{text}"
@@ -244,6 +262,43 @@ async fn rules_are_tried_before_they_are_in_force() {
     let kept: Value =
         serde_json::from_str(&run(&folder, &["rules", "try", "-c", "config.yaml", "--json"]).await).unwrap();
     assert_eq!(kept["channels"], 3, "the list kept on disk");
+}
+
+/// What is on is split from the name by rule, and shown beside it: the channel and its link stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_is_listed_beside_the_channel() {
+    let web = Web::start().await;
+    web.page("/l", &m3u("127.0.0.1:9", &["PPV 01 - A vs B 20:00", "Two"]));
+    let rules = "channels:
+  rules:
+    - match: { name: '^(?P<channel>PPV \\d+) - (?P<title>.+)$' }
+      split_event: true
+";
+    let mainstem = Launch::new(&config(&web.url("/l"), rules)).ready().await;
+    let events = async || {
+        let all = get_json(&mainstem.url("/streams")).await["streams"].clone();
+        let word = |channel: &Value, key: &str| channel[key].as_str().unwrap().to_owned();
+        let all = all.as_array().unwrap().iter();
+        all.map(|channel| (word(channel, "name"), word(channel, "event"), word(channel, "id")))
+            .collect::<Vec<_>>()
+    };
+    let before = events().await;
+    let said = |events: &[(String, String, String)]| {
+        events
+            .iter()
+            .map(|(name, event, _)| format!("{name}: {event}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(said(&before), ["PPV 01: A vs B 20:00", "Two: "]);
+    web.page("/l", &m3u("127.0.0.1:9", &["PPV 01 - C vs D 21:00", "Two"]));
+    refresh(&mainstem, "s").await;
+    let after = support::eventually("the next event is known", || async {
+        let after = events().await;
+        (after != before).then_some(after)
+    })
+    .await;
+    assert_eq!(said(&after), ["PPV 01: C vs D 21:00", "Two: "]);
+    assert_eq!(after[0].2, before[0].2, "the link stays");
 }
 
 async fn post(url: &str, body: &str) -> (u16, Value) {

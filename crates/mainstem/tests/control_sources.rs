@@ -469,3 +469,57 @@ async fn one_login_configured_twice_has_one_limit() {
     );
     drop((first, second));
 }
+
+/// X9, X10, X11: what addresses end in is the account's word or the operator's, and no id depends on it. X12: a film is
+/// asked for with the ending its record says.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_asked_for_in_the_form_the_panel_has_them() {
+    let web = Web::start().await;
+    let page = |action: &str, body: &str| {
+        let action = if action.is_empty() {
+            String::new()
+        } else {
+            format!("&action={action}")
+        };
+        web.page(
+            &format!("/player_api.php?username=u&password=p{action}"),
+            body.as_bytes(),
+        );
+    };
+    page("get_live_categories", "[]");
+    page("get_vod_categories", "[]");
+    page("get_live_streams", r#"[{"stream_id":1,"name":"One"}]"#);
+    page(
+        "get_vod_streams",
+        r#"[{"stream_id":2,"name":"Two","container_extension":".mkv"},{"stream_id":3,"name":"Three"}]"#,
+    );
+    let mut ids = HashSet::new();
+    for (formats, more, ending) in [
+        ("[\"ts\",\"m3u8\"]", "", "/live/u/p/1.ts"),
+        ("[]", "", "/live/u/p/1.ts"),
+        ("[\"m3u8\",\"rtmp\"]", "", "/live/u/p/1.m3u8"),
+        ("[\"m3u8\"]", ", live_format: ts", "/live/u/p/1.ts"),
+        ("[\"ts\"]", ", live_format: m3u8", "/live/u/p/1.m3u8"),
+        ("[\"ts\"]", ", live_format: none", "/live/u/p/1"),
+    ] {
+        page(
+            "",
+            &format!("{{\"user_info\":{{\"auth\":1,\"allowed_output_formats\":{formats}}}}}"),
+        );
+        let config = format!(
+            "{QUICK}sources:\n  - {{name: s, type: xtream, url: \"{}\", username: u, password: p, series: off{more}}}\n",
+            web.url("")
+        );
+        let mainstem = Mainstem::start(&config).await;
+        until_names(&mainstem, &["One", "Two", "Three"]).await;
+        let list = get_json(&mainstem.url("/streams")).await["streams"].clone();
+        let id = |at: usize| list[at]["id"].as_str().unwrap().to_owned();
+        ids.insert(id(0));
+        for (at, expected) in [(0, ending), (1, "/movie/u/p/2.mkv"), (2, "/movie/u/p/3.mp4")] {
+            let answer = get(&mainstem.url(&format!("/direct/{}", id(at)))).await;
+            let found = answer.header("location").to_owned();
+            assert_eq!(found, web.url(expected), "{formats}{more}");
+        }
+    }
+    assert_eq!(ids.len(), 1, "one link whatever the form");
+}

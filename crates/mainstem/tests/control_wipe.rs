@@ -14,7 +14,7 @@
 mod control;
 mod support;
 
-use control::{details, names, playlist, refresh, until_details};
+use control::{details, names, playlist, refresh, refreshes, until_details};
 use provider_double::{Account, Channel, Clip, List, ListFault, Plan, Provider, Synthetic};
 use support::process::QUICK;
 use support::{Launch, Mainstem, eventually, get, request};
@@ -70,6 +70,7 @@ fn wiped() -> Vec<ListFault> {
         ListFault::Refuse,
         status(500),
         status(503),
+        // X14: what a provider's front says when the provider does not answer.
         status(520),
         status(401),
         status(403),
@@ -105,6 +106,11 @@ async fn outputs(mainstem: &Mainstem) -> Vec<String> {
 async fn until_channels(mainstem: &Mainstem, count: usize) {
     eventually(&format!("{count} channels"), || async {
         (names(&playlist(mainstem).await).len() == count).then_some(())
+    })
+    .await;
+    // Channels are there before the list is saved: a refresh asked for meanwhile would be taken for the first.
+    eventually("the first refresh is over", || async {
+        (refreshes(mainstem, "s") > 0).then_some(())
     })
     .await;
 }
@@ -232,7 +238,10 @@ async fn a_collapse_even_to_nothing_is_believed_when_somebody_says_so() {
     assert_eq!(details(&mainstem, "s").await["streams"], LIVE + 30);
     assert_eq!(request("POST", &url, &json).await.status, 202);
     until_channels(&mainstem, 5).await;
-    assert!(details(&mainstem, "s").await["held_back"].is_null());
+    until_details(&mainstem, "s", "holds nothing back", |found| {
+        found["held_back"].is_null()
+    })
+    .await;
     // An empty list never confirms itself.
     provider.account("u").list_fault(body("#EXTM3U\n"));
     for _ in 0..3 {
@@ -244,4 +253,47 @@ async fn a_collapse_even_to_nothing_is_believed_when_somebody_says_so() {
     }
     assert_eq!(request("POST", &url, &json).await.status, 202);
     until_channels(&mainstem, 0).await;
+}
+
+/// A disk that was full for a moment costs nothing once it is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_the_disk_did_not_take_is_saved_at_the_next_refresh_without_news() {
+    let provider = Provider::start(plan()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let launch = || Launch::new(&m3u(&provider)).env("MAINSTEM_DATA_DIR", &data.display().to_string());
+    provider.account("u").list_fault(list_of(5));
+    let mut mainstem = launch().ready().await;
+    eventually("the first list is on disk", || async {
+        let lists = std::fs::read_dir(data.join("listings")).unwrap();
+        (lists.count() > 0 && data.join("channels.json.gz").exists()).then_some(())
+    })
+    .await;
+    // Where folder and file should be, something else is.
+    std::fs::remove_file(data.join("channels.json.gz")).unwrap();
+    std::fs::remove_dir_all(data.join("listings")).unwrap();
+    std::fs::write(data.join("listings"), "").unwrap();
+    std::fs::create_dir(data.join("channels.json.new")).unwrap();
+    provider.account("u").clear();
+    refresh(&mainstem, "s").await;
+    until_channels(&mainstem, LIVE + 30).await;
+    eventually("the failure is told", || async {
+        let log = mainstem.log();
+        (log.contains("the list could not be kept on disk") && log.contains("channels could not be kept"))
+            .then_some(())
+    })
+    .await;
+    std::fs::remove_file(data.join("listings")).unwrap();
+    std::fs::remove_dir(data.join("channels.json.new")).unwrap();
+    refresh(&mainstem, "s").await;
+    eventually("ids and places are on disk", || async {
+        data.join("channels.json.gz").exists().then_some(())
+    })
+    .await;
+    let good = outputs(&mainstem).await;
+    mainstem.signal("KILL");
+    mainstem.exit().await;
+    provider.account("u").list_fault(ListFault::Refuse);
+    let again = launch().ready().await;
+    assert!(outputs(&again).await == good);
 }

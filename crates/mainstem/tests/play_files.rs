@@ -31,6 +31,11 @@ async fn scene(film: Movie) -> (Provider, Provider, Mainstem, String) {
     .file("second.m3u", &list(&second, "second"))
     .ready()
     .await;
+    let streams = mainstem.url("/streams");
+    eventually("both lists are read", || async {
+        (get_json(&streams).await["streams"][0]["sources"] == 2).then_some(())
+    })
+    .await;
     let url = mainstem.stream_url("Film").await;
     (first, second, mainstem, url)
 }
@@ -43,6 +48,16 @@ async fn part(url: &str, range: &str) -> Answer {
 async fn a_film_comes_byte_for_byte_and_in_parts() {
     let (first, second, mainstem, url) = scene(Movie::new("900", "Film", BYTES)).await;
     let direct = get(&first.movie_url("first", 900)).await;
+    let head = request("HEAD", &url, &[]).await;
+    assert_eq!(
+        (
+            head.status,
+            head.header("content-length"),
+            head.header("content-type")
+        ),
+        (200, "", "video/mp4"),
+        "nobody was asked how long it is"
+    );
     let whole = get(&url).await;
     assert_eq!((whole.status, whole.header("content-length")), (200, "3000000"));
     assert_eq!(whole.header("content-type"), direct.header("content-type"));
@@ -80,14 +95,16 @@ async fn a_film_comes_byte_for_byte_and_in_parts() {
     let before = first.account("first").requests().len();
     let head = request("HEAD", &url, &[]).await;
     assert_eq!(
-        head.header("content-length"),
-        "",
-        "nobody was asked how long it is"
-    );
-    assert_eq!(
         (head.status, head.header("content-type"), head.body.len()),
         (200, "video/mp4", 0)
     );
+    for name in ["content-length", "accept-ranges", "etag", "last-modified"] {
+        assert_eq!(
+            head.header(name),
+            whole.header(name),
+            "what is remembered of {name}"
+        );
+    }
     assert_eq!(
         first.account("first").requests().len(),
         before,
@@ -148,6 +165,8 @@ async fn a_film_that_cannot_be_opened_comes_from_the_next_source() {
         Fault::HangBeforeHead,
         Fault::Html,
         Fault::Json,
+        Fault::EmptyBody,
+        Fault::Silence,
     ] {
         first.stream(900).fault(fault.clone());
         let answer = get(&url).await;
@@ -174,4 +193,27 @@ async fn a_film_that_cannot_be_opened_comes_from_the_next_source() {
         .wait_until(|log| log.open_now == 0, Duration::from_secs(10))
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_is_not_passed_for_one() {
+    let playlist = b"#EXTM3U\n#EXTINF:4,\nhttp://h.example/live/user/password/1.ts\n";
+    for (what, content) in [("HLS", &playlist[..]), ("DASH", b"<MPD></MPD>"), ("empty", b"")] {
+        let film = Movie::of("900", "Film", content, "video/mp4");
+        let (first, second, _mainstem, url) = scene(film).await;
+        let answer = get(&url).await;
+        assert!(answer.status >= 500, "{what}: {}", answer.status);
+        let text = answer.text();
+        assert!(
+            text.contains(what) && !text.contains("password"),
+            "{what}: {text}"
+        );
+        for (provider, user) in [(&first, "first"), (&second, "second")] {
+            assert_eq!(
+                provider.account(user).requests().len(),
+                1,
+                "{what}: each was asked"
+            );
+        }
+    }
 }

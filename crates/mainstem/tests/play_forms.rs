@@ -118,6 +118,7 @@ async fn odd_response_heads_play() {
         HeadStyle::Chunked,
         HeadStyle::FakeLength,
         HeadStyle::Http10,
+        HeadStyle::Icy,
         HeadStyle::LfOnly,
         HeadStyle::WrongType,
         HeadStyle::NoType,
@@ -282,7 +283,11 @@ async fn hls_plays_as_one_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hls_that_cannot_be_followed_gives_way_and_says_why() {
     let faults = [
-        ("key", Fault::HlsKey, Some("EXT-X-KEY")),
+        (
+            "key",
+            Fault::HlsKey,
+            Some("copy protection (EXT-X-KEY METHOD=SAMPLE-AES"),
+        ),
         ("map", Fault::HlsMap, Some("EXT-X-MAP")),
         ("segments", Fault::HlsSegments404, None),
         ("html", Fault::Html, None),

@@ -39,6 +39,17 @@ struct Radio {
 impl Radio {
     /// Sends `sound`, which lasts `lap`, over and over; the first bytes are `lead`.
     async fn start(content_type: &'static str, lead: Vec<u8>, sound: Vec<u8>, lap: Duration) -> Self {
+        Self::titled(None, content_type, lead, sound, lap).await
+    }
+
+    /// The same as a SHOUTcast server of the first generation, with a title between the frames, asked for or not.
+    async fn titled(
+        title: Option<&'static str>,
+        content_type: &'static str,
+        lead: Vec<u8>,
+        sound: Vec<u8>,
+        lap: Duration,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/radio", listener.local_addr().unwrap());
         let (on_air, watching) = watch::channel(true);
@@ -53,7 +64,7 @@ impl Radio {
                 connections.spawn(async move {
                     tokio::select! {
                         () = async { drop(watching.wait_for(|on_air| !on_air).await) } => {}
-                        gone = send(socket, content_type, &lead, (&sound, lap), &seen) => drop(gone),
+                        gone = send(socket, (content_type, title), &lead, (&sound, lap), &seen) => drop(gone),
                     }
                 });
             }
@@ -70,7 +81,7 @@ impl Radio {
 /// Answers one request, until the connection breaks.
 async fn send(
     mut socket: TcpStream,
-    content_type: &str,
+    (content_type, title): (&str, Option<&str>),
     lead: &[u8],
     (sound, lap): (&[u8], Duration),
     seen: &Mutex<Vec<String>>,
@@ -81,15 +92,117 @@ async fn send(
     let length = socket.read(&mut head).await?;
     let head = String::from_utf8_lossy(&head[..length]).into_owned();
     seen.lock().unwrap().push(head);
-    let answer = format!("HTTP/1.0 200 OK\r\nContent-Type: {content_type}\r\n\r\n");
+    let answer = match title {
+        None => format!("HTTP/1.0 200 OK\r\nContent-Type: {content_type}\r\n\r\n"),
+        Some(_) => format!("ICY 200 OK\r\nicy-metaint:{INTERVAL}\r\ncontent-type:{content_type}\r\n\r\n"),
+    };
     socket.write_all(answer.as_bytes()).await?;
-    socket.write_all(lead).await?;
+    let mut left = INTERVAL;
+    let mut told = |bytes: &[u8]| title.map_or(bytes.to_vec(), |title| with_title(bytes, title, &mut left));
+    socket.write_all(&told(lead)).await?;
     let mut beat = tokio::time::interval(lap / PARTS);
     for part in sound.chunks(sound.len().div_ceil(PARTS as usize)).cycle() {
         beat.tick().await;
-        socket.write_all(part).await?;
+        socket.write_all(&told(part)).await?;
     }
     Ok(())
+}
+
+/// Bytes of sound between two titles of the server.
+const INTERVAL: usize = 4_000;
+
+/// Sound with a title wherever one is due; `left` bytes stand before the next.
+fn with_title(mut sound: &[u8], title: &str, left: &mut usize) -> Vec<u8> {
+    let mut text = format!("StreamTitle='{title}';").into_bytes();
+    text.resize(text.len().next_multiple_of(16), 0);
+    let mut out = Vec::new();
+    while let Some((now, later)) = sound.split_at_checked(*left) {
+        out.extend_from_slice(now);
+        out.push(u8::try_from(text.len() / 16).unwrap());
+        out.extend_from_slice(&text);
+        (sound, *left) = (later, INTERVAL);
+    }
+    *left -= sound.len();
+    out.extend_from_slice(sound);
+    out
+}
+
+/// The sound and the titles of a response that has one behind every `interval` bytes.
+fn without_titles(mut bytes: &[u8], interval: usize) -> (Vec<u8>, Vec<String>) {
+    let (mut sound, mut titles) = (Vec::new(), Vec::new());
+    while let Some((now, later)) = bytes.split_at_checked(interval) {
+        sound.extend_from_slice(now);
+        let Some((units, later)) = later.split_first() else {
+            return (sound, titles);
+        };
+        let Some((block, later)) = later.split_at_checked(usize::from(*units) * 16) else {
+            return (sound, titles);
+        };
+        if !block.is_empty() {
+            let text = String::from_utf8_lossy(block);
+            titles.push(text.trim_end_matches('\0').to_owned());
+        }
+        bytes = later;
+    }
+    sound.extend_from_slice(bytes);
+    (sound, titles)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn titles_never_stand_in_the_sound_and_come_to_those_who_ask() {
+    let (sound, lap) = (layer_2(), Duration::from_secs(6));
+    let start = |title| Radio::titled(Some(title), "audio/mpeg", Vec::new(), layer_2(), lap);
+    let (first, second) = (start("It's one").await, start("Two").await);
+    let config = format!(
+        "{QUICK}log_level: DEBUG\nsources:\n  - {{name: first, type: m3u, url: first.m3u}}\n  - {{name: second, type: m3u, url: second.m3u}}\n"
+    );
+    let list = |radio: &Radio| format!("#EXTM3U\n#EXTINF:-1,Radio\n{}\n", radio.url);
+    let mainstem = Launch::new(&config)
+        .file("first.m3u", &list(&first))
+        .file("second.m3u", &list(&second))
+        .ready()
+        .await;
+    let streams = mainstem.url("/streams");
+    support::eventually("both lists are read", || async {
+        (support::get_json(&streams).await["streams"][0]["sources"] == 2).then_some(())
+    })
+    .await;
+    let url = mainstem.stream_url("Radio").await;
+    let plain = Viewer::open(&url).await;
+    let told = Viewer::open_as(&url, &[("Icy-MetaData", "1")]).await;
+    assert!(plain.headers.get("icy-metaint").is_none());
+    assert_eq!(told.headers["icy-name"], "Radio");
+    let interval = told.headers["icy-metaint"].to_str().unwrap().parse().unwrap();
+    let titles = |wanted: &'static str| {
+        told.until(SOON, wanted, move |bytes| {
+            let (_, titles) = without_titles(bytes, interval);
+            titles.last().is_some_and(|title| title == wanted)
+        })
+    };
+    titles("StreamTitle='It's one';").await;
+    first.on_air.send(false).unwrap();
+    titles("StreamTitle='Two';").await;
+    // Nobody plays, so that nothing is on.
+    second.on_air.send(false).unwrap();
+    titles("StreamTitle='';").await;
+    for head in first.heads.lock().unwrap().iter() {
+        assert!(
+            head.to_ascii_lowercase().contains("icy-metadata: 1\r\n"),
+            "{head}"
+        );
+    }
+    let (told, titles) = without_titles(&told.bytes(), interval);
+    assert_eq!(titles.len(), 3, "each one once: {titles:?}");
+    // Anything between two frames would end the test.
+    for raw in [plain.bytes(), told] {
+        assert!(lasts(&raw) >= Duration::from_secs(3), "{:?}", lasts(&raw));
+        decodes("MPEG", &raw);
+    }
+    let frame = frames(&sound).next().unwrap().to_vec();
+    assert!(
+        plain.bytes().windows(frame.len()).any(|part| part == frame),
+        "it is the radio's sound"
+    );
 }
 
 fn layer_2() -> Vec<u8> {
@@ -167,9 +280,6 @@ async fn raw_radio_plays_and_fails_over() {
             frames(&raw).next().is_some_and(|frame| frame.len() >= shorter),
             "{name}: begins with sound"
         );
-        for head in first.heads.lock().unwrap().iter() {
-            assert!(!head.to_ascii_lowercase().contains("icy-metadata"), "{head}");
-        }
         decodes(name, &raw);
         let head = request("HEAD", &mainstem.stream_url(name).await, &[]).await;
         assert_eq!(

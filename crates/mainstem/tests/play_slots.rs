@@ -118,6 +118,7 @@ async fn one_login_as_m3u_and_as_xtream_has_one_limit() {
     assert_eq!((login.peak(), login.over_limit()), (2, 0));
 }
 
+/// X16: an account may allow more than it says; the operator's word stands.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_above_the_accounts_own_is_told_once_and_so_is_the_end_of_an_account() {
     let provider = Provider::start(plan(account(2), 1)).unwrap();
@@ -344,6 +345,54 @@ async fn a_viewer_all_day_on_the_only_connection_does_not_stop_the_list_from_ref
     assert!(!scene.mainstem.log().contains("refresh failed"));
     viewer.more_media(Duration::from_secs(1), SOON).await;
     assert_eq!(scene.login().log().opens.len(), 1, "the viewer noticed nothing");
+    scene.assert_within(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_counts_waits_for_viewers_and_gives_way_to_them() {
+    let keys = ", max_connections: 1, refresh_counts: true";
+    let scene = Scene::start(plan(account(1), 2), PATIENT, keys).await;
+    let urls = scene.urls(2).await;
+    let lists = || {
+        let asked = scene.login().requests();
+        asked
+            .iter()
+            .filter(|request| request.path.contains("get.php"))
+            .count()
+    };
+    // While the list comes, a viewer does: the list ends at once, and the viewer sees no slate.
+    scene.login().list_fault(ListFault::Slow { bytes_per_second: 20 });
+    let before = lists();
+    scene.mainstem.signal("HUP");
+    eventually("the list is under way", || async {
+        (scene.pool().await["held"][0]["purpose"] == "refresh" && lists() > before).then_some(())
+    })
+    .await;
+    let asked = scene.now();
+    let viewer = Viewer::open(&urls[0]).await;
+    viewer.media(Duration::from_secs(1), SOON).await;
+    assert!(is_all_live(&viewer).await);
+    let opened = scene.login().log().opens.back().unwrap().at;
+    assert!(
+        opened.saturating_sub(asked) < Duration::from_secs(1),
+        "{opened:?} {asked:?}"
+    );
+    scene.mainstem.wait_log("a viewer needed the connection").await;
+    // While the viewer watches, no list is asked for at all.
+    let before = lists();
+    scene.mainstem.signal("HUP");
+    eventually("the list waits", || async {
+        (scene.pool().await["waiting"][0]["purpose"] == "refresh").then_some(())
+    })
+    .await;
+    viewer.more_media(Duration::from_secs(1), SOON).await;
+    assert_eq!(lists(), before);
+    scene.login().clear();
+    drop(viewer);
+    eventually("the list comes when the viewer has gone", || async {
+        (lists() > before).then_some(())
+    })
+    .await;
     scene.assert_within(1);
 }
 

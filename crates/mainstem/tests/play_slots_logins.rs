@@ -8,7 +8,7 @@ mod support;
 
 use std::time::Duration;
 
-use provider_double::{Account, Extent, Fault, OnLimit, Plan, Provider};
+use provider_double::{Account, Extent, Fault, List, ListFault, OnLimit, Plan, Provider};
 use slots::{is_all_live, is_live, plan};
 use support::process::QUICK;
 use support::{Mainstem, SOON, Viewer, eventually, get_json};
@@ -221,4 +221,33 @@ async fn a_dead_host_gives_way_to_the_next_for_lists_and_streams_and_ids_stay() 
             .len(),
         1
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_further_logins_account_is_told_and_shown_as_its_own() {
+    let provider = Provider::start(three_logins(1)).unwrap();
+    let ended = "{\"user_info\":{\"auth\":1,\"status\":\"Expired\",\"exp_date\":\"1700000000\",\"max_connections\":\"3\"}}";
+    provider
+        .account(LOGINS[1])
+        .list_fault_on(List::Login, ListFault::Body(ended.to_owned()));
+    let own = format!(
+        "{}, username: first, password: secret}}\n",
+        source("xtream", &provider.base_url(), "")
+    );
+    let mainstem = Mainstem::start(&own).await;
+    mainstem
+        .wait_log("a further login: the account expired on 2023-11-14; it will be refused")
+        .await;
+    let pools = get_json(&mainstem.url("/status")).await["pools"].clone();
+    let accounts: Vec<_> = pools
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pool| &pool["account"])
+        .collect();
+    let is_ended = |account: &&&serde_json::Value| account["ended"] == "the account expired on 2023-11-14";
+    assert_eq!(accounts.len(), 3, "{pools}");
+    assert_eq!(accounts.iter().filter(is_ended).count(), 1, "{pools}");
+    let of_ended = accounts.iter().find(is_ended).unwrap();
+    assert_eq!(of_ended["max_connections"], 3);
 }

@@ -7,7 +7,11 @@
 
 pub mod align;
 pub mod clock;
+pub mod demux;
 pub mod es;
+pub mod frame;
+pub mod interleave;
+pub mod mux;
 pub mod null;
 mod own_stream;
 pub mod packet;
@@ -21,7 +25,11 @@ mod units;
 
 pub use align::Aligner;
 pub use clock::{MediaTime, Pcr27m, Pts90k};
+pub use demux::Demuxer;
 pub use es::Codec;
+pub use frame::{Frame, Track};
+pub use interleave::Interleaver;
+pub use mux::{MuxError, Muxer};
 pub use packet::{PACKET_BYTES, Packet, Pid, SYNC_BYTE};
 pub use splice::{Likeness, Piece, Signature, SignatureStream, SourceReport, Splicer, Unusable};
 

@@ -113,12 +113,20 @@ impl StreamWriter {
         pes::rewrite_stamps(&mut pes, wrapped(stamped.pts), wrapped(stamped.dts));
         pes.extend_from_slice(es);
         pes::rewrite_length(&mut pes);
-        let clock = stamped
-            .carries_clock
-            .then(|| wrapped(stamped.dts - CLOCK_MARGIN_90K).ticks() * PCR_EXTENSION)
-            .map(Pcr27m::new);
+        let clock = stamped.carries_clock.then(|| clock_for(stamped.dts));
         self.packetize(&pes, stamped.random_access, clock, out);
         self.pes = pes;
+    }
+
+    /// Appends a packet that carries nothing but the clock of decoding time `at`. The counter stands still (2.4.3.3).
+    pub(crate) fn write_clock(&self, at: i64, out: &mut Vec<u8>) {
+        let [pid_high, pid_low] = self.pid.value().to_be_bytes();
+        out.extend([SYNC_BYTE, pid_high, pid_low, 0x20 | self.continuity]);
+        write_field(
+            out,
+            PACKET_BYTES - HEADER_BYTES,
+            &field(false, Some(clock_for(at))),
+        );
     }
 
     /// Cuts a PES packet into transport packets (2.4.3.3: the last one is filled up in its adaptation field).
@@ -142,6 +150,12 @@ impl StreamWriter {
             start = 0;
         }
     }
+}
+
+/// What the clock shows where something is sent that is decoded `at`.
+fn clock_for(at: i64) -> Pcr27m {
+    let base = MediaTime::from_90k(at.saturating_sub(CLOCK_MARGIN_90K)).wrapped();
+    Pcr27m::new(base.ticks() * PCR_EXTENSION)
 }
 
 /// The flags of an adaptation field and what they announce; empty when there is nothing to say (2.4.3.4).

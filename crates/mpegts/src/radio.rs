@@ -3,15 +3,16 @@
 //! Lives here: raw frames wrapped into a transport stream, so that a radio source is spliced, paced, kept in a ring and
 //! stood in for by silence like any other ([`Wrapper`]), and raw frames taken out of the channel's programme again for
 //! a listener whose player wants what the source sent ([`Unwrapper`]). Both work on whole frames and keep time by
-//! counting samples. Stream titles (ICY metadata) are neither asked for nor read.
+//! counting samples. Stream titles (ICY metadata) are taken out before.
 
 use crate::clock::{MediaTime, TICKS_90K};
-use crate::es::{AudioFrame, Codec, audio_frame};
+use crate::es::{AudioFrame, Codec, SoundCutter, audio_frame};
 use crate::own_stream::{Stamped, StreamWriter, Tables};
 use crate::packet::Pid;
 use crate::psi::PmtStream;
 use crate::splice::Signature;
 use crate::units::UnitReader;
+use bytes::Bytes;
 
 /// The PID of the sound.
 const PID: Pid = Pid::new(0x0100);
@@ -325,7 +326,8 @@ pub fn raw_sound(promised: &Signature) -> Option<Codec> {
 #[derive(Debug, Default)]
 pub struct Unwrapper {
     units: UnitReader,
-    frames: Frames,
+    cutter: SoundCutter,
+    codec: Option<Codec>,
 }
 
 impl Unwrapper {
@@ -339,10 +341,15 @@ impl Unwrapper {
     /// frames they complete, one behind the other.
     pub fn push(&mut self, packets: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        let frames = &mut self.frames;
+        let (cutter, codec) = (&mut self.cutter, &mut self.codec);
         self.units.push(packets, |unit| {
             if unit.first_of_kind && matches!(unit.codec, Codec::Aac | Codec::MpegAudio) {
-                frames.push(unit.codec, unit.es, &mut out);
+                // When they sound nobody asks.
+                let stamp = Some(MediaTime::default());
+                cutter.push(unit.codec, Bytes::copy_from_slice(unit.es), stamp, |_, frame| {
+                    out.extend_from_slice(&frame);
+                    *codec = Some(unit.codec);
+                });
             }
         });
         out
@@ -351,58 +358,7 @@ impl Unwrapper {
     /// The codec of the frames, once the first one was seen.
     #[must_use]
     pub const fn codec(&self) -> Option<Codec> {
-        self.frames.codec
-    }
-}
-
-/// Puts the frames of one elementary stream together that were cut at the ends of PES packets.
-#[derive(Debug, Default)]
-struct Frames {
-    codec: Option<Codec>,
-    /// The beginning of a frame.
-    carry: Vec<u8>,
-    /// A frame ended where the next bytes begin.
-    in_step: bool,
-}
-
-impl Frames {
-    fn push(&mut self, codec: Codec, es: &[u8], out: &mut Vec<u8>) {
-        let mut bytes = core::mem::take(&mut self.carry);
-        let joint = bytes.len();
-        bytes.extend_from_slice(es);
-        let mut at = 0;
-        while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= HEADER_BYTES) {
-            let frame = audio_frame(codec, rest);
-            match frame.map(|frame| rest.split_at_checked(frame.bytes)) {
-                Some(Some((frame, next))) if self.believes(codec, next, (at, joint)) => {
-                    out.extend_from_slice(frame);
-                    self.codec = Some(codec);
-                    self.in_step = true;
-                    at += frame.len();
-                }
-                // The rest comes with the next packet.
-                Some(None) => break,
-                // The rest of a cut frame is missing: the packet begins with another one.
-                _ if at < joint => at = joint,
-                _ => {
-                    self.in_step = false;
-                    at += 1;
-                }
-            }
-        }
-        self.carry = bytes.split_off(at.min(bytes.len()));
-    }
-
-    /// Whether a frame is one that `next` follows. Where the frame before it ended, and at the begin of a packet,
-    /// nothing else is expected; a cut frame is checked by what follows, and one found in a search has to be.
-    fn believes(&self, codec: Codec, next: &[u8], (at, joint): (usize, usize)) -> bool {
-        let followed = next.len() >= HEADER_BYTES && audio_frame(codec, next).is_some();
-        let may_follow = followed || next.len() < HEADER_BYTES;
-        if at < joint {
-            may_follow
-        } else {
-            self.in_step || followed || (at == joint && may_follow)
-        }
+        self.codec
     }
 }
 

@@ -35,6 +35,7 @@ impl Asked {
             | Fault::SyncLoss
             | Fault::BlackClip(_)
             | Fault::Mp4
+            | Fault::Ranges(_)
             | Fault::Head(_) => self == Self::Progressive,
             _ => true,
         }

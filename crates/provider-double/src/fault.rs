@@ -66,13 +66,15 @@ pub enum Fault {
     BlackClip(Repeat),
     /// A film in place of the stream.
     Mp4,
+    /// How a file's ranges are answered.
+    Ranges(RangeStyle),
     /// The media playlist stays as it was when this was set.
     HlsFrozen,
     /// Segments answer 404.
     HlsSegments404,
-    /// The media playlist has an `EXT-X-KEY` of AES-128.
+    /// The media playlist has an `EXT-X-KEY` of SAMPLE-AES: copy protection.
     HlsKey,
-    /// The media playlist has an `EXT-X-MAP`, as one of fMP4 has.
+    /// The media playlist has an `EXT-X-MAP`, as one of fMP4 has, and nothing is under its address.
     HlsMap,
 }
 
@@ -117,6 +119,24 @@ pub enum HeadStyle {
     WrongType,
     /// No `Content-Type`.
     NoType,
+}
+
+/// Ways with ranges that players put up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RangeStyle {
+    /// 206 with `bytes 0-499/*`.
+    NoTotal,
+    /// 206 without `Content-Range`.
+    NoPlace,
+    /// 206 where no range was asked for.
+    Unasked,
+    /// 200 and all of the file, whatever was asked for.
+    Ignored,
+    /// 416 to every range.
+    Refused,
+    /// `If-Range` is not looked at.
+    Unconditional,
 }
 
 /// Where in the body something happens.

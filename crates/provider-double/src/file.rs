@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::fault::RangeStyle;
 use crate::http::{Answer, Body, Ended, Head, reason};
 use crate::plan::Movie;
 
@@ -39,33 +40,75 @@ pub(crate) struct Reply {
     pub(crate) body: Option<(u64, u64)>,
 }
 
+/// How a file is answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FileStyle {
+    pub(crate) ranges: Option<RangeStyle>,
+    /// In chunks, so that it does not say how long it is.
+    pub(crate) chunked: bool,
+}
+
+/// The day on which every file was made.
+const LAST_MODIFIED: &str = "Wed, 21 Oct 2015 07:28:00 GMT";
+
 /// Answers a request for a file.
-pub(crate) fn reply(movie: &Movie, head: &Head) -> Reply {
-    let etag = format!("\"{}-{:x}\"", movie.id, movie.bytes);
+pub(crate) fn reply(movie: &Movie, head: &Head, style: FileStyle) -> Reply {
+    let without_body = |answer: Answer| Reply {
+        head: answer.bytes(false, false),
+        body: None,
+    };
     if head.method != "GET" && head.method != "HEAD" {
-        return Reply {
-            head: Answer::new(405, "text/html", "").bytes(false, false),
-            body: None,
-        };
+        return without_body(Answer::new(405, "text/html", ""));
     }
-    let fresh = head.header("if-range").is_none_or(|tag| tag == etag);
+    let etag = movie
+        .etag
+        .clone()
+        .unwrap_or_else(|| format!("\"{}-{:x}\"", movie.id, movie.bytes));
+    let is_fresh =
+        |condition: &str| !condition.is_empty() && (condition == etag || condition == LAST_MODIFIED);
+    let unconditional = style.ranges == Some(RangeStyle::Unconditional);
+    let fresh = unconditional || head.header("if-range").is_none_or(is_fresh);
     let range = head.header("range").filter(|_| fresh);
-    let (status, from, count, extra) = match range.map(|range| parse_range(range, movie.bytes)) {
-        Some(Asked::Unsatisfiable) => {
-            let answer = Answer::new(416, "", "").with("Content-Range", format!("bytes */{}", movie.bytes));
-            return Reply {
-                head: answer.bytes(false, false),
-                body: None,
+    let asked = match (style.ranges, range) {
+        (Some(RangeStyle::Ignored), _) => Asked::Whole,
+        (Some(RangeStyle::Refused), Some(_)) => Asked::Unsatisfiable,
+        (Some(RangeStyle::Unasked), None) => parse_range("bytes=0-", movie.bytes),
+        (_, range) => range.map_or(Asked::Whole, |range| parse_range(range, movie.bytes)),
+    };
+    let (status, from, count, place) = match asked {
+        Asked::Unsatisfiable => {
+            let answer = Answer::new(416, "", "");
+            return without_body(match style.ranges {
+                Some(RangeStyle::Refused) => answer,
+                _ => answer.with("Content-Range", format!("bytes */{}", movie.bytes)),
+            });
+        }
+        Asked::Bytes { from, to } => {
+            let place = match style.ranges {
+                Some(RangeStyle::NoTotal) => format!("Content-Range: bytes {from}-{to}/*\r\n"),
+                Some(RangeStyle::NoPlace) => String::new(),
+                _ => format!("Content-Range: bytes {from}-{to}/{}\r\n", movie.bytes),
             };
+            (206, from, to - from + 1, place)
         }
-        Some(Asked::Bytes { from, to }) => {
-            let extra = format!("Content-Range: bytes {from}-{to}/{}\r\n", movie.bytes);
-            (206, from, to - from + 1, extra)
-        }
-        Some(Asked::Whole) | None => (200, 0, movie.bytes, String::new()),
+        Asked::Whole => (200, 0, movie.bytes, String::new()),
+    };
+    let validators = if etag.is_empty() {
+        String::new()
+    } else {
+        format!("ETag: {etag}\r\nLast-Modified: {LAST_MODIFIED}\r\n")
+    };
+    let kind = match movie.content_type.as_str() {
+        "" => String::new(),
+        kind => format!("Content-Type: {kind}\r\n"),
+    };
+    let length = if style.chunked {
+        "Transfer-Encoding: chunked".to_owned()
+    } else {
+        format!("Content-Length: {count}")
     };
     let text = format!(
-        "HTTP/1.1 {status} {}\r\nContent-Type: video/mp4\r\nAccept-Ranges: bytes\r\nETag: {etag}\r\n{extra}Content-Length: {count}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status} {}\r\n{kind}Accept-Ranges: bytes\r\n{validators}{place}{length}\r\nConnection: close\r\n\r\n",
         reason(status)
     );
     let body = (head.method == "GET" && count > 0).then_some((from, count));
@@ -130,8 +173,15 @@ pub(crate) async fn send(
             .as_ref()
             .map_or(PIECE as u64, Throttle::piece)
             .min(count - sent);
-        body.send(&bytes(from + sent, usize::try_from(piece).unwrap_or(PIECE)))
-            .await?;
+        let piece_bytes = usize::try_from(piece).unwrap_or(PIECE);
+        match &movie.content {
+            None => body.send(&bytes(from + sent, piece_bytes)).await?,
+            Some(content) => {
+                let from = usize::try_from(from + sent).unwrap_or(usize::MAX);
+                let piece = content.get(from..).unwrap_or_default();
+                body.send(piece.get(..piece_bytes).unwrap_or(piece)).await?;
+            }
+        }
         sent += piece;
         if let Some(throttle) = &rate {
             sleep_until(throttle.due(sent)).await;

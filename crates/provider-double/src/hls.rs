@@ -99,7 +99,7 @@ impl Segments {
             longest.div_ceil(1_000_000_000)
         );
         if set(&Fault::HlsKey).is_some() {
-            text.push_str("#EXT-X-KEY:METHOD=AES-128,URI=\"key.bin\"\n");
+            text.push_str("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://asset\",KEYFORMAT=\"com.apple.streamingkeydelivery\"\n");
         }
         if set(&Fault::HlsMap).is_some() {
             text.push_str("#EXT-X-MAP:URI=\"init.mp4\"\n");

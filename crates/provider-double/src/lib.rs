@@ -51,7 +51,7 @@ mod token;
 mod ts;
 
 pub use clip::Clip;
-pub use fault::{Extent, Fault, HeadStyle, List, ListFault, Now, RedirectForm, Repeat};
+pub use fault::{Extent, Fault, HeadStyle, List, ListFault, Now, RangeStyle, RedirectForm, Repeat};
 pub use log::{AccountLog, Close, CloseReason, Open, RECORDS_MAX, Request, TimedOut};
 pub use plan::{
     Account, Channel, Join, Movie, OnLimit, PHASE, PIECE_PACKETS, Plan, SYNTHETIC_LIVE, SYNTHETIC_MOVIES,

@@ -1,6 +1,7 @@
 //! How a list is sent: piece by piece, in chunks, packed or slow or cut short as faults want it. What it says is
 //! `lists`' matter.
 
+use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -27,21 +28,56 @@ pub(crate) enum After {
     Hang,
 }
 
+/// What a list answer has.
+pub(crate) struct Content {
+    pub(crate) kind: &'static str,
+    /// Its `ETag`.
+    pub(crate) version: Option<String>,
+    pub(crate) pieces: Pieces,
+}
+
+impl Content {
+    /// Without a version.
+    pub(crate) fn new(kind: &'static str, pieces: Pieces) -> Self {
+        Self {
+            kind,
+            version: None,
+            pieces,
+        }
+    }
+}
+
+/// The pieces again, and an `ETag` made of all of them, or of what a fault puts in their place. Other faults have none.
+pub(crate) fn versioned(fault: &Option<ListFault>, pieces: Pieces) -> (Pieces, Option<String>) {
+    let tag = |text: &[String]| {
+        let mut hasher = DefaultHasher::new();
+        text.iter().for_each(|piece| hasher.write(piece.as_bytes()));
+        format!("\"{:016x}\"", hasher.finish())
+    };
+    match fault {
+        None => {
+            let pieces: Vec<String> = pieces.collect();
+            let version = tag(&pieces);
+            (Box::new(pieces.into_iter()), Some(version))
+        }
+        Some(ListFault::Body(body)) => (pieces, Some(tag(std::slice::from_ref(body)))),
+        Some(_) => (pieces, None),
+    }
+}
+
 /// Answers with a list, or with what a fault makes of it.
-pub(crate) async fn send(
-    conn: &Conn,
-    head: &Head,
-    fault: Option<ListFault>,
-    kind: &'static str,
-    pieces: Pieces,
-) -> After {
+pub(crate) async fn send(conn: &Conn, head: &Head, fault: Option<ListFault>, what: Content) -> After {
     let answer = match &fault {
         Some(ListFault::Hang) => return After::Hang,
         Some(ListFault::Refuse) => return After::Reset,
         Some(ListFault::Status { code, body }) => Answer::new(*code, "text/html", body.as_str()),
         Some(ListFault::Html) => Answer::new(200, "text/html", WEB_PAGE),
-        Some(ListFault::Body(body)) => Answer::new(200, kind, body.as_str()),
-        Some(_) | None => return stream(conn, head, fault, kind, pieces).await,
+        Some(ListFault::Body(body)) => Answer::new(200, what.kind, body.as_str()),
+        Some(_) | None => return stream(conn, head, fault, what).await,
+    };
+    let answer = match what.version {
+        Some(version) => answer.with("ETag", version),
+        None => answer,
     };
     let written = conn
         .write(&answer.bytes(head.keep_alive, head.method == "HEAD"))
@@ -86,13 +122,12 @@ impl Source {
     }
 }
 
-async fn stream(
-    conn: &Conn,
-    head: &Head,
-    fault: Option<ListFault>,
-    kind: &'static str,
-    pieces: Pieces,
-) -> After {
+async fn stream(conn: &Conn, head: &Head, fault: Option<ListFault>, what: Content) -> After {
+    let Content {
+        kind,
+        version,
+        pieces,
+    } = what;
     let packed = matches!(fault, Some(ListFault::Gzip));
     let pieces = match &fault {
         Some(ListFault::Prefix(text)) => Box::new(std::iter::once(text.clone()).chain(pieces)),
@@ -109,7 +144,7 @@ async fn stream(
         Some(ListFault::CutAt(bytes)) => (bytes, false),
         _ => (u64::MAX, true),
     };
-    let mut out = opening(head, kind, packed).into_bytes();
+    let mut out = opening(head, kind, version.as_deref(), packed).into_bytes();
     if conn.write(&out).await.is_err() || head.method == "HEAD" {
         return if head.keep_alive {
             After::Keep
@@ -137,7 +172,8 @@ async fn stream(
     After::Drain
 }
 
-fn opening(head: &Head, kind: &str, packed: bool) -> String {
+fn opening(head: &Head, kind: &str, version: Option<&str>, packed: bool) -> String {
+    let version = version.map_or_else(String::new, |version| format!("ETag: {version}\r\n"));
     let encoding = if packed { "Content-Encoding: gzip\r\n" } else { "" };
     let framing = if head.modern {
         "Transfer-Encoding: chunked\r\n"
@@ -146,7 +182,7 @@ fn opening(head: &Head, kind: &str, packed: bool) -> String {
     };
     let connection = if head.keep_alive { "keep-alive" } else { "close" };
     format!(
-        "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: {kind}\r\n{encoding}{framing}Connection: {connection}\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: {kind}\r\n{version}{encoding}{framing}Connection: {connection}\r\n\r\n"
     )
 }
 

@@ -98,6 +98,10 @@ pub struct AccountLog {
     pub peak: usize,
     /// Connections turned away, or cut, at the limit.
     pub over_limit: usize,
+    /// Lists begun to be sent, faults of theirs included.
+    pub lists_sent: usize,
+    /// Lists not sent, because the client had them: 304.
+    pub lists_unchanged: usize,
     /// Every request that named the account.
     pub requests: VecDeque<Request>,
     /// Every stream socket opened.
@@ -153,6 +157,13 @@ impl Logs {
         self.change(account, |log| {
             push(&mut log.opens, open);
             push(&mut log.closes, close);
+        });
+    }
+
+    pub(crate) fn list(&self, account: &str, is_sent: bool) {
+        self.change(account, |log| {
+            log.lists_sent += usize::from(is_sent);
+            log.lists_unchanged += usize::from(!is_sent);
         });
     }
 

@@ -1,6 +1,7 @@
 //! What a provider is made of: accounts, channels, files and sizes. Values only; nothing here opens a socket.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct Plan {
     pub movies: Vec<Movie>,
     /// Entries made up on the fly after the given ones.
     pub synthetic: Synthetic,
+    /// Whether lists carry an `ETag`, and are not sent again to a client that says it.
+    pub versioned_lists: bool,
     /// Packets per write of a live stream; at least 1. Default [`PIECE_PACKETS`].
     pub piece_packets: usize,
 }
@@ -42,6 +45,7 @@ impl Default for Plan {
             channels: Vec::new(),
             movies: Vec::new(),
             synthetic: Synthetic::default(),
+            versioned_lists: false,
             piece_packets: PIECE_PACKETS,
         }
     }
@@ -95,6 +99,13 @@ impl Plan {
     #[must_use]
     pub fn synthetic(mut self, synthetic: Synthetic) -> Self {
         self.synthetic = synthetic;
+        self
+    }
+
+    /// Makes lists carry an `ETag`, and a client that says it get a 304.
+    #[must_use]
+    pub fn versioned_lists(mut self) -> Self {
+        self.versioned_lists = true;
         self
     }
 }
@@ -333,6 +344,19 @@ pub struct Movie {
     /// Speed limit; `None`: as fast as the socket takes.
     #[serde(default)]
     pub bytes_per_second: Option<u64>,
+    /// Its `ETag`; `None`: one made of id and size. Empty: neither `ETag` nor `Last-Modified`.
+    #[serde(default)]
+    pub etag: Option<String>,
+    /// Its bytes; `None`: noise behind the beginning of an MP4.
+    #[serde(skip)]
+    pub content: Option<Arc<[u8]>>,
+    /// Its `Content-Type`; empty: none.
+    #[serde(default = "mp4")]
+    pub content_type: String,
+}
+
+fn mp4() -> String {
+    "video/mp4".to_owned()
 }
 
 impl Movie {
@@ -344,7 +368,27 @@ impl Movie {
             name: name.to_owned(),
             bytes,
             bytes_per_second: None,
+            etag: None,
+            content: None,
+            content_type: mp4(),
         }
+    }
+
+    /// A file of given bytes, called `content_type`.
+    #[must_use]
+    pub fn of(id: impl std::fmt::Display, name: &str, content: &[u8], content_type: &str) -> Self {
+        Self {
+            content: Some(content.into()),
+            content_type: content_type.to_owned(),
+            ..Self::new(id, name, content.len() as u64)
+        }
+    }
+
+    /// Sets the `ETag`, quotes and all; an empty one leaves out `Last-Modified` too.
+    #[must_use]
+    pub fn etag(mut self, etag: &str) -> Self {
+        self.etag = Some(etag.to_owned());
+        self
     }
 
     /// Sets a speed limit.

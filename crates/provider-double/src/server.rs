@@ -170,9 +170,14 @@ fn who<'a>(shared: &'a Shared, head: &Head, route: &Route<'_>, lead: Option<&Lea
 
 async fn stranger(conn: &Conn, head: &Head, route: &Route<'_>) -> After {
     match route {
-        Route::PlayerApi => list_answer::send(conn, head, None, "application/json", lists::refused_login())
-            .await
-            .into(),
+        Route::PlayerApi => list_answer::send(
+            conn,
+            head,
+            None,
+            list_answer::Content::new("application/json", lists::refused_login()),
+        )
+        .await
+        .into(),
         _ => plain(conn, head, &Answer::new(403, "text/html", "forbidden")).await,
     }
 }
@@ -185,7 +190,23 @@ async fn list(
     (which, kind, pieces): (List, &'static str, lists::Pieces),
 ) -> After {
     let fault = shared.board.strike_list(&account.username, which);
-    list_answer::send(conn, head, fault, kind, pieces).await.into()
+    let (pieces, version) = if shared.plan.versioned_lists {
+        list_answer::versioned(&fault, pieces)
+    } else {
+        (pieces, None)
+    };
+    let is_known = version.is_some() && head.header("if-none-match") == version.as_deref();
+    shared.logs.list(&account.username, !is_known);
+    if is_known {
+        let answer = Answer::new(304, kind, "").with("ETag", version.unwrap_or_default());
+        return plain(conn, head, &answer).await;
+    }
+    let what = list_answer::Content {
+        kind,
+        version,
+        pieces,
+    };
+    list_answer::send(conn, head, fault, what).await.into()
 }
 
 async fn live(
@@ -209,7 +230,12 @@ async fn live(
             .await
             .into();
     }
-    let wish = channel.map_or(Wish::Nothing, |channel| Wish::Live(Box::new(channel)));
+    // A list may call a file live.
+    let file = || shared.plan.movies.iter().find(|movie| movie.id == id).cloned();
+    let wish = match channel {
+        Some(channel) => Wish::Live(Box::new(channel)),
+        None => file().map_or(Wish::Nothing, Wish::File),
+    };
     Session {
         shared,
         account,

@@ -11,6 +11,7 @@ use crate::clip::Clip;
 use crate::door::{Order, Pass, Verdict};
 use crate::fault::{Extent, Fault, HeadStyle, Now, Repeat};
 use crate::file;
+use crate::file::FileStyle;
 use crate::http::{Answer, Body, Conn, Ended, Head, Stop};
 use crate::live::{Clock, Live, Pace, Spoilt};
 use crate::log::CloseReason;
@@ -201,7 +202,7 @@ impl Session<'_> {
     }
 
     async fn file(&self, conn: &Conn, head: &Head, pass: &Pass, movie: &Movie, script: &Script) -> End {
-        let reply = file::reply(movie, head);
+        let reply = file::reply(movie, head, script.files);
         if conn.write(&reply.head).await.is_err() {
             return End::Broken;
         }
@@ -212,7 +213,6 @@ impl Session<'_> {
             return end;
         }
         let mut body = script.body(conn, pass);
-        body.chunked = false;
         let rate = match script.pace {
             Pace::Steady(fraction) if fraction < 1.0 => Some(fraction),
             _ => None,
@@ -222,8 +222,13 @@ impl Session<'_> {
             stop = script.deadline_of_any() => Err(Ended::Stop(stop)),
         };
         match sent {
-            Ok(()) => End::Drain,
-            Err(ended) => end_of(ended, &mut body).await,
+            Ok(()) => {
+                body.end().await;
+                End::Drain
+            }
+            Err(Ended::Broken) => End::Broken,
+            // In the middle of a file: no last chunk makes it look whole.
+            Err(Ended::Stop(stop)) => stop.into(),
         }
     }
 }
@@ -307,6 +312,7 @@ pub(crate) struct Script {
     silence: bool,
     empty: bool,
     mp4: bool,
+    files: FileStyle,
     spoilt: Option<Spoilt>,
     black: Option<Repeat>,
     pace: Pace,
@@ -321,6 +327,7 @@ impl Script {
             silence: false,
             empty: false,
             mp4: false,
+            files: FileStyle::default(),
             spoilt: None,
             black: None,
             pace: Pace::Steady(1.0),
@@ -329,7 +336,11 @@ impl Script {
         };
         for strike in strikes {
             match &strike.fault {
-                Fault::Head(style) => script.head = Some(*style),
+                Fault::Head(style) => {
+                    script.head = Some(*style);
+                    script.files.chunked = *style == HeadStyle::Chunked;
+                }
+                Fault::Ranges(style) => script.files.ranges = Some(*style),
                 Fault::Silence => script.silence = true,
                 Fault::EmptyBody => script.empty = true,
                 Fault::Mp4 => script.mp4 = true,

@@ -149,7 +149,7 @@ pub(crate) struct Live<S, U> {
     damage: Damage,
 }
 
-impl<S, U> Live<S, U> {
+impl<S, U: Upstream> Live<S, U> {
     pub(crate) fn new((stream, alone): (S, bool), label: Arc<str>, upstream: U, now: Instant) -> Self {
         Self {
             stream,
@@ -212,17 +212,27 @@ impl<S, U> Live<S, U> {
 
     /// How far behind is how bad for it. One that sends in bursts may be met at the end of one, and nobody knows yet how
     /// long its pauses are; where there is no other stream, patience costs less than asking for the same one again.
+    ///
+    /// The next segment may be published half a target duration late (RFC 8216 §6.2.1), and be seen another half later
+    /// (§6.3.4). So much is no failure of a source that sends in segments, though nothing is left of the one before.
     pub(crate) fn bounds(&self, timing: &Timing, now: Instant) -> LagBounds {
         let young = now.saturating_duration_since(self.since) < timing.healthy_after;
+        let burst = self.upstream.burst();
+        let stall = if young && self.alone {
+            timing.stall_behind.max(timing.open_within)
+        } else {
+            timing.stall_behind
+        };
         LagBounds {
-            suspect: timing.suspect_behind,
-            stall: if young && self.alone {
-                timing.stall_behind.max(timing.open_within)
-            } else {
-                timing.stall_behind
-            },
-            longest: timing.open_within,
+            suspect: timing.suspect_behind.max(burst / 2),
+            stall: stall.max(burst),
+            longest: timing.open_within.max(burst),
         }
+    }
+
+    /// How long one that replays what viewers saw already may take to show something new.
+    pub(crate) fn patience(&self, timing: &Timing) -> Duration {
+        timing.open_within.max(self.upstream.burst() * 2)
     }
 
     /// Looks at how far its media is behind the wall clock.

@@ -345,7 +345,7 @@ impl<O: Opener> Driver<O> {
         }
         self.splicer.begin_source();
         self.splicer.push(&waiting);
-        live.shows_until = (!self.drain()).then(|| now() + self.timing.open_within);
+        live.shows_until = (!self.drain()).then(|| now() + live.patience(&self.timing));
         self.live = Some(live);
     }
 
@@ -594,6 +594,7 @@ impl<O: Opener> Driver<O> {
                 media_time_90k,
                 epoch: piece.epoch,
                 keyframe: piece.keyframe,
+                discontinuity: piece.discontinuity,
             };
             self.shared.ring().push(chunk, ahead);
         }

@@ -26,4 +26,4 @@ pub use failure::{Failure, FailureClass};
 pub use hub::{Closed, Hub, HubTask};
 pub use opener::{Candidate, Input, Opener, Role, Upstream};
 pub use timing::Timing;
-pub use viewer::{BroadcastStatus, Claim, Ready, Viewer};
+pub use viewer::{BroadcastStatus, Claim, Read, Reader, Ready, Viewer};

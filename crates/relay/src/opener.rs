@@ -52,6 +52,12 @@ pub trait Upstream: Send + 'static {
     /// Says whether anybody watches; an upstream nobody watches may be taken back for somebody who waits.
     fn set_watched(&mut self, watched: bool);
 
+    /// How much media comes at once, of a source that sends in segments: it cannot be told from one that stands still
+    /// before a segment more is due. Zero for one that flows.
+    fn burst(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// It is the broadcast's only connection, whatever it was opened as: viewers see it, or have nothing else to wait
     /// for. From now on it gives way like any other that has viewers.
     fn take_over(&mut self);

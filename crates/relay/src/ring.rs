@@ -26,6 +26,8 @@ pub struct Chunk {
     pub epoch: u32,
     /// Whether it begins with PAT, PMT and a random-access packet.
     pub keyframe: bool,
+    /// Whether another source, or another stretch of the same one, begins with it.
+    pub discontinuity: bool,
 }
 
 /// The limits of a ring.
@@ -157,6 +159,20 @@ impl Ring {
         best
     }
 
+    /// Where somebody starts who wants all there is: at the oldest keyframe, of whatever epoch.
+    #[must_use]
+    pub fn join_oldest(&self) -> Option<Cursor> {
+        let &seq = self.keyframes.front()?;
+        let epoch = self.at(seq)?.epoch;
+        Some(Cursor { next: seq, epoch })
+    }
+
+    /// Whether the ring has let go of what `cursor` wants next.
+    #[must_use]
+    pub fn has_passed(&self, cursor: Cursor) -> bool {
+        cursor.next < self.first
+    }
+
     /// The next chunk at `cursor`. A cursor that the ring has passed goes on at the oldest keyframe held.
     pub fn next(&self, cursor: &mut Cursor) -> Found {
         if cursor.next < self.first {
@@ -255,6 +271,7 @@ mod tests {
             media_time_90k: second * TICKS_PER_SECOND,
             epoch,
             keyframe,
+            discontinuity: false,
         }
     }
 
@@ -358,6 +375,20 @@ mod tests {
         };
         assert!(chunk.keyframe);
         assert!(chunk.media_time_90k >= 180 * TICKS_PER_SECOND);
+    }
+
+    #[test]
+    fn whoever_wants_all_there_is_starts_at_the_oldest_keyframe_of_any_epoch() {
+        let mut ring = filled(10, 2);
+        ring.push(chunk(10, true, 1), Duration::ZERO);
+        let mut cursor = ring.join_oldest().unwrap();
+        assert!(!ring.has_passed(cursor));
+        assert!(matches!(ring.next(&mut cursor), Found::Chunk(c) if c.media_time_90k == 0 && c.epoch == 0));
+        for second in 11..200 {
+            ring.push(chunk(second, second % 2 == 0, 1), Duration::ZERO);
+        }
+        assert!(ring.has_passed(cursor));
+        assert!(Ring::new(BOUNDS).join_oldest().is_none());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::Failure;
 use crate::beat::{Beat, Due};
 use crate::driver::Command;
 use crate::held::Held;
-use crate::ring::{Cursor, Ring};
+use crate::ring::{Chunk, Cursor, Found, Ring};
 
 /// Null packets in one sign of life (ISO 13818-1 clause 2.4.1: PID 0x1FFF): seven fill a datagram-sized write.
 const KEEP_ALIVE_PACKETS: usize = 7;
@@ -277,6 +277,16 @@ impl Viewer {
         }
     }
 
+    /// Reads the broadcast that this viewer attends.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader {
+            shared: Arc::clone(&self.shared),
+            news: self.ear.news.clone(),
+            cursor: None,
+        }
+    }
+
     fn find_start(&mut self) -> Option<Cursor> {
         if self.cursor.is_none() {
             self.cursor = self.shared.ring().join();
@@ -305,6 +315,59 @@ impl Viewer {
             return Next::Bytes;
         }
         if gathered.new_epoch { Next::End } else { Next::Wait }
+    }
+}
+
+/// Reads a broadcast chunk by chunk, from the oldest keyframe held, through every change of codec, and without signs of
+/// life. It is not counted as a viewer: the broadcast lasts as long as somebody attends it.
+#[derive(Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+    news: watch::Receiver<News>,
+    cursor: Option<Cursor>,
+}
+
+/// What a [`Reader`] finds.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// The next chunk.
+    pub chunk: Chunk,
+    /// Whether chunks before it are gone that had not been read.
+    pub skipped: bool,
+}
+
+impl Reader {
+    /// The next chunk, once it is there; `None` when the broadcast is over. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Read> {
+        loop {
+            let over = self.news.borrow_and_update().over.is_some();
+            if let Some(read) = self.try_next() {
+                return Some(read);
+            }
+            if over {
+                return None;
+            }
+            self.news.changed().await.ok()?;
+        }
+    }
+
+    /// The next chunk, if it is there.
+    pub fn try_next(&mut self) -> Option<Read> {
+        let ring = self.shared.ring();
+        if self.cursor.is_none() {
+            self.cursor = ring.join_oldest();
+        }
+        let cursor = self.cursor.as_mut()?;
+        let skipped = ring.has_passed(*cursor);
+        let mut found = ring.next(cursor);
+        if matches!(found, Found::NewEpoch) {
+            ring.follow(cursor);
+            found = ring.next(cursor);
+        }
+        match found {
+            Found::Chunk(chunk) => Some(Read { chunk, skipped }),
+            Found::NotYet | Found::NewEpoch => None,
+        }
     }
 }
 
@@ -369,11 +432,55 @@ mod tests {
             media_time_90k: 0,
             epoch: 0,
             keyframe: true,
+            discontinuity: false,
         };
         shared.ring().push(chunk, Duration::ZERO);
         let early = timeout(Duration::from_secs(1), viewer.ready()).await;
         assert!(early.is_err(), "{early:?}");
         bell.wrote(1, Some(Codec::Aac), now);
         assert_eq!(viewer.ready().await, Ready::RawSound(Codec::Aac));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_misses_nothing_that_is_held_and_says_what_it_missed() {
+        let bounds = Bounds {
+            span: Duration::from_secs(10),
+            bytes: 1 << 20,
+            bytes_max: 1 << 20,
+            join_behind: Duration::from_secs(4),
+        };
+        let shared = Arc::new(Shared::new(Ring::new(bounds)));
+        let now = Instant::now().into_std();
+        let mut bell = Bell::new(Duration::from_millis(500), now);
+        let (leave, _left) = mpsc::unbounded_channel();
+        let viewer = Viewer::new(1, Arc::clone(&shared), &bell, &Claim::default(), leave);
+        let mut reader = viewer.reader();
+        let push = |bell: &mut Bell, second: u64, epoch: u32| {
+            let chunk = Chunk {
+                bytes: Bytes::from_static(&[0x47; mpegts::PACKET_BYTES]),
+                media_time_90k: second * 90_000,
+                epoch,
+                keyframe: second.is_multiple_of(2),
+                discontinuity: false,
+            };
+            shared.ring().push(chunk, Duration::ZERO);
+            bell.wrote(second + 1, None, now);
+        };
+        (0..6).for_each(|second| push(&mut bell, second, u32::from(second >= 4)));
+        for second in 0..6 {
+            let read = reader.next().await.unwrap();
+            assert_eq!(read.chunk.media_time_90k, second * 90_000);
+            assert!(!read.skipped);
+        }
+        // Silence yields nothing, not even a sign of life.
+        bell.ring(now + Duration::from_secs(1));
+        assert!(timeout(Duration::from_secs(5), reader.next()).await.is_err());
+        (6..100).for_each(|second| push(&mut bell, second, 1));
+        let read = reader.next().await.unwrap();
+        assert!(read.skipped && read.chunk.keyframe);
+        assert!(!reader.next().await.unwrap().skipped);
+        while reader.try_next().is_some() {}
+        bell.over(Over::File);
+        assert!(reader.next().await.is_none());
     }
 }

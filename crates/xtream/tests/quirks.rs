@@ -7,7 +7,7 @@
     reason = "a test panics where it fails"
 )]
 
-use xtream::{Account, Found, ListErrorKind, Status, account, live_streams, series_info};
+use xtream::{Account, Found, ListErrorKind, Status, account, live_streams, series_info, vod_streams};
 
 fn account_of(user: &str, server: &str) -> Account {
     let json = format!("{{\"user_info\":{{{user}}},\"server_info\":{{{server}}}}}");
@@ -160,6 +160,69 @@ fn what_lists_look_like() {
             "{record}"
         );
         assert_eq!(summary.bad, u64::from(found.is_empty()), "{record}");
+    }
+}
+
+#[test]
+fn what_films_are_asked_for_with() {
+    // X12: a path that needs the ending of its record; the panel's other address is read and left to the caller.
+    for (record, extension, direct) in [
+        ("\"container_extension\":\"mkv\"", "mkv", None),
+        ("\"container_extension\":\".AVI\"", "AVI", None),
+        ("\"container_extension\":null", "mp4", None),
+        ("\"container_extension\":\"a/b?c\"", "mp4", None),
+        (
+            "\"container_extension\":[],\"direct_source\":\"http://cdn.example/7.mkv\"",
+            "mp4",
+            Some("http://cdn.example/7.mkv"),
+        ),
+        ("\"direct_source\":\"\"", "mp4", None),
+        // X10: segments instead of a file.
+        ("\"container_extension\":\"m3u8\"", "m3u8", None),
+    ] {
+        let body = format!("[{{\"stream_id\":7,\"name\":\"A\",{record}}}]");
+        let mut found = Vec::new();
+        vod_streams(body.as_bytes(), |film| found.push(film))
+            .unwrap_or_else(|error| panic!("{record}: {error}"));
+        let film = found.pop().expect("a film");
+        assert_eq!(
+            (film.container_extension.as_str(), film.direct_source.as_deref()),
+            (extension, direct),
+            "{record}"
+        );
+    }
+}
+
+#[test]
+fn what_past_programmes_look_like() {
+    // X18: whether there are any, in every type; their addresses count at the login they hold, whatever form the time
+    // has.
+    for (record, expected) in [
+        ("\"tv_archive\":1,\"tv_archive_duration\":\"7\"", (true, Some(7))),
+        (
+            "\"tv_archive\":\"1\",\"tv_archive_duration\":7.0",
+            (true, Some(7)),
+        ),
+        ("\"tv_archive\":\"0\",\"tv_archive_duration\":null", (false, None)),
+        ("\"tv_archive\":null,\"tv_archive_duration\":\"\"", (false, None)),
+    ] {
+        let body = format!("[{{\"stream_id\":7,\"name\":\"A\",{record}}}]");
+        let mut found = Vec::new();
+        live_streams(body.as_bytes(), |stream| found.push(stream))
+            .unwrap_or_else(|error| panic!("{record}: {error}"));
+        let stream = found.pop().expect("a stream");
+        assert_eq!((stream.tv_archive, stream.tv_archive_days), expected, "{record}");
+    }
+    for time in [
+        "2026-01-31:20-00",
+        "2026-01-31:20:00",
+        "2026-01-31_20-00",
+        "2026-01-31%2020:00:00",
+        "1769889600",
+    ] {
+        let url = format!("http://h/timeshift/U/P/60/{time}/1.ts");
+        let login = xtream::url::credentials_in(&url).unwrap_or_else(|| panic!("{url}"));
+        assert_eq!(login.pool_key(), "U@h", "{url}");
     }
 }
 

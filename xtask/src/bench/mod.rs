@@ -4,8 +4,10 @@
 
 mod build;
 mod fan_out;
+mod hls;
 mod instructions;
 mod lists;
+mod load;
 mod nginx;
 mod process;
 mod server;
@@ -47,7 +49,8 @@ pub(crate) fn run(program: Option<&Path>) -> Result<()> {
     let mut steps = Steps::default();
     let (program, folder) = prepare(program, &mut steps)?;
     fan_out::measure(&Options::default(), &program, &folder, &mut steps)?;
-    let mut rows = lists::usual(&program, &folder)?;
+    let mut rows = hls::measure(&program, &folder, &mut steps)?;
+    rows.extend(lists::usual(&program, &folder)?);
     lists::long(&program, &folder, &mut steps)?;
     rows.push(build::crates()?);
     print(&rows);
@@ -74,6 +77,17 @@ pub(crate) fn run_flamegraph(options: &Options, channels: usize) -> Result<()> {
     let mut steps = Steps::default();
     let (program, folder) = prepare(options.program.as_deref(), &mut steps)?;
     fan_out::profile(&program, channels, &folder, &mut steps)
+}
+
+/// Measures only HLS.
+///
+/// # Errors
+/// Something does not build, start or answer.
+pub(crate) fn run_hls(program: Option<&Path>) -> Result<()> {
+    let mut steps = Steps::default();
+    let (program, folder) = prepare(program, &mut steps)?;
+    print(&hls::measure(&program, &folder, &mut steps)?);
+    Ok(())
 }
 
 /// Measures only the longest lists.

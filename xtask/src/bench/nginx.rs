@@ -1,5 +1,5 @@
-//! nginx as the yardstick: it passes bytes on and does nothing else, one upstream connection for each viewer; and it
-//! sends files.
+//! nginx as the yardstick: it passes bytes on and does nothing else, one upstream connection for each viewer; or serves
+//! files.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -10,13 +10,23 @@ use anyhow::{Context as _, Result};
 use super::server::Running;
 use crate::tools::find;
 
-/// Starts nginx as one process before the server at `upstream`, and with the files of `files` below `/file/`; gives its
-/// port too.
-pub(super) fn start(files: &Path, upstream: u16) -> Result<(Running, u16)> {
+/// Starts nginx as one process before the server at `upstream`; gives its port too.
+pub(super) fn start(folder: &Path, upstream: u16) -> Result<(Running, u16)> {
+    let pass =
+        format!("proxy_pass http://127.0.0.1:{upstream}; proxy_http_version 1.1; proxy_buffering off;");
+    start_with(folder, &pass)
+}
+
+/// Starts nginx as one process that serves the files in `root`; gives its port too.
+pub(super) fn start_files(folder: &Path, root: &Path) -> Result<(Running, u16)> {
+    start_with(folder, &format!("root {}; sendfile on;", root.display()))
+}
+
+fn start_with(folder: &Path, location: &str) -> Result<(Running, u16)> {
     let nginx = find("nginx").context("nginx is not installed")?;
-    let folder = files.join("nginx");
+    let folder = folder.join("nginx");
     std::fs::create_dir_all(&folder)?;
-    let (here, files) = (folder.display(), files.display());
+    let here = folder.display();
     let port = free_port()?;
     let config = folder.join("nginx.conf");
     std::fs::write(
@@ -31,8 +41,7 @@ http {{
     uwsgi_temp_path {here}/u; scgi_temp_path {here}/s;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
-        location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_http_version 1.1; proxy_buffering off; }}
-        location /file/ {{ alias {files}/; }}
+        location / {{ {location} }}
     }}
 }}
 "

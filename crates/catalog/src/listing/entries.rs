@@ -4,11 +4,11 @@
 //! folders repeat, and what differs is a number.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::hash::BuildHasher as _;
 
 use super::{Extra, Fields, Header, Kind, TEXT_BYTES_MAX};
+use crate::id_table::QuickMap;
 use crate::secret::StreamUrl;
 
 /// Bytes of text in one piece. Pieces are filled one after the other, so that a growing list is never copied.
@@ -21,7 +21,7 @@ const SHARED_MAX: usize = 1 << 17;
 const NONE: u32 = u32::MAX;
 
 /// Texts of an entry of its own, one after the other in its piece.
-const OWN: usize = 8;
+pub(super) const OWN: usize = 8;
 const TITLE: usize = 0;
 const TVG_NAME: usize = 1;
 const TVG_ID: usize = 2;
@@ -71,9 +71,9 @@ static BLANK: Record = Record {
 #[derive(Debug, Clone, Default)]
 struct Index {
     /// Numbers of shared texts by their hash.
-    texts: HashMap<u64, u32>,
+    texts: QuickMap<u64, u32>,
     /// Numbers of attributes by their hash.
-    extras: HashMap<u64, u32>,
+    extras: QuickMap<u64, u32>,
     /// The last group, logo head and address head: lists repeat them line after line.
     last: [u32; 3],
 }
@@ -283,7 +283,7 @@ impl Entries {
         {
             return last;
         }
-        let hash = hash_of(text);
+        let hash = self.index.texts.hasher().hash_one(text);
         let known = self.index.texts.get(&hash).copied();
         let number = match known {
             Some(known) if self.shared_text(known) == text => known,
@@ -316,7 +316,7 @@ impl Entries {
         if extra == Extra::default() {
             return NONE;
         }
-        let hash = hash_of(&extra);
+        let hash = self.index.extras.hasher().hash_one(&extra);
         let place = |number: u32| usize::try_from(number).ok();
         let known = self.index.extras.get(&hash).copied();
         if let Some(known) = known
@@ -530,12 +530,6 @@ fn cut(text: &str) -> &str {
 
 fn cut_to(text: &str, bytes: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
-}
-
-fn hash_of(value: &(impl Hash + ?Sized)) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

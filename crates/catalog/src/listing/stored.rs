@@ -5,7 +5,7 @@
 
 use std::io::{self, Read, Write};
 
-use super::entries::{Entries, Place, Record};
+use super::entries::{Entries, OWN, Place, Record};
 use super::{Extra, Header, Kind};
 use crate::secret::Secret;
 
@@ -97,8 +97,15 @@ fn put_record(out: &mut impl Write, record: &Record) -> io::Result<()> {
     out.write_all(&[kind, u8::from(record.is_named_as_titled)])
 }
 
+/// Bytes of one record: six numbers, the lengths of its texts, two bytes of flags.
+const RECORD_BYTES: usize = 6 * 4 + OWN * 2 + 2;
+
 fn get_record(input: &mut impl Read) -> io::Result<Record> {
-    let [piece, start, group, logo_head, url_head, extra] = get_numbers(input)?;
+    let mut bytes = [0; RECORD_BYTES];
+    input.read_exact(&mut bytes)?;
+    // From memory: this is done for every entry when the program starts.
+    let mut bytes = &bytes[..];
+    let [piece, start, group, logo_head, url_head, extra] = get_numbers(&mut bytes)?;
     let mut record = Record {
         piece,
         start,
@@ -111,13 +118,9 @@ fn get_record(input: &mut impl Read) -> io::Result<Record> {
         is_named_as_titled: false,
     };
     for length in &mut record.lengths {
-        let mut bytes = [0; 2];
-        input.read_exact(&mut bytes)?;
-        *length = u16::from_le_bytes(bytes);
+        *length = u16::from_le_bytes(get_bytes(&mut bytes)?);
     }
-    let mut flags = [0; 2];
-    input.read_exact(&mut flags)?;
-    let [kind, is_named_as_titled] = flags;
+    let [kind, is_named_as_titled] = get_bytes(&mut bytes)?;
     record.kind = match kind {
         0 => Kind::Live,
         1 => Kind::Film,
@@ -199,9 +202,13 @@ fn put_text(out: &mut impl Write, text: &str) -> io::Result<()> {
 }
 
 fn get(input: &mut impl Read) -> io::Result<u32> {
-    let mut bytes = [0; 4];
+    Ok(u32::from_le_bytes(get_bytes(input)?))
+}
+
+fn get_bytes<const N: usize>(input: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
     input.read_exact(&mut bytes)?;
-    Ok(u32::from_le_bytes(bytes))
+    Ok(bytes)
 }
 
 fn get_numbers<const N: usize>(input: &mut impl Read) -> io::Result<[u32; N]> {

@@ -22,7 +22,7 @@ fn playlist(first: u64, length: u64, token: &str) -> MediaPlaylist {
 
 /// (sequence, discontinuity) of everything that is to be fetched.
 fn drain(follower: &mut Follower) -> Vec<(u64, bool)> {
-    std::iter::from_fn(|| follower.next_segment())
+    std::iter::from_fn(|| follower.next_segment(Duration::MAX))
         .map(|request| (request.sequence, request.discontinuity))
         .collect()
 }
@@ -79,8 +79,8 @@ fn every_segment_is_handed_out_once_in_order() {
             s(at * 3),
             s(at * 3),
         );
-        while let Some(request) = follower.next_segment() {
-            assert!(!request.discontinuity);
+        while let Some(request) = follower.next_segment(s(at * 3)) {
+            assert!(!request.discontinuity && request.skipped == 0);
             assert_eq!(request.duration, s(6));
             numbers.push(request.sequence);
         }
@@ -89,30 +89,70 @@ fn every_segment_is_handed_out_once_in_order() {
 }
 
 #[test]
-fn segments_that_were_missed_break_the_line() {
+fn segments_that_were_missed_are_counted() {
     let mut follower = following(100, 6);
     follower.on_playlist(&playlist(110, 3, "b"), s(6), s(6));
-    assert_eq!(drain(&mut follower), [(110, true), (111, false), (112, false)]);
+    let first = follower.next_segment(s(6)).unwrap();
+    assert_eq!(
+        (first.sequence, first.skipped, first.discontinuity),
+        (110, 4, false)
+    );
+    assert_eq!(drain(&mut follower), [(111, false), (112, false)]);
 }
 
 #[test]
-fn tags_break_the_line() {
+fn a_segment_that_failed_is_asked_for_once_more() {
     let mut follower = following(100, 6);
-    let mut next = playlist(103, 6, "b");
-    next.segments[3].gap = true;
-    next.segments[5].discontinuity = true;
-    follower.on_playlist(&next, s(6), s(6));
-    assert_eq!(drain(&mut follower), [(107, true), (108, true)]);
-    let mut last = playlist(106, 4, "c");
-    last.segments[3].gap = true;
-    follower.on_playlist(&last, s(12), s(12));
-    assert_eq!(drain(&mut follower), []);
-    follower.on_playlist(&playlist(107, 4, "d"), s(18), s(18));
+    follower.on_playlist(&playlist(102, 6, "b"), s(6), s(6));
+    let (first, second) = (follower.next_segment(s(6)).unwrap(), 107);
+    assert!(follower.on_segment_failed(first.clone(), s(7)));
+    assert_eq!(follower.due(s(7)), Due::At(s(10)), "half a target later");
+    assert_eq!(follower.next_segment(s(9)), None);
+    assert_eq!(follower.due(s(12)), Due::Segment);
+    follower.on_playlist(&playlist(102, 6, "c"), s(12), s(12));
+    let again = follower.next_segment(s(12)).unwrap();
+    assert_eq!(
+        (again.sequence, again.uri.as_str()),
+        (106, "106?c"),
+        "where the newest playlist says"
+    );
+    assert!(!follower.on_segment_failed(again, s(13)));
+    let next = follower.next_segment(s(13)).unwrap();
+    assert_eq!((next.sequence, next.skipped), (second, 1));
+    // The last one listed: what is skipped is told by the one behind it.
+    assert!(follower.on_segment_failed(next, s(14)));
+    let next = follower.next_segment(s(20)).unwrap();
+    assert!(!follower.on_segment_failed(next, s(20)));
+    follower.on_playlist(&playlist(103, 6, "d"), s(21), s(21));
+    let next = follower.next_segment(s(21)).unwrap();
+    assert_eq!((next.sequence, next.skipped), (108, 2));
+}
+
+#[test]
+fn another_variant_goes_on_at_the_same_number() {
+    let mut follower = following(100, 6);
+    follower.on_playlist(&playlist(103, 6, "a"), s(6), s(6));
+    assert_eq!(follower.next_segment(s(6)).unwrap().sequence, 106);
+    follower.change_playlist();
+    assert_eq!(follower.due(s(7)), Due::Load);
+    follower.on_playlist(&playlist(103, 6, "b"), s(7), s(7));
+    assert_eq!(drain(&mut follower), [(107, true), (108, false)]);
+    // Its numbers are others.
+    follower.change_playlist();
+    follower.on_playlist(&playlist(7_000, 6, "c"), s(13), s(13));
     assert_eq!(
         drain(&mut follower),
-        [(110, true)],
-        "a gap at the end of one playlist breaks the next"
+        [(7_003, true), (7_004, false), (7_005, false)]
     );
+}
+
+#[test]
+fn what_is_covered_counts_what_was_skipped() {
+    let mut follower = following(100, 6);
+    assert_eq!(follower.covered(), s(18));
+    follower.on_playlist(&playlist(108, 1, "b"), s(6), s(6));
+    follower.next_segment(s(6)).unwrap();
+    assert_eq!(follower.covered(), s(36), "two were missed");
 }
 
 #[test]
@@ -129,59 +169,88 @@ fn an_old_copy_is_waited_out_and_a_restart_is_followed() {
 #[test]
 fn reloads_are_counted_from_the_request() {
     let mut follower = Follower::new(Config::default());
-    assert_eq!(follower.reload_at(), Some(s(0)));
+    assert_eq!(follower.due(s(0)), Due::Load);
     follower.on_reload_failed(s(2));
-    assert_eq!(follower.reload_at(), Some(s(2) + FIRST_RETRY));
-    follower.on_playlist(&playlist(100, 6, "a"), s(10), s(12));
-    assert_eq!(follower.reload_at(), Some(s(16)), "changed: one target duration");
-    follower.on_playlist(&playlist(100, 6, "b"), s(16), s(17));
-    assert_eq!(follower.reload_at(), Some(s(19)), "unchanged: half of it");
-    follower.on_playlist(&playlist(101, 6, "c"), s(19), s(40));
-    assert_eq!(follower.reload_at(), Some(s(40)), "never in the past");
+    assert_eq!(follower.due(s(2)), Due::At(s(2) + FIRST_RETRY));
+    let mut load = |list: &MediaPlaylist, requested, now| {
+        follower.on_playlist(list, s(requested), s(now));
+        drain(&mut follower);
+        follower.due(s(now))
+    };
+    assert_eq!(
+        load(&playlist(100, 6, "a"), 10, 12),
+        Due::At(s(16)),
+        "changed: one target duration"
+    );
+    assert_eq!(
+        load(&playlist(100, 6, "b"), 16, 17),
+        Due::At(s(19)),
+        "unchanged: half of it"
+    );
+    assert_eq!(
+        load(&playlist(101, 6, "c"), 19, 40),
+        Due::Load,
+        "never in the past"
+    );
     follower.on_reload_failed(s(40));
-    assert_eq!(follower.reload_at(), Some(s(43)));
+    assert_eq!(follower.due(s(40)), Due::At(s(43)));
 }
 
 #[test]
 fn a_playlist_that_stands_still_is_stale() {
     let mut follower = following(100, 6);
-    assert_eq!(follower.state(s(17)), State::Following);
     follower.on_playlist(&playlist(100, 6, "b"), s(17), s(17));
     assert_eq!(
-        follower.state(s(18)),
-        State::Stale,
+        follower.due(s(17)),
+        Due::At(s(18)),
+        "what is stale is told on time"
+    );
+    assert_eq!(
+        follower.due(s(18)),
+        Due::Stale,
         "three target durations after the last new segment"
     );
     follower.on_playlist(&playlist(101, 6, "c"), s(19), s(19));
-    assert_eq!(
-        follower.state(s(100)),
-        State::Following,
-        "there is something to fetch"
-    );
+    assert_eq!(follower.due(s(100)), Due::Segment, "there is something to fetch");
     drain(&mut follower);
-    assert_eq!(follower.state(s(36)), State::Following);
-    assert_eq!(follower.state(s(37)), State::Stale);
+    assert_eq!(
+        follower.due(s(100)),
+        Due::Load,
+        "nobody looked for so long: only a look can tell"
+    );
+    follower.on_playlist(&playlist(101, 6, "d"), s(100), s(110));
+    assert_eq!(follower.due(s(110)), Due::Stale, "also when the look took long");
+}
+
+#[test]
+fn loads_that_fail_make_it_stale_as_well() {
+    let mut follower = following(100, 6);
+    for at in [6, 10, 14, 17] {
+        assert_eq!(follower.due(s(at)), Due::Load, "{at}");
+        follower.on_reload_failed(s(at));
+    }
+    assert_eq!(follower.due(s(18)), Due::Stale);
 }
 
 #[test]
 fn short_target_durations_are_given_ten_seconds() {
     let mut follower = Follower::new(Config::default());
-    follower.on_playlist(
-        &MediaPlaylist {
-            target_duration: 2,
-            ..playlist(1, 3, "a")
-        },
-        s(0),
-        s(0),
-    );
+    let list = MediaPlaylist {
+        target_duration: 2,
+        ..playlist(1, 3, "a")
+    };
+    follower.on_playlist(&list, s(0), s(0));
     drain(&mut follower);
+    follower.on_playlist(&list, s(9), s(9));
     assert_eq!(
-        (follower.state(s(9)), follower.state(s(10))),
-        (State::Following, State::Stale)
+        (follower.due(s(9)), follower.due(s(10))),
+        (Due::At(s(10)), Due::Load)
     );
+    follower.on_playlist(&list, s(10), s(10));
+    assert_eq!(follower.due(s(10)), Due::Stale);
     assert_eq!(
-        Follower::new(Config::default()).state(s(1000)),
-        State::Following,
+        Follower::new(Config::default()).due(s(1000)),
+        Due::Load,
         "no playlist yet"
     );
 }
@@ -197,12 +266,9 @@ fn it_ends_after_the_last_segment() {
         s(6),
         s(6),
     );
-    assert_eq!(
-        (follower.state(s(6)), follower.reload_at()),
-        (State::Following, None)
-    );
+    assert_eq!(follower.due(s(6)), Due::Segment);
     assert_eq!(drain(&mut follower), [(106, false)]);
-    assert_eq!(follower.state(s(6)), State::Ended);
+    assert_eq!(follower.due(s(6)), Due::Ended);
     let mut whole = Follower::new(Config::default());
     whole.on_playlist(
         &MediaPlaylist {
@@ -222,10 +288,11 @@ fn what_waits_is_bounded() {
     follower.on_playlist(&playlist(1, many, "b"), s(6), s(6));
     let waiting = drain(&mut follower);
     assert_eq!(waiting.len(), SEGMENTS_WAITING_MAX);
-    assert_eq!((waiting[0], waiting[1]), ((11, true), (12, false)));
+    assert_eq!((waiting[0], waiting[1]), ((11, false), (12, false)));
 }
 
-/// Any sequence of playlists, hostile numbers included: numbers rise unless the line is broken, time does not run back.
+/// Any sequence of playlists, hostile numbers included: numbers rise unless the line is broken, and what is between two of
+/// them is counted.
 #[test]
 fn any_sequence_of_playlists_keeps_the_invariants() {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
@@ -247,17 +314,20 @@ fn any_sequence_of_playlists_keeps_the_invariants() {
             let mut list = playlist(0, below(8), "x");
             list.media_sequence = first;
             list.target_duration = [0, 1, 6, u64::MAX][usize::try_from(below(4)).unwrap()];
+            list.discontinuity_sequence = [None, Some(below(3))][usize::try_from(below(2)).unwrap()];
             list.segments
                 .iter_mut()
                 .for_each(|segment| segment.gap = below(9) == 0);
             follower.on_playlist(&list, s(step), s(step));
-            assert!(follower.reload_at().unwrap() >= s(step));
-            while let Some(request) = follower.next_segment() {
-                let follows = last.is_none_or(|last| request.sequence == last.saturating_add(1));
-                assert!(follows || request.discontinuity, "{last:?} {request:?}");
+            while let Some(request) = follower.next_segment(s(step)) {
+                let expected = last.map(|last| last.saturating_add(1).saturating_add(request.skipped));
+                assert!(
+                    expected.is_none_or(|expected| request.sequence == expected) || request.discontinuity,
+                    "{last:?} {request:?}"
+                );
                 last = Some(request.sequence);
             }
-            assert_ne!(follower.state(s(step * 100)), State::Ended);
+            assert!(!matches!(follower.due(s(step)), Due::Ended | Due::Segment));
         }
     }
 }

@@ -28,22 +28,24 @@ fn live() -> MediaPlaylist {
         duration,
         ..Segment::default()
     };
+    let key = Some(Arc::new(Key {
+        method: "AES-128".to_owned(),
+        uri: Some("k?a=1,2".to_owned()),
+        iv: Some(1_u128.to_be_bytes()),
+        format: "identity".to_owned(),
+    }));
     let map = Some(Arc::new(Map {
         uri: "i".to_owned(),
         byte_range: Some(ByteRange {
             length: 5,
             offset: Some(0),
         }),
+        key: key.clone(),
     }));
-    let key = Key {
-        method: "AES-128".to_owned(),
-        uri: Some("k?a=1,2".to_owned()),
-        iv: Some("0x01".to_owned()),
-    };
     MediaPlaylist {
         target_duration: 6,
         media_sequence: 100,
-        discontinuity_sequence: 2,
+        discontinuity_sequence: Some(2),
         ended: false,
         segments: vec![
             segment("100.ts?t=a,b", 6.006),
@@ -58,7 +60,7 @@ fn live() -> MediaPlaylist {
             },
             Segment {
                 gap: true,
-                key: Some(Arc::new(key)),
+                key,
                 map: map.clone(),
                 ..segment("http://other/102", 5.0)
             },
@@ -159,31 +161,14 @@ fn a_multivariant_playlist() {
 }
 
 #[test]
-fn the_best_variant_within_the_limit_is_chosen() {
-    let playlist = multivariant(
-        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2\nb\n#EXT-X-STREAM-INF:BANDWIDTH=3\nc\n\
-         #EXT-X-STREAM-INF:BANDWIDTH=3\nd\n#EXT-X-STREAM-INF:BANDWIDTH=1\na\n",
-    );
-    for (max, expected) in [
-        (None, "c"),
-        (Some(9), "c"),
-        (Some(3), "c"),
-        (Some(2), "b"),
-        (Some(0), "a"),
-    ] {
-        assert_eq!(playlist.choose(max).unwrap().uri, expected, "{max:?}");
-    }
-    assert_eq!(MultivariantPlaylist::default().choose(None), None);
-}
-
-#[test]
 fn what_is_no_playlist_is_refused() {
     for (text, expected) in [
         ("", Error::NotAPlaylist),
         ("<html>", Error::NotAPlaylist),
         ("#EXTM3U\n", Error::Empty),
+        // Which of several channels was meant nobody can say.
         (
-            "#EXTM3U\n#EXTINF:-1 tvg-id=\"a\",A\nhttp://h/1\n",
+            "#EXTM3U\n#EXTINF:-1 tvg-id=\"a\",A\nhttp://h/1\n#EXTINF:-1,B\nhttp://h/2\n",
             Error::NotAPlaylist,
         ),
     ] {

@@ -102,6 +102,20 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_path", detail)
     }
 
+    /// The channel is a film or another file.
+    #[must_use]
+    pub fn not_live(channel: &str) -> Self {
+        let detail = format!("'{channel}' is a file; it is served at /stream/{{id}}, and not as HLS.");
+        Self::new(StatusCode::NOT_FOUND, "not_live", detail)
+    }
+
+    /// A segment that was let go of, or never was.
+    #[must_use]
+    pub fn no_segment() -> Self {
+        let detail = "There is no such segment any more; the playlist lists those there are.";
+        Self::new(StatusCode::NOT_FOUND, "no_segment", detail)
+    }
+
     /// `direct: false`.
     #[must_use]
     pub fn direct_disabled() -> Self {
@@ -147,6 +161,16 @@ impl ApiError {
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "A fault in mainstem; its log says more.",
+        )
+    }
+
+    /// No source of a channel can ever be played.
+    #[must_use]
+    pub fn unsupported(channel: &str, reason: &str) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unsupported",
+            format!("'{channel}' cannot be played: {reason}."),
         )
     }
 

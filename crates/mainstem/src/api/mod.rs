@@ -12,6 +12,7 @@ mod series;
 mod status;
 mod streams;
 mod test;
+mod unsupported;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,9 +29,13 @@ use crate::config::Config;
 use crate::library::Material;
 use crate::links::Links;
 use crate::output;
+use crate::output::films::Films;
+use crate::output::hls::Packagers;
 use crate::output::rendering::Renderings;
+use crate::server::cors::cors;
 use error::ApiError;
 pub use preview::PREVIEWS_MAX;
+pub use unsupported::Unsupported;
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -47,8 +52,14 @@ pub struct App {
     pub material: watch::Receiver<Arc<Material>>,
     /// Previews that may be made at one time.
     pub previews: Arc<Semaphore>,
+    /// The channels that are made into HLS.
+    pub packagers: Arc<Packagers>,
     /// The channel lists that are ready to be sent.
     pub renderings: Arc<Renderings>,
+    /// What is remembered of files that were played.
+    pub films: Films,
+    /// How many entries can never be played.
+    pub unsupported: Unsupported,
     /// Where mainstem listens, as the last resort for links.
     pub listening: Arc<str>,
     /// When the program started.
@@ -83,7 +94,7 @@ impl App {
         if let Some(channel) = id
             .parse()
             .ok()
-            .and_then(|parsed| catalog.get(parsed))
+            .and_then(|parsed| catalog.get_own(parsed))
             .map(catalog::Channel::id)
         {
             return Ok((catalog, channel));
@@ -129,5 +140,6 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(health::readyz))
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(axum::middleware::from_fn(cors))
         .with_state(app)
 }

@@ -71,7 +71,7 @@ fn pool(
             "seconds": since.as_secs(),
         })
     });
-    let report = source.map(|source| source.handle.report.borrow().clone());
+    let account = source.map(|source| source.handle.report.borrow().account_of(login).clone());
     json!({
         "login": login.to_string(),
         "limit": lowered.map(|(lowered, _)| lowered).or(limit),
@@ -86,11 +86,12 @@ fn pool(
         "release_delay": {
             "configured_seconds": source.map(|source| source.config.release_delay.as_secs_f64()),
             "learned_seconds": used.learned_delay.as_secs_f64(),
+            "learned_hls_seconds": used.learned_session_delay.as_secs_f64(),
         },
-        "account": report.map(|report| json!({
-            "max_connections": report.account_connections,
-            "active_connections": report.account_active,
-            "ended": report.account_ended(SystemTime::now()),
+        "account": account.map(|account| json!({
+            "max_connections": account.connections,
+            "active_connections": account.active,
+            "ended": account.ended(SystemTime::now()),
         })),
     })
 }

@@ -41,6 +41,7 @@ pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError>
     let sources = app.channels.sources();
     let catalog = app.channels.catalog();
     let usage = app.channels.pools().usage();
+    let unsupported = app.unsupported.of(&catalog).await;
     let mut limits = BTreeMap::new();
     let mut available = BTreeMap::new();
     let mut details = Map::new();
@@ -56,11 +57,12 @@ pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError>
         let left = limit.saturating_sub(current);
         limits.insert(name, limit);
         available.insert(name, left);
-        let kept = catalog
+        let place = catalog
             .sources()
             .iter()
-            .find(|source| source.name.as_str() == name)
-            .map_or(0, |source| source.kept);
+            .position(|source| source.name.as_str() == name);
+        let kept = place.and_then(|place| Some(catalog.sources().get(place)?.kept));
+        let unplayable = place.and_then(|place| unsupported.get(place).copied());
         details.insert(
             name.to_owned(),
             merge(
@@ -68,7 +70,8 @@ pub(super) async fn status(State(app): State<App>) -> Result<Response, ApiError>
                     "enabled": configured.enabled,
                     "connections": { "current": current, "max": limit, "available": left },
                     "limit_from": limit_from,
-                    "in_channels": kept,
+                    "in_channels": kept.unwrap_or(0),
+                    "unsupported": unplayable.unwrap_or(0),
                 }),
                 report(running),
             ),
@@ -115,10 +118,10 @@ fn report(running: Option<&RunningSource>) -> Value {
         "last_error": error,
         "held_back": held,
         "account": {
-            "max_connections": report.account_connections,
-            "active_connections": report.account_active,
-            "ended": report.account_ended(SystemTime::now()),
-            "expires": report.expires_at.and_then(|at| Timestamp::from_second(at).ok()).map(|at| at.to_string()),
+            "max_connections": report.account.connections,
+            "active_connections": report.account.active,
+            "ended": report.account.ended(SystemTime::now()),
+            "expires": report.account.expires_at.and_then(|at| Timestamp::from_second(at).ok()).map(|at| at.to_string()),
         },
         "series": report.series,
         "series_unexpanded": report.series_unexpanded,

@@ -18,6 +18,7 @@ use super::App;
 use super::error::{ApiError, ok};
 use super::path::{Path, Query};
 use crate::server::Peer;
+use crate::upstream::unsupported::unplayable;
 
 /// Items written at a time.
 const ITEMS_PER_PIECE: usize = 500;
@@ -171,6 +172,8 @@ fn stream(catalog: &Catalog, channel: &Channel, base: &str) -> Value {
         "group": group,
         "logo": channel.logo().unwrap_or_default(),
         "kind": channel.kind().as_str(),
+        "event": channel.event().unwrap_or_default(),
+        "unsupported": unplayable(channel),
     })
 }
 

@@ -215,6 +215,12 @@ impl Present {
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.stop.clone().cancelled_owned()
     }
+
+    /// Whether it must.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
 }
 
 impl Drop for Present {

@@ -84,3 +84,12 @@ pub const VIEWERS: u32 = 10_000;
 pub const CHANNELS_PER_CLIENT: u32 = 0;
 /// Redirects followed for one request.
 pub const REDIRECTS: u32 = 10;
+
+/// Media of an HLS segment, at least.
+pub const HLS_SEGMENT: Duration = Duration::from_secs(4);
+/// Memory for the HLS segments of one channel.
+pub const HLS_BYTES: usize = 64 << 20;
+/// Disk for the HLS segments of one channel: an hour of 4 Mbit/s, listed and a while longer.
+pub const HLS_DISK_BYTES: usize = 4 << 30;
+/// How long a channel goes on as HLS, and a client counts, after the last request for the playlist.
+pub const HLS_LINGER: Duration = Duration::from_secs(15);

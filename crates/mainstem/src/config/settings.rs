@@ -9,10 +9,11 @@ use super::{
     channels::ChannelKeys,
     defaults,
     filter::{FilterConfig, FilterKeys},
+    hls::Hls,
     log::{LogFormat, LogLevel},
     network::Network,
     reader::Reader,
-    section::{Placed, section},
+    section::{Placed, choice, section},
     slate::SlateKeys,
     source::{SourceConfig, SourceKeys},
     timing::{Limits, Timing},
@@ -38,6 +39,8 @@ pub struct Config {
     pub bind_port: u16,
     /// What links begin with, without `/` at its end; absent: links follow the request.
     pub public_url: Option<String>,
+    /// The form of streams that the playlist's links lead to.
+    pub playlist_output: Output,
     /// Who may say in `Forwarded` headers where a request came from.
     pub trusted_proxies: Vec<Network>,
     /// How much is logged.
@@ -52,10 +55,22 @@ pub struct Config {
     pub xtream_auth: XtreamAuth,
     /// What viewers see while no source delivers.
     pub slates: Slates,
+    /// Channels as HLS.
+    pub hls: Hls,
     /// How long things may take.
     pub timing: Timing,
     /// How much there may be of things.
     pub limits: Limits,
+}
+
+choice! {
+    /// A form in which channels are sent.
+    pub enum Output {
+        /// One endless transport stream.
+        Ts = "ts" | "mpegts",
+        /// HLS: a playlist and segments.
+        Hls = "hls" | "m3u8",
+    }
 }
 
 section! {
@@ -87,6 +102,9 @@ section! {
         bind_port: u16 = defaults::BIND_PORT, 0.0 ..= 65535.0;
         /// What links in the playlist begin with. Absent: links follow the address the client asked for.
         public_url: Option<Placed<String>> = None;
+        /// The form of streams that links in the playlist lead to where the request does not say (`?output=`): `ts`, or
+        /// `hls`.
+        playlist_output: Output = Output::Ts;
         /// Addresses or networks of reverse proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
         trusted_proxies: Vec<Network> = Vec::new();
         /// How much is logged.
@@ -103,6 +121,8 @@ section! {
         xtream_auth: Placed<XtreamAuth> = Placed::implied(XtreamAuth::default());
         /// Own clips for what viewers see while no source delivers.
         slate: SlateKeys = SlateKeys::default();
+        /// Channels as HLS, at `/stream/{id}.m3u8`.
+        hls: Hls = Hls::default();
         /// How long things may take.
         timing: Placed<Timing> = Placed::implied(Timing::default());
         /// How much there may be of things.
@@ -173,6 +193,7 @@ impl Keys {
             bind_host: self.bind_host.value.trim().to_owned(),
             bind_port: self.bind_port,
             public_url,
+            playlist_output: self.playlist_output,
             trusted_proxies: self.trusted_proxies,
             log_level: self.log_level,
             log_format: self.log_format,
@@ -180,6 +201,7 @@ impl Keys {
             direct: self.direct,
             xtream_auth: self.xtream_auth.value,
             slates,
+            hls: self.hls,
             timing,
             limits,
         }

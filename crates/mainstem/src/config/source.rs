@@ -54,6 +54,8 @@ pub struct SourceConfig {
     pub vod: bool,
     /// What is done with series.
     pub series: Series,
+    /// In which form live streams are asked for.
+    pub live_format: LiveFormat,
     /// Whether certificates of this source go unchecked.
     pub insecure_tls: bool,
 }
@@ -120,6 +122,20 @@ choice! {
         OnDemand = "on_demand" | "list" | "on" | "true",
         /// Their episodes are fetched in the background, about one series a second.
         Expand = "expand",
+    }
+}
+
+choice! {
+    /// The form in which an account's live streams are asked for: what their addresses end in.
+    pub enum LiveFormat {
+        /// As the account says: `.ts` where it allows that or says nothing, else `.m3u8`.
+        Auto = "auto",
+        /// `.ts`.
+        Ts = "ts",
+        /// `.m3u8`.
+        M3u8 = "m3u8" | "hls",
+        /// Without an ending.
+        Bare = "none",
     }
 }
 
@@ -193,6 +209,9 @@ section! {
         /// Series (xtream): `off`, `on_demand` (episodes are fetched when asked for) or `expand` (in the background,
         /// about one series a second).
         series: Series = Series::OnDemand;
+        /// What addresses of live streams end in (xtream): `ts`, `m3u8`, or `none` for panels that want no ending. `auto`:
+        /// `ts` where the account allows it or says nothing, else `m3u8`.
+        live_format: LiveFormat = LiveFormat::Auto;
         /// Accept any certificate. Whoever can reach the line can read the password.
         insecure_tls: bool = false;
     }
@@ -273,6 +292,7 @@ impl SourceKeys {
             live: self.live,
             vod: self.vod,
             series: self.series,
+            live_format: self.live_format,
             insecure_tls: self.insecure_tls,
         })
     }

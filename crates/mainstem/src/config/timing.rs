@@ -93,6 +93,9 @@ section! {
         client_policy: ClientPolicy = ClientPolicy::RefuseNewest;
         /// Redirects followed for one request.
         redirects: u32 = defaults::REDIRECTS, 0.0 ..= 50.0;
+        /// Bits per second a variant of an HLS stream may have; 0: any number. Of those within it the largest is played,
+        /// and the smallest of all where none is within it.
+        hls_bandwidth: u32 = 0, 0.0 ..= 4294967295.0;
         /// Connections at one account, where neither `max_connections` nor the account says.
         account_connections: u32 = defaults::ACCOUNT_CONNECTIONS, 1.0 ..= 10000.0;
     }

@@ -6,26 +6,32 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use catalog::{Catalog, Channel};
-use http::header::{ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, RANGE};
+use futures_util::Stream;
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, HeaderValue};
 use relay::{Failure, FailureClass};
-use tokio::time::timeout;
-use tracing::{info, warn};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tracing::{error, info, warn};
 
+use super::films::Film;
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::audience::{Asker, Present};
+use crate::server::Patience;
 use crate::slot::FilmSession;
-use crate::upstream::file::{FileAnswer, open_file};
-use crate::upstream::http::{Body as UpstreamBody, HttpError};
+use crate::upstream::file::{Expected, FileAnswer, Reading, open_file};
 use crate::upstream::open::Target;
 
-/// Longest silence of a provider in a file; past it, its connection is given back.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Pieces that wait for a player, of 64 KiB at most.
+const PIECES_WAITING_MAX: usize = 4;
 
-/// How long a connection is kept for a player's next request after its last one: a seek comes within moments, and who
-/// needs it more takes it at once.
-const KEPT_FOR: Duration = Duration::from_secs(10);
+/// A player that takes nothing for so long has paused: its connection goes to whoever waits for one, until it wants more.
+const PAUSED_AFTER: Duration = Duration::from_secs(20);
+
+/// Longest pause of a player before its response is ended.
+const PAUSE_MAX: Duration = Duration::from_mins(10);
 
 /// Answers from the first source that has the file.
 ///
@@ -36,27 +42,35 @@ pub(super) async fn file(
     catalog: &Catalog,
     channel: &Channel,
     (present, asker): (Present, &Asker),
-    headers: &HeaderMap,
+    (headers, patience): (&HeaderMap, &Patience),
 ) -> Result<Response, ApiError> {
     let mut last = Failure::new(FailureClass::Gone, "no source has it");
-    let session = session(asker, channel);
+    let is_seek = is_seek(headers);
+    let session = session(asker, channel, is_seek);
+    let known = app.films.get(channel.id());
+    let known = known.as_ref();
+    let serves = app.channels.pools().source_of(&session);
+    let serves = serves.or_else(|| known.map(|film| film.source.clone()));
     // In the order of the configuration, so that every seek reads the file the first request read. A part of it can
-    // only come from there: another source's file of this name may be another file.
-    let mut targets: Vec<Target> = channel
-        .streams()
-        .filter_map(|stream| app.channels.target(catalog, stream))
-        .collect();
-    if is_seek(headers) {
-        let serves = app.channels.pools().source_of(&session);
+    // only come from there, or from where the same bytes are: another source's file of this name may be another file.
+    let mut targets = targets(app, catalog, channel, &session);
+    if is_seek {
         targets.sort_by_key(|target| Some(&target.source) != serves.as_ref());
-        targets.truncate(1);
     }
-    for target in &mut targets {
-        target.subject = Some(channel.id().to_string().into());
-        target.session = Some(session.clone());
-        match open_file(app.channels.opening(), target, headers).await {
+    for (place, target) in targets.iter().enumerate() {
+        let expected = match known {
+            Some(film) if film.source == target.source => Expected::Known(&film.identity),
+            Some(film) if is_seek && place > 0 => Expected::Same(&film.identity),
+            None if is_seek && place > 0 => break,
+            _ => Expected::Anything,
+        };
+        let others = targets.iter().filter(|other| other.source != target.source);
+        let opened = (target, others.cloned().collect());
+        match open_file(app.channels.opening(), opened, headers, expected).await {
             Ok(answer) => {
                 info!(channel = channel.name(), source = %target.source, status = answer.status.as_u16(), "file");
+                remember(app, channel, target, &answer);
+                patience.allow(PAUSE_MAX);
                 return Ok(respond(answer, present));
             }
             Err(failure) => {
@@ -68,11 +82,25 @@ pub(super) async fn file(
     Err(ApiError::unavailable(channel.name(), &last))
 }
 
+/// Where a file may be, in the order of the configuration.
+fn targets(app: &App, catalog: &Catalog, channel: &Channel, session: &FilmSession) -> Vec<Target> {
+    let all = channel
+        .streams()
+        .filter_map(|stream| app.channels.target(catalog, stream));
+    let of_session = |target| Target {
+        subject: Some(channel.id().to_string().into()),
+        session: Some(session.clone()),
+        ..target
+    };
+    all.map(of_session).collect()
+}
+
 /// Names a viewing: by the device's token, else by address and player, which others may share.
-fn session(asker: &Asker, channel: &Channel) -> FilmSession {
+fn session(asker: &Asker, channel: &Channel, is_seek: bool) -> FilmSession {
     FilmSession {
         name: format!("{} {}", asker.client().device, channel.id()).into(),
         is_one_player: asker.device.is_some(),
+        is_seek,
     }
 }
 
@@ -83,84 +111,140 @@ fn is_seek(headers: &HeaderMap) -> bool {
         .is_some_and(|range| !range.as_bytes().starts_with(b"bytes=0-"))
 }
 
+fn remember(app: &App, channel: &Channel, target: &Target, answer: &FileAnswer) {
+    if answer.reading.is_none() {
+        return;
+    }
+    let mut headers = answer.headers.clone();
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(CONTENT_RANGE);
+    let film = Film {
+        source: target.source.clone(),
+        identity: answer.identity.clone(),
+        headers,
+    };
+    app.films.learn(channel.id(), film);
+}
+
 fn respond(answer: FileAnswer, present: Present) -> Response {
-    let head = Some(answer.head).filter(|head| !head.is_empty());
-    let body = answer.body.map_or_else(Body::empty, |body| {
-        Body::from_stream(pass(head, Playing(Some(body)), present))
-    });
+    let body = match answer.reading {
+        Some(reading) => Body::from_stream(pieces(reading, present)),
+        None => Body::empty(),
+    };
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     response
-        .headers_mut()
-        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    response
 }
 
-/// A file's body. At its end, however it comes, the socket is closed and the connection kept for a moment.
-struct Playing(Option<UpstreamBody>);
-
-impl Playing {
-    /// The next bytes; `None` at the end.
-    async fn read(&mut self) -> Option<Result<Bytes, HttpError>> {
-        let body = self.0.as_mut()?;
-        let read = match timeout(SILENCE_MAX, body.read_unless_revoked()).await {
-            Ok(Some(read)) => read.transpose()?,
-            Ok(None) => Err(HttpError::Broken(
-                "the connection was needed more elsewhere".to_owned(),
-            )),
-            Err(_) => Err(HttpError::Late(SILENCE_MAX)),
+/// The bytes as a player takes them. Where they break off, so does the answer: a player must not take half a file for a
+/// whole one.
+///
+/// They are read by a task of their own, so that a connection is given back in the middle of a pause as well, when nobody
+/// asks for more.
+fn pieces(reading: Reading, present: Present) -> impl Stream<Item = Result<Bytes, Failure>> + Send + 'static {
+    let (sender, pieces) = mpsc::channel(PIECES_WAITING_MAX);
+    let mut task = JoinSet::new();
+    task.spawn(play(reading, sender, [present.stopped(), present.stopped()]));
+    let state = (pieces, task, present);
+    futures_util::stream::unfold(state, |(mut pieces, mut task, present)| async move {
+        let piece = match pieces.recv().await {
+            Some(piece) => piece,
+            None => Err(ended(&mut task).await?),
         };
-        if read.is_err() {
-            self.close();
-        }
-        Some(read)
-    }
-
-    fn close(&mut self) {
-        if let Some(slot) = self.0.take().and_then(UpstreamBody::into_slot) {
-            slot.keep(KEPT_FOR);
-        }
-    }
-}
-
-impl Drop for Playing {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-/// The body as it comes. Where it breaks off, so does the answer: a player must not take half a file for a whole one.
-fn pass(
-    head: Option<Bytes>,
-    playing: Playing,
-    present: Present,
-) -> impl futures_util::Stream<Item = Result<Bytes, HttpError>> {
-    let stopped = Box::pin(present.stopped());
-    let state = (head, playing, stopped, present);
-    futures_util::stream::unfold(state, |(head, mut playing, mut stopped, present)| async {
-        if let Some(head) = head {
-            return Some((Ok(head), (None, playing, stopped, present)));
-        }
-        let read = tokio::select! {
-            biased;
-            () = &mut stopped => {
-                playing.close();
-                Some(Err(HttpError::Broken("another stream of this client takes its place".to_owned())))
-            }
-            read = playing.read() => read,
-        };
-        Some((read?, (None, playing, stopped, present)))
+        Some((piece, (pieces, task, present)))
     })
 }
 
-/// What can be said of a file without asking its provider.
-pub(super) fn head(channel: &Channel) -> Response {
+/// Why the task ended; `None` where it was done.
+async fn ended(task: &mut JoinSet<()>) -> Option<Failure> {
+    let Some(Err(fault)) = task.join_next().await else {
+        return None;
+    };
+    error!(error = %fault, "a fault in mainstem ended a file");
+    Some(Failure::new(FailureClass::Transient, "a fault in mainstem"))
+}
+
+async fn play(
+    mut reading: Reading,
+    pieces: mpsc::Sender<Result<Bytes, Failure>>,
+    [stopped, stopped_in_pause]: [impl Future<Output = ()> + Send; 2],
+) {
+    let mut stopped = std::pin::pin!(stopped);
+    let mut stopped_in_pause = std::pin::pin!(stopped_in_pause);
+    loop {
+        let read = tokio::select! {
+            biased;
+            () = &mut stopped => {
+                let text = "another stream of this client takes its place";
+                Some(Err(Failure::new(FailureClass::Revoked, text)))
+            }
+            read = reading.next() => read,
+        };
+        let Some(piece) = read else { return };
+        let is_last = piece.is_err();
+        let stop = stopped_in_pause.as_mut();
+        let Some(place) = place_for_piece(&mut reading, &pieces, stop).await else {
+            return;
+        };
+        place.send(piece);
+        if is_last {
+            return;
+        }
+    }
+}
+
+/// Waits until the player wants more; `None` when it is gone. In a pause, whoever needs the connection more gets it.
+async fn place_for_piece<'a>(
+    reading: &mut Reading,
+    pieces: &'a mpsc::Sender<Result<Bytes, Failure>>,
+    mut stopped: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> Option<mpsc::Permit<'a, Result<Bytes, Failure>>> {
+    let mut place = std::pin::pin!(pieces.reserve());
+    let mut paused = std::pin::pin!(sleep(PAUSED_AFTER));
+    let mut revoked = std::pin::pin!(reading.revoked());
+    let (mut is_paused, mut is_given_back) = (false, false);
+    let place = loop {
+        tokio::select! {
+            biased;
+            place = &mut place => break place.ok(),
+            () = async { tokio::select! { () = &mut revoked => {}, () = &mut stopped => {} } }, if !is_given_back => {
+                reading.give_back();
+                is_given_back = true;
+            }
+            () = &mut paused, if !is_paused => {
+                reading.set_watched(false);
+                is_paused = true;
+            }
+        }
+    };
+    if is_paused {
+        reading.set_watched(true);
+    }
+    place
+}
+
+/// What can be said of a file without asking its provider: what it said when the file was played, else what its address
+/// looks like.
+pub(super) fn head(app: &App, channel: &Channel) -> Response {
+    let mut response = Response::new(super::no_body());
+    let headers = response.headers_mut();
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(looks_like(channel)));
+    if let Some(film) = app.films.get(channel.id()) {
+        headers.extend(film.headers);
+        let total = film.identity.total.map(HeaderValue::from);
+        headers.extend(total.map(|total| (CONTENT_LENGTH, total)));
+    }
+    response
+}
+
+fn looks_like(channel: &Channel) -> &'static str {
     let url = channel.primary().url();
     let url = url.expose();
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let ending = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    let content = match ending.as_str() {
+    match ending.as_str() {
         "mkv" => "video/x-matroska",
         "webm" => "video/webm",
         "avi" => "video/x-msvideo",
@@ -168,15 +252,7 @@ pub(super) fn head(channel: &Channel) -> Response {
         "flv" => "video/x-flv",
         "ts" | "mpg" | "mpeg" => "video/mp2t",
         _ => "video/mp4",
-    };
-    let mut response = Response::new(super::no_body());
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content));
-    response
-        .headers_mut()
-        .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    response
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use catalog::{Catalog, Channel, Kind};
 use m3u::{Entry, Header, Writer};
 
+use crate::config::Output;
+use crate::upstream::unsupported::unplayable;
+
 /// Channels written at a time.
 const CHANNELS_PER_PIECE: usize = 500;
 
@@ -16,6 +19,8 @@ pub(super) struct Links {
     pub(super) ending: String,
     /// `None`: every kind, as the reference lists them.
     pub(super) kind: Option<Kind>,
+    /// The form in which what is on now is sent. Files are files in either.
+    pub(super) output: Output,
 }
 
 /// Writes the lines of the channels from `at` on; with the header line before the first ones. Says where the next
@@ -32,7 +37,8 @@ pub(super) fn write(catalog: &Catalog, links: &Links, at: usize, text: &mut Stri
     };
     let mut entry = Entry::default();
     for channel in channels.iter().skip(at).take(CHANNELS_PER_PIECE) {
-        if links.kind.is_none_or(|kind| kind == channel.kind()) {
+        // What can never be played is not for players. GET /streams says why.
+        if links.kind.is_none_or(|kind| kind == channel.kind()) && unplayable(channel).is_none() {
             fill(&mut entry, channel, links);
             writer.entry(&entry).ok()?;
         }
@@ -64,9 +70,13 @@ fn fill(entry: &mut Entry, channel: &Channel, links: &Links) {
     }
     entry.url.clear();
     // Writing into a string cannot fail.
+    let form = match (links.output, channel.kind()) {
+        (Output::Hls, Kind::Live) => ".m3u8",
+        _ => "",
+    };
     write!(
         entry.url,
-        "{}/stream/{}{}",
+        "{}/stream/{}{form}{}",
         links.base,
         channel.id(),
         links.ending

@@ -3,6 +3,8 @@
 //! Never knows which upstream is live, and never opens one for a live channel: it joins a broadcast.
 
 mod file;
+pub mod films;
+pub mod hls;
 mod lines;
 pub mod playlist;
 pub mod rendering;

@@ -21,12 +21,13 @@ use super::lines::{self, Links};
 use super::rendering::{Form, Written};
 use crate::api::App;
 use crate::audience::{DEVICE, device};
+use crate::config::Output;
 use crate::server::Peer;
 
 /// What lists of channels are sent as.
 const M3U: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
 
-/// `GET /playlist.m3u8`, all of it or, with `?kind=`, one kind of channels.
+/// `GET /playlist.m3u8`, all of it or, with `?kind=`, one kind of channels; with `?output=hls`, with links to HLS.
 pub async fn playlist(
     State(app): State<App>,
     axum::Extension(peer): axum::Extension<Peer>,
@@ -37,6 +38,7 @@ pub async fn playlist(
         base: app.links().base(&headers, peer.0),
         ending: device(&uri).map_or_else(String::new, |token| format!("?{DEVICE}={token}")),
         kind: uri.query().and_then(wanted_kind),
+        output: wanted_output(&uri).unwrap_or(app.config().playlist_output),
     };
     let catalog = app.channels.catalog();
     if !links.ending.is_empty() {
@@ -61,6 +63,17 @@ fn wanted_kind(query: &str) -> Option<Kind> {
     [Kind::Live, Kind::Film, Kind::Episode]
         .into_iter()
         .find(|kind| kind.as_str().eq_ignore_ascii_case(wanted))
+}
+
+/// The form of streams a query asks for, in our words or those of Xtream's `get.php`; anything else is no wish.
+fn wanted_output(uri: &Uri) -> Option<Output> {
+    let pairs = url::form_urlencoded::parse(uri.query()?.as_bytes());
+    let (_, wanted) = pairs.into_iter().find(|(name, _)| name == "output")?;
+    match wanted.to_ascii_lowercase().as_str() {
+        "ts" | "mpegts" => Some(Output::Ts),
+        "hls" | "m3u8" => Some(Output::Hls),
+        _ => None,
+    }
 }
 
 fn from_file(written: &Written, form: Form) -> Response {
@@ -137,6 +150,22 @@ fn names(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_says_in_which_form_streams_come() {
+        for (uri, expected) in [
+            ("/playlist.m3u8?output=hls", Some(Output::Hls)),
+            ("/playlist.m3u8?kind=live&output=M3U8", Some(Output::Hls)),
+            ("/playlist.m3u8?output=mpegts", Some(Output::Ts)),
+            ("/playlist.m3u8?output=t%73", Some(Output::Ts)),
+            ("/playlist.m3u8?output=rtmp", None),
+            ("/playlist.m3u8?output=", None),
+            ("/playlist.m3u8?xoutput=hls", None),
+            ("/playlist.m3u8", None),
+        ] {
+            assert_eq!(wanted_output(&uri.parse().unwrap()), expected, "{uri}");
+        }
+    }
 
     #[test]
     fn gzip_is_sent_to_those_who_take_it() {

@@ -5,7 +5,7 @@
 //! is put together while it is sent cannot be packed beforehand; a list per way, of which there are one or two, can.
 
 use std::fs::File;
-use std::hash::{DefaultHasher, Hasher as _};
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -195,7 +195,8 @@ async fn in_background(work: impl FnOnce() -> io::Result<Written> + Send + 'stat
 
 fn render(catalog: &Catalog, links: &Links, folder: &Path) -> io::Result<Written> {
     let mut file = tempfile::tempfile_in(folder)?;
-    let (mut digest, mut length) = (DefaultHasher::new(), 0);
+    // Without a seed of the process: the same list has the same tag after a restart.
+    let (mut digest, mut length) = (foldhash::quality::FixedState::default().build_hasher(), 0);
     let (mut text, mut at) = (String::new(), Some(0));
     while let Some(from) = at {
         text.clear();

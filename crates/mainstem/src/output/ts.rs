@@ -9,9 +9,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use catalog::Kind;
+use catalog::{Channel, Kind};
 use futures_util::StreamExt as _;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use mpegts::Codec;
 use mpegts::radio::Unwrapper;
@@ -19,13 +19,16 @@ use relay::{Claim, FailureClass, Ready, Viewer};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, Span, debug, error_span, info};
 
-use super::file;
+use super::{file, hls};
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::path::Path;
 use crate::audience::{Asker, Present};
 use crate::channels::Key;
-use crate::server::{Direct, Endless, Peer, Wire};
+use crate::server::{Direct, Endless, Patience, Peer, Wire};
+use crate::upstream::icy::{self, TitleWriter};
+use crate::upstream::titles::Titles;
+use crate::upstream::unsupported::unplayable;
 
 /// What a transport stream is called (RFC 3555 clause 4.1.11).
 const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
@@ -41,15 +44,22 @@ const HEAD_MARGIN: Duration = Duration::from_secs(3);
 pub(crate) async fn stream(
     State(app): State<App>,
     Path(id): Path<String>,
-    axum::Extension(peer): axum::Extension<Peer>,
+    (axum::Extension(peer), axum::Extension(patience)): (axum::Extension<Peer>, axum::Extension<Patience>),
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    if let Some(wanted) = hls::Wanted::read(&id) {
+        let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
+        return hls::serve(&app, wanted, asker, (method, &headers)).await;
+    }
     let (catalog, channel) = app.channel(&id).await?;
     let Some(channel) = catalog.get(channel) else {
         return Err(ApiError::unknown_channel(&id));
     };
+    if let Some(reason) = unplayable(channel) {
+        return Err(ApiError::unsupported(channel.name(), reason));
+    }
     if method == Method::HEAD {
         return Ok(match channel.kind() {
             Kind::Live => {
@@ -59,14 +69,14 @@ pub(crate) async fn stream(
                     Response::new(super::no_body()),
                 )
             }
-            _ => file::head(channel),
+            _ => file::head(&app, channel),
         });
     }
     let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
     let present = app.audience.enter(&asker, channel.id()).await;
     let present = present.map_err(ApiError::not_served)?;
     if channel.kind() != Kind::Live {
-        return file::file(&app, &catalog, channel, (present, &asker), &headers).await;
+        return file::file(&app, &catalog, channel, (present, &asker), (&headers, &patience)).await;
     }
     let claim = claim(&asker);
     let span = error_span!("viewer", client = claim.client);
@@ -83,19 +93,27 @@ pub(crate) async fn stream(
     let wait = app.config().timing.head_within + HEAD_MARGIN;
     match timeout(wait, viewer.ready()).instrument(span.clone()).await {
         Ok(Ready::TransportStream) => {
+            app.packagers.watched((channel.id(), channel.name()), &viewer);
             span.in_scope(|| info!(channel = channel.name(), "watches"));
             let watch = Watch::new(viewer, None, (present, Watching::new(span)));
             Ok(described(TRANSPORT_STREAM, Direct::answer(Box::new(watch))))
         }
         Ok(Ready::RawSound(codec)) => {
+            app.packagers.watched((channel.id(), channel.name()), &viewer);
             span.in_scope(|| info!(channel = channel.name(), "listens"));
-            let raw = Some(Unwrapper::new());
-            let watch = Watch::new(viewer, raw, (present, Watching::new(span)));
-            Ok(described(raw_sound(codec), Direct::answer(Box::new(watch))))
+            let raw = RawSound::new(&app, channel, &headers);
+            let titled = raw.titles.is_some();
+            let watch = Watch::new(viewer, Some(raw), (present, Watching::new(span)));
+            let response = described(raw_sound(codec), Direct::answer(Box::new(watch)));
+            Ok(if titled {
+                with_titles(response, channel)
+            } else {
+                response
+            })
         }
         Ok(Ready::File) => {
             drop(viewer);
-            file::file(&app, &catalog, channel, (present, &asker), &headers).await
+            file::file(&app, &catalog, channel, (present, &asker), (&headers, &patience)).await
         }
         Ok(Ready::Unavailable(failure)) => Err(ApiError::unavailable(channel.name(), &failure)),
         Err(_) => {
@@ -139,13 +157,13 @@ fn claim(asker: &Asker) -> Claim {
 /// What a viewer gets: the programme's packets, or the frames inside them where `raw` takes them out.
 struct Watch {
     viewer: Viewer,
-    raw: Option<Unwrapper>,
+    raw: Option<RawSound>,
     present: Present,
     _watching: Watching,
 }
 
 impl Watch {
-    fn new(viewer: Viewer, raw: Option<Unwrapper>, (present, watching): (Present, Watching)) -> Self {
+    fn new(viewer: Viewer, raw: Option<RawSound>, (present, watching): (Present, Watching)) -> Self {
         Self {
             viewer,
             raw,
@@ -155,11 +173,9 @@ impl Watch {
     }
 
     /// Replaces packets by the frames in them. Packets of tables, or a sign of life, hold none.
-    fn take_frames(raw: &mut Option<Unwrapper>, pieces: &mut Vec<Bytes>) {
+    fn take_frames(raw: &mut Option<RawSound>, pieces: &mut Vec<Bytes>) {
         if let Some(raw) = raw {
-            pieces
-                .iter_mut()
-                .for_each(|piece| *piece = raw.push(piece).into());
+            pieces.iter_mut().for_each(|piece| *piece = raw.push(piece));
             pieces.retain(|piece| !piece.is_empty());
         }
     }
@@ -211,6 +227,43 @@ impl Endless for Watch {
     }
 }
 
+/// The frames inside packets, with the titles between them where the listener takes any.
+struct RawSound {
+    unwrapper: Unwrapper,
+    titles: Option<(TitleWriter, Titles, String)>,
+}
+
+impl RawSound {
+    fn new(app: &App, channel: &Channel, headers: &HeaderMap) -> Self {
+        let titles = || {
+            let titles = app.channels.opening().titles.clone();
+            (TitleWriter::default(), titles, channel.id().to_string())
+        };
+        Self {
+            unwrapper: Unwrapper::new(),
+            titles: icy::takes_titles(headers).then(titles),
+        }
+    }
+
+    fn push(&mut self, packets: &[u8]) -> Bytes {
+        let sound = self.unwrapper.push(packets).into();
+        match &mut self.titles {
+            None => sound,
+            Some((writer, titles, channel)) => writer.push(sound, &titles.of(channel)),
+        }
+    }
+}
+
+/// Says where titles stand, and what the station is called.
+fn with_titles(mut response: Response, channel: &Channel) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(icy::INTERVAL, HeaderValue::from(icy::INTERVAL_BYTES));
+    if let Ok(name) = HeaderValue::from_bytes(channel.display_name().as_bytes()) {
+        headers.insert(icy::NAME, name);
+    }
+    response
+}
+
 /// What raw sound is called (RFC 3003; audio/aac in the IANA registry of media types).
 fn raw_sound(codec: Codec) -> HeaderValue {
     HeaderValue::from_static(match codec {
@@ -227,7 +280,6 @@ fn described(content_type: HeaderValue, mut response: Response) -> Response {
         CACHE_CONTROL,
         HeaderValue::from_static("no-cache, no-store, must-revalidate"),
     );
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     // nginx would gather an endless answer before it passes it on.
     headers.insert(
         HeaderName::from_static("x-accel-buffering"),

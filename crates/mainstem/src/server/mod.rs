@@ -3,6 +3,7 @@
 //! An accept loop of our own, because the ready-made one sets no timer: without it a client that never finishes its
 //! request head, or never reads its answer, would hold its connection for ever.
 
+pub mod cors;
 mod direct;
 mod guard;
 mod wire;
@@ -36,6 +37,7 @@ pub(crate) use wire::Wire;
 
 use direct::Taken;
 use guard::Guarded;
+pub use guard::Patience;
 
 /// Connections at one time beside those of viewers: lists, status pages, probes.
 const OTHER_CONNECTIONS_MAX: usize = 1_000;
@@ -153,10 +155,18 @@ async fn connection(
     if let Err(error) = tune(&socket, bounds.stall_max) {
         debug!(%error, "socket options could not be set");
     }
+    let patience = Patience::new(bounds.stall_max);
+    let guarded = Guarded::new(socket, patience.clone(), |socket, stall_max| {
+        if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(Some(stall_max)) {
+            debug!(%error, "a socket option could not be set");
+        }
+    });
     let taken: Arc<Mutex<Option<Taken>>> = Arc::default();
     let (takes, is_first) = (Arc::clone(&taken), AtomicBool::new(true));
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
+        patience.allow(bounds.stall_max);
+        request.extensions_mut().insert(patience.clone());
         strip_prefix(&mut request, prefix().as_deref());
         let router = router.clone();
         // Behind an earlier answer the library may still have bytes of that one.
@@ -180,7 +190,7 @@ async fn connection(
             .timer(TokioTimer::new())
             .header_read_timeout(bounds.head_within)
             .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(Guarded::new(socket, bounds.stall_max)), service),
+            .serve_connection(TokioIo::new(guarded), service),
     );
     let ended = {
         let (mut stopped, mut is_told) = (pin!(stop.cancelled()), false);

@@ -3,6 +3,8 @@
 //! Pure: what happened and `now` go in, [`Effect`]s come out. The locks, the timers and the sockets are the owner's
 //! ([`super::Pools`]), and a test can drive it through any sequence of events.
 
+mod delay;
+mod reopen;
 mod settle;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,19 +14,12 @@ use std::time::{Duration, Instant};
 
 use catalog::SourceName;
 
+pub use delay::{Counted, LINGERING_WITHIN};
+
+use delay::Delays;
+
 use super::usage::{HeldUsage, PoolUsage, Usage};
 use super::{FilmSession, Login, Place, Purpose, Refused, Wish};
-
-/// A limit answer so soon after a close of our own means that the provider still counts what was closed.
-pub const LINGERING_WITHIN: Duration = Duration::from_secs(15);
-
-/// How long to wait at least before a provider that still counts a closed connection is asked again. A switch of
-/// channels is late by no more than this.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
-
-/// The share of the time since the close by which the next wait grows: a long delay is not asked for four times a
-/// second.
-const ASK_AGAIN_SHARE: u32 = 8;
 
 /// For how long a limit answer lowers a login's limit to what was open then.
 pub const LOWERED_FOR: Duration = Duration::from_secs(300);
@@ -107,6 +102,8 @@ struct Held {
     session: Option<FilmSession>,
     watched: bool,
     revoked: bool,
+    /// The last request of the HLS session it is for: from then on its provider counts it for a while.
+    last_request: Option<Instant>,
     /// The provider said no to it, so that it never counted there.
     refused: bool,
     /// Where its wish stood in the line.
@@ -136,13 +133,7 @@ struct Waiting {
 struct Known {
     cooling: Option<(Instant, Rest)>,
     lowered: Option<(usize, Instant)>,
-    /// The longest time a provider was seen to count a closed connection. No longer than [`LINGERING_WITHIN`]: a longer
-    /// one is the operator's to say.
-    learned: Duration,
-    /// A close that the provider seems to count still, and how long after it the login is asked again. Whether that was
-    /// why it refused shows only when it accepts.
-    suspected: Option<(Instant, Duration)>,
-    last_close: Option<Instant>,
+    delays: Delays,
     /// Connections that are closed but still count, until then.
     lingering: Vec<Instant>,
 }
@@ -237,7 +228,7 @@ impl Ledger {
             return Vec::new();
         };
         if !held.refused {
-            let until = self.closed(&held.place, now);
+            let until = self.closed(&held, now);
             self.linger(&held.place.login, until, now);
         }
         self.settle(now)
@@ -255,7 +246,7 @@ impl Ledger {
         };
         if let Some(held) = self.held.remove(&id) {
             let kept = Kept {
-                ready_at: self.closed(&held.place, now),
+                ready_at: self.closed(&held, now),
                 until: now + hold,
                 place: held.place,
                 source: held.source,
@@ -267,10 +258,11 @@ impl Ledger {
     }
 
     /// Notes a close; says until when the provider counts on.
-    fn closed(&mut self, place: &Place, now: Instant) -> Instant {
-        let known = self.logins.entry(place.login.clone()).or_default();
-        known.last_close = Some(now);
-        now + known.learned.max(place.release_delay)
+    fn closed(&mut self, held: &Held, now: Instant) -> Instant {
+        let known = self.logins.entry(held.place.login.clone()).or_default();
+        known
+            .delays
+            .closed(held.last_request, held.place.release_delay, now)
     }
 
     fn linger(&mut self, login: &Login, until: Instant, now: Instant) {
@@ -301,10 +293,10 @@ impl Ledger {
         self.settle(now)
     }
 
-    /// The provider goes on counting a connection for so long after its close, or longer.
-    pub fn count_on_for(&mut self, id: LeaseId, at_least: Duration) {
+    /// A request of an HLS session is made with it: the provider counts the session from its last request on.
+    pub fn requested(&mut self, id: LeaseId, now: Instant) {
         if let Some(held) = self.held.get_mut(&id) {
-            held.place.release_delay = held.place.release_delay.max(at_least);
+            held.last_request = Some(now);
         }
     }
 
@@ -329,16 +321,12 @@ impl Ledger {
         let accepted = |other: &&Held| other.place.login == login && !other.refused;
         let open = self.held.values().filter(accepted).count();
         let known = self.logins.entry(login).or_default();
-        let answer = match known.last_close {
-            Some(close) => {
-                let since = now.saturating_duration_since(close);
-                let again_after = ASK_AGAIN_AFTER.max(since / ASK_AGAIN_SHARE);
-                known.suspected = Some((close, since + again_after));
+        let answer = match known.delays.limit_answer(open > 0, now) {
+            Some(again_after) => {
                 known.lingering.push(now + again_after);
                 LimitAnswer::Lingering { again_after }
             }
             None => {
-                known.suspected = None;
                 let limit = open.max(1);
                 known.lowered = Some((limit, now + LOWERED_FOR));
                 LimitAnswer::Reached { limit }
@@ -347,18 +335,11 @@ impl Ledger {
         (answer, self.settle(now))
     }
 
-    /// The provider accepted the request made with this slot. Where it had refused since the last close, that close was
-    /// why, and it counted for about so long.
-    pub fn accepted(&mut self, id: LeaseId) {
+    /// The provider accepted the request made with this slot.
+    pub fn accepted(&mut self, id: LeaseId, now: Instant) {
         let Some(held) = self.held.get(&id) else { return };
-        let Some(known) = self.logins.get_mut(&held.place.login) else {
-            return;
-        };
-        if let (Some((close, _)), Some(last)) = (known.suspected.take(), known.last_close)
-            && close == last
-        {
-            let counted_for = held.since.saturating_duration_since(close);
-            known.learned = known.learned.max(counted_for.min(LINGERING_WITHIN));
+        if let Some(known) = self.logins.get_mut(&held.place.login) {
+            known.delays.accepted(held.since, now);
         }
     }
 
@@ -371,7 +352,8 @@ impl Ledger {
         let login = &held.place.login;
         let open =
             |(other, held): (&LeaseId, &Held)| *other != id && held.place.login == *login && !held.refused;
-        let closed = self.logins.get(login).and_then(|known| known.last_close);
+        let closed = self.logins.get(login);
+        let closed = closed.and_then(|known| known.delays.last_closed_at());
         self.held.iter().any(open)
             || closed.is_some_and(|at| now.saturating_duration_since(at) < LINGERING_WITHIN)
     }
@@ -466,20 +448,18 @@ impl Ledger {
         (until > now).then_some(why)
     }
 
-    /// How long a login's provider is known, or now seems, to go on counting a closed connection.
+    /// How long a login's provider is known, or now seems, to go on counting what was closed.
     #[must_use]
-    pub fn expected_delay(&self, login: &Login) -> Duration {
-        let suspected = self.logins.get(login).and_then(|known| known.suspected);
-        let suspected = suspected.map_or(Duration::ZERO, |(_, delay)| delay);
-        self.learned_delay(login).max(suspected)
+    pub fn expected_delay(&self, login: &Login, now: Instant) -> Duration {
+        let known = self.logins.get(login);
+        known.map_or(Duration::ZERO, |known| known.delays.expected(now))
     }
 
-    /// How long a login's provider is known to go on counting a closed connection.
+    /// How long a login's provider is known to go on counting what was closed.
     #[must_use]
-    pub fn learned_delay(&self, login: &Login) -> Duration {
-        self.logins
-            .get(login)
-            .map_or(Duration::ZERO, |known| known.learned)
+    pub fn learned_delay(&self, login: &Login, what: Counted, now: Instant) -> Duration {
+        let known = self.logins.get(login);
+        known.map_or(Duration::ZERO, |known| known.delays.learned(what, now))
     }
 
     /// What stands between a wish and a connection.
@@ -552,7 +532,8 @@ impl Ledger {
         for (login, known) in &self.logins {
             let pool: &mut PoolUsage = usage.pools.entry(login.clone()).or_default();
             pool.lingering = known.lingering.iter().filter(|until| **until > now).count();
-            pool.learned_delay = known.learned;
+            pool.learned_delay = known.delays.learned(Counted::Socket, now);
+            pool.learned_session_delay = known.delays.learned(Counted::Session, now);
             let left = |until: Instant| until.checked_duration_since(now).filter(|left| !left.is_zero());
             pool.cooling = known.cooling.and_then(|(until, why)| Some((left(until)?, why)));
             pool.lowered = known
@@ -582,12 +563,7 @@ impl Ledger {
             known.lingering.retain(|until| *until > now);
             known.cooling = known.cooling.filter(|(until, _)| *until > now);
             known.lowered = known.lowered.filter(|(_, until)| *until > now);
-            known.last_close = known
-                .last_close
-                .filter(|at| now.saturating_duration_since(*at) < LINGERING_WITHIN);
-            if known.last_close.is_none() {
-                known.suspected = None;
-            }
+            known.delays.expire(now);
             !known.is_empty()
         });
     }
@@ -670,6 +646,7 @@ impl Ledger {
             // A test is for nobody in particular.
             watched: wish.purpose != Purpose::Test,
             revoked: false,
+            last_request: None,
             refused: false,
             line,
             since: now,
@@ -682,9 +659,7 @@ impl Known {
     fn is_empty(&self) -> bool {
         self.cooling.is_none()
             && self.lowered.is_none()
-            && self.learned.is_zero()
-            && self.suspected.is_none()
-            && self.last_close.is_none()
+            && self.delays.is_empty()
             && self.lingering.is_empty()
     }
 }

@@ -33,7 +33,7 @@ pub enum Purpose {
     Live,
     /// A film or another file, for one viewer.
     File,
-    /// A list, where the source says that lists count.
+    /// A list, where the source says that lists count. It gives way to any viewer's need.
     Refresh,
     /// A second stream beside one that is in doubt. It gives way to any viewer's need.
     Hedge,
@@ -123,15 +123,25 @@ impl Wish {
     }
 }
 
-/// One viewer's viewing of one film.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A request of one viewer's viewing of one film. The same viewing is known by its name.
+#[derive(Debug, Clone)]
 pub struct FilmSession {
-    /// Names it.
+    /// Names the viewing.
     pub name: Arc<str>,
-    /// Whether whoever has this name is one player beyond doubt. Then a new request takes the place of the old one, as a
-    /// seek does; else both are served, as long as there is room.
+    /// Whether whoever has this name is one player beyond doubt. Then a new request takes the place of the old one; else
+    /// both are served, as long as there is room.
     pub is_one_player: bool,
+    /// Whether the request goes on with what another one began. Where there is no room for both, it takes its place.
+    pub is_seek: bool,
 }
+
+impl PartialEq for FilmSession {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for FilmSession {}
 
 /// No connection was free in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -286,7 +296,7 @@ impl Pools {
     /// How long the login's provider is known, or now seems, to go on counting a closed connection.
     #[must_use]
     pub fn expected_delay(&self, login: &Login) -> Duration {
-        self.state().ledger.expected_delay(login)
+        self.state().ledger.expected_delay(login, now())
     }
 
     /// The source that serves a film to its viewer, while it does or a connection is kept for it.
@@ -430,6 +440,19 @@ impl Slot {
         self.place
     }
 
+    /// The login it counts against; `None` once the pools forgot it.
+    #[must_use]
+    pub fn login(&self) -> Option<Login> {
+        self.pools.state().ledger.login_of(self.id)
+    }
+
+    /// The socket it was for is closed, and another is to be opened with it. Says from when on: before that, the provider
+    /// counts the closed one still.
+    #[must_use]
+    pub fn reopen(&self) -> Instant {
+        self.pools.state().ledger.reopen(self.id, now()).into()
+    }
+
     /// Where its wish stood in the line, for a wish that asks again.
     #[must_use]
     pub fn line(&self) -> Option<u64> {
@@ -455,9 +478,10 @@ impl Slot {
         }
     }
 
-    /// The provider goes on counting this connection for so long after it is closed, or longer.
-    pub fn count_on_for(&mut self, at_least: Duration) {
-        self.pools.state().ledger.count_on_for(self.id, at_least);
+    /// A request of an HLS session is made with it: the provider sees no close of such a session, and counts it for a
+    /// while from its last request on.
+    pub fn requested(&self) {
+        self.pools.state().ledger.requested(self.id, now());
     }
 
     /// The provider said no to the request made with it: what is closed now was never counted there.
@@ -467,7 +491,7 @@ impl Slot {
 
     /// The provider accepted the request made with it.
     pub fn accepted(&self) {
-        self.pools.state().ledger.accepted(self.id);
+        self.pools.state().ledger.accepted(self.id, now());
     }
 
     /// Leaves the login alone for a while: its provider said so in the middle of a session.

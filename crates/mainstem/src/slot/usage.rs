@@ -38,6 +38,8 @@ pub struct PoolUsage {
     pub lingering: usize,
     /// The longest time the provider was seen to count a closed connection.
     pub learned_delay: Duration,
+    /// The same of HLS sessions, from their last request.
+    pub learned_session_delay: Duration,
     /// For how long the login is left alone yet, and why.
     pub cooling: Option<(Duration, Rest)>,
     /// The limit a limit answer lowered the login to, and for how long yet.

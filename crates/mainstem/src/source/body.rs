@@ -1,6 +1,7 @@
 //! A list's bytes on their way from the socket to a parser that blocks: bounded, unpacked if packed, and never
 //! mistaken for whole when they are cut short.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 
 use bytes::{Buf as _, Bytes};
@@ -30,15 +31,22 @@ pub(super) enum Step {
     Broken(String),
 }
 
+/// The steps of a body: those that were there before its reader, and those that come.
+#[derive(Debug)]
+pub(super) struct Steps {
+    pub(super) first: VecDeque<Bytes>,
+    pub(super) rest: mpsc::Receiver<Step>,
+}
+
 /// Reads what the other end of the channel sends. The channel's own end without a [`Step::End`] is an error.
 pub(super) struct ChannelReader {
-    steps: mpsc::Receiver<Step>,
+    steps: Steps,
     current: Bytes,
     over: bool,
 }
 
 impl ChannelReader {
-    pub(super) fn new(steps: mpsc::Receiver<Step>) -> Self {
+    pub(super) fn new(steps: Steps) -> Self {
         Self {
             steps,
             current: Bytes::new(),
@@ -50,7 +58,11 @@ impl ChannelReader {
 impl Read for ChannelReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         while self.current.is_empty() && !self.over {
-            match self.steps.blocking_recv() {
+            if let Some(first) = self.steps.first.pop_front() {
+                self.current = first;
+                continue;
+            }
+            match self.steps.rest.blocking_recv() {
                 Some(Step::Bytes(bytes)) => self.current = bytes,
                 Some(Step::End) => self.over = true,
                 Some(Step::Broken(text)) => {
@@ -152,14 +164,16 @@ mod tests {
             (Some(Step::Broken("x".into())), false),
             (None, false),
         ] {
-            let (sender, steps) = mpsc::channel(4);
+            let (sender, rest) = mpsc::channel(4);
             sender
-                .blocking_send(Step::Bytes(Bytes::from_static(b"abc")))
+                .blocking_send(Step::Bytes(Bytes::from_static(b"c")))
                 .unwrap();
             if let Some(last) = last {
                 sender.blocking_send(last).unwrap();
             }
             drop(sender);
+            let first = [b"a", b"b"].map(|byte| Bytes::from_static(byte)).into();
+            let steps = Steps { first, rest };
             let mut out = Vec::new();
             assert_eq!(ChannelReader::new(steps).read_to_end(&mut out).is_ok(), whole);
             assert_eq!(out, b"abc");

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::collapse::Held;
+use super::in_flight::Unheard;
 use crate::upstream::http::HttpError;
 
 /// A provider's answer that brings no list.
@@ -20,6 +21,15 @@ impl From<Refusal> for RefreshError {
         Self::Status {
             status: refusal.status,
             retry_after: refusal.retry_after,
+        }
+    }
+}
+
+impl From<Unheard> for RefreshError {
+    fn from(unheard: Unheard) -> Self {
+        match unheard {
+            Unheard::Refused(refusal) => refusal.into(),
+            Unheard::NoAnswer(error) => error.into(),
         }
     }
 }

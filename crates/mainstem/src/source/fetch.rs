@@ -1,26 +1,27 @@
 //! The requests of lists: paced per login, made once where several ask, conditional where the provider tells versions,
 //! bounded, and parsed off the runtime while they stream in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{
-    ACCEPT_ENCODING, ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
-};
+use http::header::{ACCEPT_ENCODING, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use relay::FailureClass;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::addresses::Addresses;
-use super::body::{CHUNKS_WAITING_MAX, ChannelReader, Step, unpacked};
+use super::body::{CHUNKS_WAITING_MAX, ChannelReader, Step, Steps, unpacked};
 use super::bucket::Bucket;
 use super::failure::{RefreshError, Refusal};
-use super::in_flight::{Asked, Heard, InFlight, Leading, Role};
+use super::in_flight::{Asked, Heard, InFlight, Leading, Role, Unheard};
+use super::version::Validators;
 use crate::background;
-use crate::slot::{Login, Pools, Wish};
+use crate::slot::{Login, Pools, Slot, Wish};
+use crate::upstream::answer::failure_of_status;
 use crate::upstream::http::{Body, Client, HttpError, Request, Response};
 
 /// Longest wish of a provider to be left alone that is honoured in full.
@@ -57,31 +58,6 @@ pub struct ListRequest {
     pub addresses: Arc<Addresses>,
     /// A stream slot to hold meanwhile, where the source says that lists count.
     pub wish: Option<Wish>,
-}
-
-/// What tells a list from the same list later (RFC 9110 clause 8.8).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Validators {
-    etag: Option<HeaderValue>,
-    last_modified: Option<HeaderValue>,
-}
-
-impl Validators {
-    fn of(headers: &HeaderMap) -> Self {
-        Self {
-            etag: headers.get(ETAG).cloned(),
-            last_modified: headers.get(LAST_MODIFIED).cloned(),
-        }
-    }
-
-    fn ask(&self, headers: &mut HeaderMap) {
-        if let Some(etag) = &self.etag {
-            headers.insert(IF_NONE_MATCH, etag.clone());
-        }
-        if let Some(at) = &self.last_modified {
-            headers.insert(IF_MODIFIED_SINCE, at.clone());
-        }
-    }
 }
 
 /// What a conditional request brought.
@@ -143,17 +119,14 @@ impl Fetcher {
             .await?
         {
             News::List(list, _) => Ok(list),
-            News::Same => Err(RefreshError::Status {
-                status: StatusCode::NOT_MODIFIED.as_u16(),
-                retry_after: None,
-            }),
+            News::Same => Err(unasked()),
         }
     }
 
     /// Fetches a list unless it is still the one `known` tells of.
     ///
     /// # Errors
-    /// Why there is no list.
+    /// Why there is no list; "not modified" is such an answer where nobody asked for it.
     pub async fn fetch_news<T, P>(
         &self,
         url: &str,
@@ -183,14 +156,17 @@ impl Fetcher {
                     Role::Listens(heard) => {
                         // Whoever made the request may have given up before its answer: then it is made again.
                         let Ok(heard) = heard.await else { continue };
-                        return self.parse(heard?, parse).await;
+                        return self.parse(heard.map_err(RefreshError::from)?, parse).await;
                     }
+                    Role::Joins(heard) => return self.parse(heard, parse).await,
                 }
             }
         };
-        timeout(total, fetched)
-            .await
-            .unwrap_or(Err(RefreshError::Late(total)))
+        match timeout(total, fetched).await {
+            Ok(Ok(News::Same)) if known.is_empty() => Err(unasked()),
+            Ok(fetched) => fetched,
+            Err(_) => Err(RefreshError::Late(total)),
+        }
     }
 
     /// Makes a request in its turn, for itself and those who listen.
@@ -213,38 +189,43 @@ impl Fetcher {
             .next_call(self.bounds.call_every, Instant::now())
             .map_err(RefreshError::LeftAlone)?;
         sleep_until(due).await;
-        let listeners = leading.start();
-        let answer = self.send(asked, request).await?;
-        let is_same = answer.status == StatusCode::NOT_MODIFIED;
-        if !answer.status.is_success() && !is_same {
+        let answer = match self.send(asked, request).await {
+            Ok(answer) => answer,
+            Err(RefreshError::Http(error)) => {
+                leading.end(|| Err(Unheard::NoAnswer(error.clone())));
+                return Err(error.into());
+            }
+            // What a slot is missing for is this source's own matter.
+            Err(error) => return Err(error),
+        };
+        if answer.status == StatusCode::NOT_MODIFIED {
+            let heard = || Heard {
+                headers: answer.headers.clone(),
+                steps: None,
+            };
+            leading.end(|| Ok(heard()));
+            return self.parse(heard(), parse).await;
+        }
+        if !answer.status.is_success() {
             let refusal = refusal(answer.status, &answer.headers);
             if let Some(rest) = refusal.retry_after {
                 calls.bucket().rest(rest, Instant::now());
             }
-            for listener in listeners {
-                // Whoever went away needs no answer.
-                drop(listener.send(Err(refusal)));
-            }
+            leading.end(|| Err(Unheard::Refused(refusal)));
             return Err(refusal.into());
         }
-        let mut readers = Vec::new();
-        let mut heard = || {
-            let steps = (!is_same).then(|| {
-                let (steps, receiver) = mpsc::channel(CHUNKS_WAITING_MAX);
-                readers.push(steps);
-                receiver
-            });
-            Heard {
-                headers: answer.headers.clone(),
-                steps,
-            }
+        let (own, rest) = mpsc::channel(CHUNKS_WAITING_MAX);
+        let mut readers = leading.answered(&answer.headers);
+        readers.push(own);
+        let heard = Heard {
+            headers: answer.headers,
+            steps: Some(Steps {
+                first: VecDeque::new(),
+                rest,
+            }),
         };
-        let own = heard();
-        for listener in listeners {
-            drop(listener.send(Ok(heard())));
-        }
-        let pumped = pump(answer.body, readers, self.bounds.silence_max);
-        let (parsed, ()) = tokio::join!(self.parse(own, parse), pumped);
+        let pumped = pump(answer.body, &leading, readers, self.bounds.silence_max);
+        let (parsed, ()) = tokio::join!(self.parse(heard, parse), pumped);
         parsed
     }
 
@@ -261,12 +242,22 @@ impl Fetcher {
             let mut outgoing = Request::get(&url, self.bounds.head_within)?;
             outgoing.headers = asked.headers.clone();
             outgoing.insecure_tls = asked.insecure_tls;
-            match self.client.send(outgoing, slot).await {
+            let revoked = slot.as_ref().map(Slot::revoked);
+            let answer = tokio::select! {
+                biased;
+                () = or_never(revoked) => return Err(RefreshError::NoSlot(TAKEN_BACK.to_owned())),
+                answer = self.client.send(outgoing, slot) => answer,
+            };
+            match answer {
                 Err(error @ HttpError::Connect(_)) => {
                     request.addresses.is_down(host);
                     last = error;
                 }
-                answer => return Ok(answer?),
+                answer => {
+                    let mut answer = answer?;
+                    note(&mut answer);
+                    return Ok(answer);
+                }
             }
         }
         Err(last.into())
@@ -328,6 +319,33 @@ impl Fetcher {
     }
 }
 
+/// Why a list that counts as a connection breaks off.
+const TAKEN_BACK: &str = "a viewer needed the connection";
+
+async fn or_never(happens: Option<impl Future<Output = ()>>) {
+    match happens {
+        Some(happens) => happens.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells the slot of a list, where it has one, what its provider made of it.
+fn note(answer: &mut Response) {
+    let failure = failure_of_status(answer.status, &answer.headers);
+    let (status, Some(slot)) = (answer.status, answer.body.slot_mut()) else {
+        return;
+    };
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        slot.accepted();
+    } else if failure.is_some_and(|failure| failure.class == FailureClass::Limit)
+        && status != StatusCode::TOO_MANY_REQUESTS
+    {
+        slot.limit_answer();
+    } else {
+        slot.refused();
+    }
+}
+
 /// What an answer that is no list says.
 fn refusal(status: StatusCode, headers: &HeaderMap) -> Refusal {
     let asked = headers
@@ -341,18 +359,33 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Refusal {
     }
 }
 
+/// "Not modified", says a provider of which nobody wanted to know that.
+fn unasked() -> RefreshError {
+    RefreshError::Status {
+        status: StatusCode::NOT_MODIFIED.as_u16(),
+        retry_after: None,
+    }
+}
+
 /// Moves a body into its parsers' channels. A parser that has seen enough leaves; when none is left, the body ends.
-async fn pump(mut body: Body, mut readers: Vec<mpsc::Sender<Step>>, silence_max: Duration) {
-    while !readers.is_empty() {
-        let (step, last) = match timeout(silence_max, body.read()).await {
-            Ok(Ok(Some(bytes))) => (Step::Bytes(bytes), false),
-            Ok(Ok(None)) => (Step::End, true),
-            Ok(Err(error)) => (Step::Broken(error.to_string()), true),
+async fn pump(
+    mut body: Body,
+    leading: &Leading,
+    mut readers: Vec<mpsc::Sender<Step>>,
+    silence_max: Duration,
+) {
+    loop {
+        let (step, last) = match timeout(silence_max, body.read_unless_revoked()).await {
+            Ok(Some(Ok(Some(bytes)))) => (Step::Bytes(bytes), false),
+            Ok(Some(Ok(None))) => (Step::End, true),
+            Ok(Some(Err(error))) => (Step::Broken(error.to_string()), true),
+            Ok(None) => (Step::Broken(TAKEN_BACK.to_owned()), true),
             Err(_) => (
                 Step::Broken(format!("nothing came for {} s", silence_max.as_secs())),
                 true,
             ),
         };
+        readers.append(&mut leading.stepped(&step));
         let mut stay = Vec::with_capacity(readers.len());
         for reader in readers {
             if reader.send(step.clone()).await.is_ok() {
@@ -361,6 +394,12 @@ async fn pump(mut body: Body, mut readers: Vec<mpsc::Sender<Step>>, silence_max:
         }
         readers = stay;
         if last {
+            return;
+        }
+        if readers.is_empty() {
+            readers = leading.forsaken();
+        }
+        if readers.is_empty() {
             return;
         }
     }
@@ -377,6 +416,7 @@ mod tests {
     use catalog::SourceName;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::oneshot;
 
     const SOON: Duration = Duration::from_secs(10);
 
@@ -456,5 +496,62 @@ mod tests {
         let (lists, heads) = tokio::join!(asking, serving);
         assert_eq!(heads, ["/first", "/same", "/other"]);
         assert_eq!(lists, ("2".to_owned(), "2".to_owned(), "3".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_the_body_is_under_way_has_it_from_its_start() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/list", listener.local_addr().unwrap());
+        let fetcher = fetcher();
+        let (half_read, is_half_read) = oneshot::channel();
+        let (joined, is_joined) = oneshot::channel();
+        let first = async {
+            let read = |body: &mut dyn Read| {
+                let mut text = vec![0; 2];
+                body.read_exact(&mut text).unwrap();
+                half_read.send(()).unwrap();
+                body.read_to_end(&mut text).map_err(|error| broken(&error))?;
+                Ok(String::from_utf8(text).unwrap())
+            };
+            fetcher.fetch(&url, &request(), read).await.unwrap()
+        };
+        let second = async {
+            is_half_read.await.unwrap();
+            let (text, ()) = tokio::join!(list(&fetcher, &url), async { joined.send(()).unwrap() });
+            text
+        };
+        let serving = async {
+            let (mut socket, _) = accept(&listener).await;
+            let half = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab";
+            socket.write_all(half).await.unwrap();
+            is_joined.await.unwrap();
+            socket.write_all(b"cd").await.unwrap();
+        };
+        let (first, second, ()) = tokio::join!(first, second, serving);
+        assert_eq!((&*first, &*second), ("abcd", "abcd"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_never_comes_is_missed_by_all_who_wait_for_it_and_asked_for_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/list", listener.local_addr().unwrap());
+        let (fetcher, own) = (fetcher(), request());
+        let ask = || fetcher.fetch(&url, &own, |_: &mut dyn Read| Ok(()));
+        let asking = async { tokio::join!(ask(), ask(), ask()) };
+        let serving = async {
+            let mut asked = 0;
+            loop {
+                drop(accept(&listener).await);
+                asked += 1;
+                assert_eq!(asked, 1);
+            }
+        };
+        let (one, two, three): (_, _, Result<(), _>) = tokio::select! {
+            all = asking => all,
+            () = serving => unreachable!(),
+        };
+        for result in [one, two, three] {
+            assert!(matches!(result, Err(RefreshError::Http(_))), "{result:?}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use catalog::{Listing, Secret, SourceName, StreamUrl};
 use m3u::{Ending, LooksLike};
 use url::Url;
 
+use super::body::unpacked;
 use super::failure::RefreshError;
 use super::fetch::broken;
 
@@ -70,13 +71,18 @@ pub(super) fn read(
     Ok((listing, report.ending))
 }
 
-/// Reads an M3U from a file, for rules to be tried on.
+/// Reads an M3U from a file, packed or not, for rules to be tried on.
 ///
 /// # Errors
 /// A file that cannot be read, or is no list.
-pub fn read_file(source: &SourceName, path: &Path, entries_max: usize) -> Result<Listing, RefreshError> {
-    let mut file = File::open(path).map_err(|error| broken(&error))?;
-    read(source, None, entries_max, &mut file).map(|(listing, _)| listing)
+pub fn read_file(
+    source: &SourceName,
+    path: &Path,
+    (entries_max, bytes_max): (usize, u64),
+) -> Result<Listing, RefreshError> {
+    let file = File::open(path).map_err(|error| broken(&error))?;
+    let mut body = unpacked(file, bytes_max).map_err(|error| broken(&error))?;
+    read(source, None, entries_max, &mut body).map(|(listing, _)| listing)
 }
 
 fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {
@@ -144,15 +150,22 @@ fn absolute<'a>(base: Option<&Url>, url: &'a str) -> Cow<'a, str> {
 fn kind(url: &str) -> Kind {
     let path = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    if path.contains("/series/") {
-        return Kind::Episode;
+    let mut segments = path.split('/');
+    let (_, last) = (segments.next(), segments.next_back().unwrap_or(path));
+    let mut is_film = false;
+    for folder in segments {
+        match folder {
+            "series" => return Kind::Episode,
+            "movie" => is_film = true,
+            _ => {}
+        }
     }
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let ending = last
-        .rsplit_once('.')
-        .map(|(_, ending)| ending.to_ascii_lowercase())
-        .unwrap_or_default();
-    if path.contains("/movie/") || FILE_ENDINGS.contains(&ending.as_str()) {
+    let ending = last.rsplit_once('.').map_or("", |(_, ending)| ending);
+    if is_film
+        || FILE_ENDINGS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(ending))
+    {
         Kind::Film
     } else {
         Kind::Live
@@ -211,6 +224,10 @@ mod tests {
             ("http://h/live/u/p/5.m3u8", Kind::Live),
             ("http://h/movie/u/p/5.mkv", Kind::Film),
             ("http://h/x/film.MP4?token=a.ts", Kind::Film),
+            ("http://h/movie/series/u/p/5", Kind::Episode),
+            ("http://h/x/series", Kind::Live),
+            ("http://h", Kind::Live),
+            ("film.mkv", Kind::Film),
             ("http://h/series/u/p/5.mp4", Kind::Episode),
             ("udp://@239.0.0.1:1234", Kind::Live),
         ] {

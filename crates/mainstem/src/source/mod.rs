@@ -15,6 +15,7 @@ mod report;
 mod series;
 mod task;
 mod testcard;
+mod version;
 mod xtream;
 
 pub use addresses::Addresses;
@@ -23,7 +24,7 @@ pub use failure::RefreshError;
 pub use fetch::FetchBounds;
 pub use fetch::Fetcher;
 pub use m3u::read_file;
-pub use report::SourceReport;
+pub use report::{AccountReport, SourceReport};
 pub use series::SeriesShelf;
 pub use series::{Episode, Series};
 pub use task::{Command, SourceHandle, SourceTask, Surroundings, Update};

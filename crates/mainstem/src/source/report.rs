@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use xtream::{Account, Status};
+
 use super::addresses::{Addresses, list_url};
 use super::collapse::Held;
 use crate::config::SourceConfig;
@@ -22,20 +24,27 @@ pub struct SourceReport {
     pub error: Option<(&'static str, String, SystemTime)>,
     /// A list with far fewer entries, which waits to be believed.
     pub held: Option<Held>,
-    /// Connections the account says it allows.
-    pub account_connections: Option<u32>,
-    /// Connections the account says are open: shown, never trusted.
-    pub account_active: Option<u32>,
-    /// When the account ends, seconds since 1970.
-    pub expires_at: Option<i64>,
+    /// What its account says of itself.
+    pub account: AccountReport,
     /// Its further logins.
     pub further: Vec<FurtherReport>,
-    /// Why the account says that it does not work: `expired`, `banned` or `disabled`.
-    pub account_state: Option<&'static str>,
     /// Series known.
     pub series: usize,
     /// Series whose episodes are not known.
     pub series_unexpanded: usize,
+}
+
+/// What an account says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct AccountReport {
+    /// Connections it allows.
+    pub connections: Option<u32>,
+    /// Connections that are open: shown, never trusted.
+    pub active: Option<u32>,
+    /// When it ends, seconds since 1970.
+    pub expires_at: Option<i64>,
+    /// Why it does not work: `expired`, `banned` or `disabled`.
+    pub state: Option<&'static str>,
 }
 
 /// What is known of a further login of a source.
@@ -45,10 +54,41 @@ pub struct FurtherReport {
     pub login: Login,
     /// Connections it allows, as far as the operator says.
     pub configured_connections: Option<u32>,
-    /// Connections the account says it allows.
-    pub account_connections: Option<u32>,
-    /// Connections the account says are open: shown, never trusted.
-    pub account_active: Option<u32>,
+    /// What its account says of itself.
+    pub account: AccountReport,
+}
+
+impl AccountReport {
+    /// What an answer of the account says.
+    pub(super) fn of(account: &Account) -> Self {
+        Self {
+            connections: account.max_connections.filter(|max| *max > 0),
+            active: account.active_connections,
+            expires_at: account.expires_at,
+            state: match &account.status {
+                Status::Expired => Some("expired"),
+                Status::Banned => Some("banned"),
+                Status::Disabled => Some("disabled"),
+                _ => None,
+            },
+        }
+    }
+
+    /// In words, that it no longer works, if it does not by `now`.
+    #[must_use]
+    pub fn ended(&self, now: SystemTime) -> Option<String> {
+        let now = jiff::Timestamp::try_from(now).ok()?;
+        let at = self
+            .expires_at
+            .and_then(|at| jiff::Timestamp::from_second(at).ok());
+        match (self.state, at.filter(|at| *at <= now)) {
+            (None | Some("expired"), Some(at)) => {
+                Some(format!("the account expired on {}", at.strftime("%Y-%m-%d")))
+            }
+            (Some(state), _) => Some(format!("the account is {state}")),
+            (None, None) => None,
+        }
+    }
 }
 
 impl SourceReport {
@@ -56,27 +96,18 @@ impl SourceReport {
     #[must_use]
     pub fn connections(&self, login: &Login, own: Option<u32>) -> Option<(u32, &'static str)> {
         let further = self.further.iter().find(|further| further.login == *login);
-        let (configured, account) = further.map_or((own, self.account_connections), |further| {
-            (further.configured_connections, further.account_connections)
+        let (configured, account) = further.map_or((own, &self.account), |further| {
+            (further.configured_connections, &further.account)
         });
         let configured = configured.map(|max| (max, "config"));
-        configured.or_else(|| account.map(|max| (max, "account")))
+        configured.or_else(|| account.connections.map(|max| (max, "account")))
     }
 
-    /// In words, that the account no longer works, if it does not by `now`.
+    /// The account of one of its logins; its own where the login is none of the further ones.
     #[must_use]
-    pub fn account_ended(&self, now: SystemTime) -> Option<String> {
-        let now = jiff::Timestamp::try_from(now).ok()?;
-        let at = self
-            .expires_at
-            .and_then(|at| jiff::Timestamp::from_second(at).ok());
-        match (self.account_state, at.filter(|at| *at <= now)) {
-            (None | Some("expired"), Some(at)) => {
-                Some(format!("the account expired on {}", at.strftime("%Y-%m-%d")))
-            }
-            (Some(state), _) => Some(format!("the account is {state}")),
-            (None, None) => None,
-        }
+    pub fn account_of(&self, login: &Login) -> &AccountReport {
+        let further = self.further.iter().find(|further| further.login == *login);
+        further.map_or(&self.account, |further| &further.account)
     }
 }
 
@@ -88,8 +119,7 @@ pub(super) fn further(config: &SourceConfig, addresses: &Addresses) -> Vec<Furth
         .map(|(further, login, _)| FurtherReport {
             login,
             configured_connections: further.max_connections,
-            account_connections: None,
-            account_active: None,
+            account: AccountReport::default(),
         });
     all.collect()
 }

@@ -3,6 +3,7 @@
 
 mod keeping;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,22 +18,23 @@ use url::Url;
 use super::addresses::{Addresses, list_url};
 use super::collapse::{Counts, Guard};
 use super::failure::RefreshError;
-use super::fetch::{Fetcher, ListRequest, News, Validators};
-use super::report::{SourceReport, further};
+use super::fetch::{Fetcher, ListRequest, News};
+use super::report::{AccountReport, SourceReport, further};
 use super::series::{Episode, SeriesShelf};
-use super::xtream::{Brought, Known, XtreamAccount, usable};
+use super::version::{KindVersion, Validators, Versions, asked};
+use super::xtream::{AccountVersions, Brought, Known, XtreamAccount, usable};
 use super::{m3u, testcard};
 use crate::config::Series as SeriesMode;
 use crate::config::{Origin, SourceConfig};
 use crate::slot::{Login, Place, Purpose, Wish};
 use crate::store::Store;
-use ::xtream::{Account, Status};
+use ::xtream::Account;
 
 /// First wait after a failed refresh; it doubles up to the source's own interval.
 const RETRY_MIN: Duration = Duration::from_secs(30);
 
 /// Refreshes are spread by up to this share of their interval, in percent, so that sources do not refresh in step.
-const JITTER_PERCENT: u64 = 10;
+const JITTER_PERCENT: u32 = 10;
 
 /// Series expanded before the list with their episodes is handed on: rebuilding the catalogue costs more than a call.
 const EXPANDED_PER_UPDATE: usize = 20;
@@ -103,7 +105,8 @@ pub struct Surroundings {
 
 /// What a refresh brought.
 struct Fetched {
-    listing: Listing,
+    /// `None`: what is known is what the provider has.
+    listing: Option<Listing>,
     /// Why a part of it is the one known before.
     failed: Option<RefreshError>,
 }
@@ -115,6 +118,8 @@ struct Told {
     above: Option<(u32, u32)>,
     /// That it ended.
     ended: Option<String>,
+    /// The same of further logins, by their place.
+    further_ended: BTreeMap<usize, String>,
 }
 
 /// One source's task.
@@ -126,12 +131,18 @@ pub struct SourceTask {
     account: Option<XtreamAccount>,
     /// The list without episodes.
     listing: Option<Listing>,
+    /// The disk did not take it.
+    is_unsaved: bool,
     shelf: Arc<SeriesShelf>,
     shelves: watch::Sender<Arc<SeriesShelf>>,
     report: watch::Sender<SourceReport>,
     commands: mpsc::Receiver<Command>,
-    /// What tells the list that is known from a later one; empty after a start, when nobody knows.
-    version: Validators,
+    /// What tells the list that is known from a later one.
+    versions: Versions,
+    /// The same of the list that is on disk.
+    versions_kept: Versions,
+    /// What tells the series that are known from later ones.
+    series_version: KindVersion,
     failures: u32,
     told: Told,
     /// Entries of a list that looked cut off, and how often it came in a row.
@@ -147,7 +158,7 @@ impl SourceTask {
     #[must_use]
     pub fn new(config: SourceConfig, around: Surroundings) -> (Self, SourceHandle) {
         let name = config.name.clone();
-        let account = xtream_account(&name, &config, around.entries_max);
+        let (account, asked) = (xtream_account(&name, &config, around.entries_max), asked(&config));
         let addresses = Arc::new(Addresses::new(&config));
         let request = list_request(&name, &config, &addresses, around.connections_default);
         let (report, reports) = watch::channel(SourceReport {
@@ -164,11 +175,14 @@ impl SourceTask {
             request,
             account,
             listing: None,
+            is_unsaved: false,
             shelf,
             shelves,
             report,
             commands,
-            version: Validators::default(),
+            versions: Versions::new(asked),
+            versions_kept: Versions::default(),
+            series_version: KindVersion::default(),
             failures: 0,
             told: Told::default(),
             short: (0, 0),
@@ -190,7 +204,7 @@ impl SourceTask {
     /// Takes over what an earlier task of the same login knew of its limit, until the account says otherwise.
     pub fn assume_limit(&self, connections: u32) {
         self.report
-            .send_modify(|report| report.account_connections = Some(connections));
+            .send_modify(|report| report.account.connections = Some(connections));
     }
 
     /// Runs until it is dropped: what is on disk first, then refresh after refresh.
@@ -218,12 +232,18 @@ impl SourceTask {
         let started = Instant::now();
         self.know_limit();
         let (brought, failed) = match self.fetch().await {
-            Ok(Some(Fetched { listing, failed })) => (Some(self.take(listing).await), failed),
-            Ok(None) => (Some(self.confirm()), None),
+            Ok(Fetched { listing, failed }) => {
+                let counts = match listing {
+                    Some(listing) => self.take(listing).await,
+                    None => self.confirm().await,
+                };
+                (Some(counts), failed)
+            }
             // Nobody but a person says that nothing is right.
             Err(RefreshError::Empty) if self.guard.is_accepted() => {
                 let nothing = Listing::new(self.name.clone());
                 self.guard.taken();
+                self.versions = Versions::new(asked(&self.config));
                 (Some(self.take(nothing).await), None)
             }
             Err(error) => (None, Some(error)),
@@ -249,26 +269,15 @@ impl SourceTask {
         }
         let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
-        let retry = retry
-            .min(self.config.refresh_interval)
-            .max(error.retry_after().unwrap_or_default());
-        spread(retry, &self.name)
-    }
-
-    /// The provider says that its list is still the known one.
-    fn confirm(&self) -> (usize, u64) {
-        self.report.send_modify(|report| {
-            report.refreshed_at = Some(SystemTime::now());
-            report.from_disk = false;
-            report.error = None;
-        });
-        let report = self.report.borrow();
-        (report.entries, report.malformed)
+        let retry = spread(retry.min(self.config.refresh_interval), &self.name);
+        // Never before the provider wants it, and not all at once then.
+        let asked = error.retry_after().map(|wait| wait + share_of(wait, &self.name));
+        retry.max(asked.unwrap_or_default())
     }
 
     /// Where lists count as connections, they keep the limit that streams keep.
     fn know_limit(&mut self) {
-        let account = self.report.borrow().account_connections;
+        let account = self.report.borrow().account.connections;
         let limit = self.config.max_connections.or(account);
         if let (Some(wish), Some(limit)) = (&mut self.request.wish, limit) {
             for place in &mut wish.places {
@@ -277,30 +286,29 @@ impl SourceTask {
         }
     }
 
-    /// `None`: what is known is what the provider has.
-    async fn fetch(&mut self) -> Result<Option<Fetched>, RefreshError> {
-        let fetched = match &self.config.origin {
-            Origin::Testcard => Fetched {
-                listing: testcard::listing(&self.name),
-                failed: None,
+    async fn fetch(&mut self) -> Result<Fetched, RefreshError> {
+        let listing = match &self.config.origin {
+            Origin::Testcard => Some(testcard::listing(&self.name)),
+            Origin::M3uFile(_) | Origin::M3uUrl(_) => match self.fetch_m3u().await? {
+                News::List((listing, ending), version) => {
+                    self.believe(&listing, ending)?;
+                    if matches!(self.config.origin, Origin::M3uUrl(_)) {
+                        self.judge(&listing)?;
+                    }
+                    self.versions.list = version;
+                    Some(listing)
+                }
+                News::Same => {
+                    self.is_whole();
+                    None
+                }
             },
-            Origin::M3uFile(_) | Origin::M3uUrl(_) => {
-                let News::List((listing, ending), version) = self.fetch_m3u().await? else {
-                    return Ok(None);
-                };
-                self.believe(&listing, ending)?;
-                if matches!(self.config.origin, Origin::M3uUrl(_)) {
-                    self.judge(&listing)?;
-                }
-                self.version = version;
-                Fetched {
-                    listing,
-                    failed: None,
-                }
-            }
-            Origin::Xtream { .. } => self.fetch_account().await?,
+            Origin::Xtream { .. } => return self.fetch_account().await,
         };
-        Ok(Some(fetched))
+        Ok(Fetched {
+            listing,
+            failed: None,
+        })
     }
 
     async fn fetch_m3u(&self) -> Result<News<(Listing, Ending)>, RefreshError> {
@@ -316,12 +324,24 @@ impl SourceTask {
                 let base = Url::parse(url.expose()).ok();
                 let parse =
                     move |body: &mut dyn std::io::Read| m3u::read(&name, base.as_ref(), entries_max, body);
+                // What was accepted takes the place of what is known, whatever version the provider says it is.
+                let known = if self.listing.is_some() && !self.guard.is_accepted() {
+                    self.versions.list.clone()
+                } else {
+                    Validators::default()
+                };
                 fetcher
-                    .fetch_news(url.expose(), &self.request, &self.version, parse)
+                    .fetch_news(url.expose(), &self.request, &known, parse)
                     .await
             }
             Origin::Testcard | Origin::Xtream { .. } => Err(RefreshError::Empty),
         }
+    }
+
+    /// The provider has the whole list: whatever came before it was none.
+    fn is_whole(&mut self) {
+        self.short = (0, 0);
+        self.guard.taken();
     }
 
     /// A list cut off where nothing tells its length looks like a short one: what is left of the known one stays until
@@ -359,27 +379,48 @@ impl SourceTask {
     }
 
     async fn fetch_account(&mut self) -> Result<Fetched, RefreshError> {
-        let Some(account) = self.account.clone() else {
+        let Some(mut account) = self.account.clone() else {
             return Err(RefreshError::Empty);
         };
         let said = account.account(&self.around.fetcher, &self.request).await?;
+        account.know_formats(&said.allowed_output_formats);
         self.know_account(&said);
         self.ask_further(&account).await;
         usable(&said)?;
         // What was accepted takes the place of everything, of each kind that came.
         let stays = !self.guard.is_accepted();
+        let listing = self.listing.as_ref().filter(|_| stays);
+        let mut versions = AccountVersions::default();
+        if let Some(listing) = listing {
+            // Addresses in another form are made anew of the list, changed or not.
+            if account.has_its_form(listing) {
+                versions.live = self.versions.live.clone();
+            }
+            versions.films = self.versions.films.clone();
+        }
+        if stays {
+            versions.series = self.series_version.clone();
+        }
         let known = Known {
-            listing: self.listing.as_ref().filter(|_| stays),
+            listing,
             has_series: stays && !self.shelf.series().is_empty(),
+            versions: &versions,
         };
         let Brought {
             listing,
             series,
             failed,
+            versions,
         } = account
             .refresh(&self.around.fetcher, &self.request, known)
             .await?;
-        self.judge(&listing)?;
+        match &listing {
+            Some(listing) => self.judge(listing)?,
+            None => self.is_whole(),
+        }
+        self.versions.live = versions.live;
+        self.versions.films = versions.films;
+        self.series_version = versions.series;
         if let Some(series) = series {
             Arc::make_mut(&mut self.shelf).set_series(series);
         }
@@ -388,18 +429,9 @@ impl SourceTask {
 
     /// What the account says of itself is shown, and told where it matters; what it counts as open is never trusted.
     fn know_account(&mut self, account: &Account) {
-        let allowed = account.max_connections.filter(|max| *max > 0);
-        self.report.send_modify(|report| {
-            report.account_connections = allowed;
-            report.account_active = account.active_connections;
-            report.expires_at = account.expires_at;
-            report.account_state = match &account.status {
-                Status::Expired => Some("expired"),
-                Status::Banned => Some("banned"),
-                Status::Disabled => Some("disabled"),
-                _ => None,
-            };
-        });
+        let said = AccountReport::of(account);
+        let (allowed, ended) = (said.connections, said.ended(SystemTime::now()));
+        self.report.send_modify(|report| report.account = said);
         let above = self
             .config
             .max_connections
@@ -413,7 +445,6 @@ impl SourceTask {
                 );
             }
         }
-        let ended = self.report.borrow().account_ended(SystemTime::now());
         if self.told.ended != ended {
             self.told.ended.clone_from(&ended);
             if let Some(ended) = ended {
@@ -422,31 +453,45 @@ impl SourceTask {
         }
     }
 
-    /// What the accounts of the further logins say of their limits. One that cannot be asked keeps what it said before.
-    async fn ask_further(&self, account: &XtreamAccount) {
+    /// What the accounts of the further logins say of themselves. One that cannot be asked keeps what it said before.
+    async fn ask_further(&mut self, account: &XtreamAccount) {
         let logins = self.report.borrow().further.clone();
         let urls = account.account_urls(&self.request.addresses);
-        for (further, url) in logins.into_iter().zip(urls) {
+        for (place, (further, url)) in logins.into_iter().zip(urls).enumerate() {
             let request = ListRequest {
                 login: further.login.clone(),
                 wish: None,
                 ..self.request.clone()
             };
             match account.account_at(&self.around.fetcher, &request, &url).await {
-                Ok(said) => self.report.send_modify(|report| {
-                    let known = report
-                        .further
-                        .iter_mut()
-                        .find(|known| known.login == further.login);
-                    if let Some(known) = known {
-                        known.account_connections = said.max_connections.filter(|max| *max > 0);
-                        known.account_active = said.active_connections;
-                    }
-                }),
+                Ok(said) => self.know_further(place, AccountReport::of(&said)),
                 Err(error) => {
                     warn!(login = %further.login, %error, "a further login's account could not be asked");
                 }
             }
+        }
+    }
+
+    fn know_further(&mut self, place: usize, said: AccountReport) {
+        let ended = said.ended(SystemTime::now());
+        self.report.send_modify(|report| {
+            if let Some(known) = report.further.get_mut(place) {
+                known.account = said;
+            }
+        });
+        let report = self.report.borrow();
+        let Some(known) = report.further.get(place) else {
+            return;
+        };
+        let told = self.told.further_ended.get(&place);
+        if told != ended.as_ref() {
+            if let Some(ended) = &ended {
+                warn!(login = %known.login, "a further login: {ended}; it will be refused until it is renewed");
+            }
+            match ended {
+                Some(ended) => self.told.further_ended.insert(place, ended),
+                None => self.told.further_ended.remove(&place),
+            };
         }
     }
 
@@ -558,6 +603,7 @@ fn xtream_account(name: &SourceName, config: &SourceConfig, entries_max: usize) 
         live: config.live,
         films: config.vod,
         series: config.series != SeriesMode::Off,
+        live_format: config.live_format,
         entries_max,
     })
 }
@@ -590,8 +636,33 @@ fn list_request(
 
 /// `wait`, moved by up to [`JITTER_PERCENT`] either way; different for every source and moment.
 fn spread(wait: Duration, name: &SourceName) -> Duration {
+    let earliest = wait.saturating_sub(wait.saturating_mul(JITTER_PERCENT) / 100);
+    earliest.saturating_add(share_of(wait.saturating_mul(2), name))
+}
+
+/// Up to [`JITTER_PERCENT`] of `wait`; different for every source and moment.
+fn share_of(wait: Duration, name: &SourceName) -> Duration {
     use std::hash::{BuildHasher as _, RandomState};
-    let random = RandomState::new().hash_one(name.as_str());
-    let percent = 100 - JITTER_PERCENT + random % (2 * JITTER_PERCENT + 1);
-    wait.saturating_mul(u32::try_from(percent).unwrap_or(100)) / 100
+    let random = RandomState::new().hash_one(name.as_str()) % 1_001;
+    let thousandths = u32::try_from(random).unwrap_or(1_000);
+    (wait.saturating_mul(JITTER_PERCENT) / 100).saturating_mul(thousandths) / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_spread_and_never_shorter_than_a_provider_wants() {
+        let (name, hour) = (SourceName::new("s"), Duration::from_secs(3_600));
+        let spreads: Vec<_> = (0..200).map(|_| spread(hour, &name)).collect();
+        assert!(
+            spreads
+                .iter()
+                .all(|wait| (hour * 9 / 10..=hour * 11 / 10).contains(wait))
+        );
+        assert!(spreads.iter().any(|wait| *wait < hour) && spreads.iter().any(|wait| *wait > hour));
+        assert!((0..200).all(|_| share_of(hour, &name) <= hour / 10));
+        assert_eq!(spread(Duration::ZERO, &name), Duration::ZERO);
+    }
 }

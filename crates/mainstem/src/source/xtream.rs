@@ -1,6 +1,6 @@
 //! An Xtream account's lists as a [`Listing`].
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use catalog::listing::{Entry, Extra, Fields, Kind};
@@ -9,8 +9,10 @@ use xtream::{Account, Category, Error, ListError, Status};
 
 use super::addresses::Addresses;
 use super::failure::RefreshError;
-use super::fetch::{Fetcher, ListRequest};
+use super::fetch::{Fetcher, ListRequest, News};
 use super::series::Series;
+use super::version::{KindVersion, Validators};
+use crate::config::LiveFormat;
 
 /// An account and what the operator wants of it.
 #[derive(Debug, Clone)]
@@ -22,17 +24,29 @@ pub(super) struct XtreamAccount {
     pub(super) live: bool,
     pub(super) films: bool,
     pub(super) series: bool,
+    pub(super) live_format: LiveFormat,
     pub(super) entries_max: usize,
 }
 
 /// What one refresh of an account brought.
 #[derive(Debug)]
 pub(super) struct Brought {
-    pub(super) listing: Listing,
-    /// `None`: the list of series failed, the known ones stay.
+    /// `None`: no kind of streams came, and what is known of them stays.
+    pub(super) listing: Option<Listing>,
+    /// `None`: the list of series failed or is the known one, which stays.
     pub(super) series: Option<Vec<Series>>,
     /// The first kind of list that failed, while another came. What was known of it is in `listing`.
     pub(super) failed: Option<RefreshError>,
+    /// What tells all of it from a later one.
+    pub(super) versions: AccountVersions,
+}
+
+/// The versions of an account's lists.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AccountVersions {
+    pub(super) live: KindVersion,
+    pub(super) films: KindVersion,
+    pub(super) series: KindVersion,
 }
 
 /// What was known before a refresh.
@@ -40,6 +54,8 @@ pub(super) struct Brought {
 pub(super) struct Known<'a> {
     pub(super) listing: Option<&'a Listing>,
     pub(super) has_series: bool,
+    /// Of what is known; nothing where that is to be replaced in any case.
+    pub(super) versions: &'a AccountVersions,
 }
 
 impl Known<'_> {
@@ -50,10 +66,53 @@ impl Known<'_> {
             .flat_map(|listing| listing.entries.iter());
         entries.filter(move |entry| entry.kind() == kind)
     }
+
+    fn version(&self, kind: Kind) -> &KindVersion {
+        match kind {
+            Kind::Live => &self.versions.live,
+            Kind::Film => &self.versions.films,
+            Kind::Episode => &self.versions.series,
+        }
+    }
+}
+
+/// The actions of the player API that list one kind: its categories, and itself.
+fn actions(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Live => ("get_live_categories", "get_live_streams"),
+        Kind::Film => ("get_vod_categories", "get_vod_streams"),
+        Kind::Episode => ("get_series_categories", "get_series"),
+    }
 }
 
 impl XtreamAccount {
-    /// Asks for every kind of list with its categories. A kind that fails, or comes empty
+    /// Settles the form of live addresses by what the account `allows`, where the operator leaves it to that.
+    pub(super) fn know_formats(&mut self, allows: &[String]) {
+        let has = |format: &str| allows.iter().any(|allowed| allowed == format);
+        if self.live_format == LiveFormat::Auto && has("m3u8") && !has("ts") {
+            self.live_format = LiveFormat::M3u8;
+        }
+    }
+
+    fn live_ending(&self) -> &'static str {
+        match self.live_format {
+            LiveFormat::Auto | LiveFormat::Ts => "ts",
+            LiveFormat::M3u8 => "m3u8",
+            LiveFormat::Bare => "",
+        }
+    }
+
+    /// Whether the live addresses of a list have the form that is settled now.
+    pub(super) fn has_its_form(&self, listing: &Listing) -> bool {
+        let mut live = listing.entries.iter().filter(|entry| entry.kind() == Kind::Live);
+        live.next().is_none_or(|entry| {
+            let url = entry.url();
+            let last = url.expose().rsplit('/').next().unwrap_or_default();
+            last.split_once('.').map_or("", |(_, ending)| ending) == self.live_ending()
+        })
+    }
+
+    /// Asks for every kind of list with its categories, for what has changed only. A kind that fails, or comes empty
     /// where there was something, costs nothing but itself: what is `known` of it stays.
     pub(super) async fn refresh(
         &self,
@@ -61,48 +120,97 @@ impl XtreamAccount {
         request: &ListRequest,
         known: Known<'_>,
     ) -> Result<Brought, RefreshError> {
-        let mut listing = Listing::new(self.source.clone());
-        let (mut series, mut failures, mut asked) = (Some(Vec::new()), Vec::new(), 0);
+        let (mut parts, mut failures, mut asked) = (Vec::new(), Vec::new(), 0);
+        let mut versions = AccountVersions::default();
         for (kind, wanted) in [(Kind::Live, self.live), (Kind::Film, self.films)] {
             if !wanted {
                 continue;
             }
             asked += 1;
             let had = known.of(kind).next().is_some();
-            match self.streams(fetcher, request, kind, known).await {
-                Ok(part) if !had || !part.entries.is_empty() => {
-                    listing.append(part);
+            let (part, version) = match self.streams(fetcher, request, kind, known).await {
+                Ok((News::List(part, _), version)) if !had || !part.entries.is_empty() => {
+                    (Some(part), version)
                 }
+                Ok((News::Same, version)) => (None, version),
                 came => {
-                    known.of(kind).for_each(|entry| listing.push_copy(entry));
                     failures.push(came.err().unwrap_or(RefreshError::Empty));
+                    (None, known.version(kind).clone())
                 }
+            };
+            parts.push((kind, part, version.malformed));
+            match kind {
+                Kind::Live => versions.live = version,
+                Kind::Film | Kind::Episode => versions.films = version,
             }
         }
+        let mut series = self.series.then(Vec::new);
         if self.series {
             asked += 1;
-            match self.series_list(fetcher, request).await {
-                Ok((list, bad)) if !known.has_series || !list.is_empty() => {
-                    listing.malformed += bad;
+            let version = match self.series_list(fetcher, request, known).await {
+                Ok((News::List(list, _), version)) if !known.has_series || !list.is_empty() => {
                     series = Some(list);
+                    version
+                }
+                Ok((News::Same, version)) => {
+                    series = None;
+                    version
                 }
                 came => {
                     series = None;
                     failures.push(came.err().unwrap_or(RefreshError::Empty));
+                    known.versions.series.clone()
                 }
-            }
+            };
+            versions.series = version;
         }
-        let nothing = listing.entries.is_empty() && series.as_ref().is_none_or(Vec::is_empty);
+        let listing = self.put_together(parts, versions.series.malformed, known);
+        let has_entries = match &listing {
+            Some(listing) => !listing.entries.is_empty(),
+            None => known.listing.is_some_and(|known| !known.entries.is_empty()),
+        };
+        let has_series = series.as_ref().map_or(known.has_series, |list| !list.is_empty());
         let all_failed = failures.len() == asked;
         let failed = failures.into_iter().next();
-        if nothing || all_failed {
+        if all_failed || !(has_entries || has_series) {
             return Err(failed.unwrap_or(RefreshError::Empty));
         }
         Ok(Brought {
             listing,
             series,
             failed,
+            versions,
         })
+    }
+
+    /// The list of what came and, of the kinds that did not, of what is known; `None` where it is the known list.
+    fn put_together(
+        &self,
+        parts: Vec<(Kind, Option<Listing>, u64)>,
+        malformed: u64,
+        known: Known<'_>,
+    ) -> Option<Listing> {
+        let is_wanted = |entry: Entry<'_>| parts.iter().any(|(kind, ..)| *kind == entry.kind());
+        let none_came = parts.iter().all(|(_, part, _)| part.is_none());
+        if let Some(known) = known.listing
+            && none_came
+            && known.malformed == malformed + parts.iter().map(|(.., bad)| bad).sum::<u64>()
+            && known.entries.iter().all(is_wanted)
+        {
+            return None;
+        }
+        let mut listing = Listing::new(self.source.clone());
+        for (kind, part, malformed) in parts {
+            match part {
+                Some(part) => listing.append(part),
+                None => {
+                    known.of(kind).for_each(|entry| listing.push_copy(entry));
+                    listing.malformed += malformed;
+                }
+            }
+        }
+        listing.malformed += malformed;
+        Some(listing)
     }
 
     /// One kind of streams, with the names of their categories.
@@ -112,16 +220,20 @@ impl XtreamAccount {
         request: &ListRequest,
         kind: Kind,
         known: Known<'_>,
-    ) -> Result<Listing, RefreshError> {
+    ) -> Result<(News<Listing>, KindVersion), RefreshError> {
         let had_groups = known.of(kind).any(|entry| entry.group().is_some());
-        let (categories, streams) = match kind {
-            Kind::Live => ("get_live_categories", "get_live_streams"),
-            Kind::Film | Kind::Episode => ("get_vod_categories", "get_vod_streams"),
-        };
-        let groups = self.categories(fetcher, request, categories, had_groups).await?;
-        let account = self.clone();
+        let mut version = self
+            .categories(fetcher, request, (kind, had_groups), known.version(kind))
+            .await?;
+        let (account, groups) = (self.clone(), version.names.clone());
         let read = move |body: &mut dyn Read| account.read_streams(body, kind, &groups);
-        fetcher.fetch(&self.url(Some(streams), &[]), request, read).await
+        let url = self.url(Some(actions(kind).1), &[]);
+        let news = fetcher.fetch_news(&url, request, &version.list, read).await?;
+        if let News::List(listing, validators) = &news {
+            version.list = validators.clone();
+            version.malformed = listing.malformed;
+        }
+        Ok((news, version))
     }
 
     /// The episodes of one series.
@@ -184,17 +296,18 @@ impl XtreamAccount {
             .await
     }
 
-    /// Category names by id. A panel without categories still has its streams; one that `had` them has a fault, and
-    /// its channels keep their groups.
+    /// The names of a kind's categories, with what the list may be asked for with: nothing where it must be read again in
+    /// any case. A panel without categories still has its streams; one that `had` them has a fault, and its channels keep
+    /// their groups.
     async fn categories(
         &self,
         fetcher: &Fetcher,
         request: &ListRequest,
-        action: &str,
-        had: bool,
-    ) -> Result<HashMap<String, String>, RefreshError> {
+        (kind, had): (Kind, bool),
+        known: &KindVersion,
+    ) -> Result<KindVersion, RefreshError> {
         let read = |body: &mut dyn Read| {
-            let mut names = HashMap::new();
+            let mut names = BTreeMap::new();
             let take = |category: Category| {
                 names.insert(category.id, category.name);
             };
@@ -203,16 +316,32 @@ impl XtreamAccount {
                 Err(error) => Err(list_error(&error)),
             }
         };
-        match fetcher.fetch(&self.url(Some(action), &[]), request, read).await {
-            Ok(names) if names.is_empty() && had => Err(RefreshError::NotAList(
-                "the list of categories is empty".to_owned(),
-            )),
+        let action = actions(kind).0;
+        let url = self.url(Some(action), &[]);
+        let (names, categories) = match fetcher.fetch_news(&url, request, &known.categories, read).await {
+            Ok(News::Same) => return Ok(known.clone()),
+            Ok(News::List(names, _)) if names.is_empty() && had => {
+                return Err(RefreshError::NotAList(
+                    "the list of categories is empty".to_owned(),
+                ));
+            }
+            Ok(News::List(names, validators)) => (names, validators),
             Err(RefreshError::NotAList(reason)) if !had => {
                 tracing::debug!(source = %self.source, action, reason, "no categories; entries have no group");
-                Ok(HashMap::new())
+                (BTreeMap::new(), Validators::default())
             }
-            answer => answer,
-        }
+            Err(error) => return Err(error),
+        };
+        let version = if names == known.names {
+            known.clone()
+        } else {
+            KindVersion::default()
+        };
+        Ok(KindVersion {
+            categories,
+            names,
+            ..version
+        })
     }
 
     /// Reads one kind of streams into a listing, record by record.
@@ -220,7 +349,7 @@ impl XtreamAccount {
         &self,
         body: &mut dyn Read,
         kind: Kind,
-        groups: &HashMap<String, String>,
+        groups: &BTreeMap<String, String>,
     ) -> Result<Listing, RefreshError> {
         let mut listing = Listing::new(self.source.clone());
         let summary = match kind {
@@ -237,7 +366,7 @@ impl XtreamAccount {
     fn push_live(
         &self,
         listing: &mut Listing,
-        groups: &HashMap<String, String>,
+        groups: &BTreeMap<String, String>,
         stream: &xtream::LiveStream,
     ) {
         // One more than allowed tells "too many" from "just enough".
@@ -252,14 +381,20 @@ impl XtreamAccount {
             logo: stream.icon.as_deref(),
             tvg_id: stream.epg_channel_id.as_deref(),
             kind: Kind::Live,
-            url: StreamUrl::new(xtream::url::live(base, user, pass, &stream.stream_id, "ts")),
+            url: StreamUrl::new(xtream::url::live(
+                base,
+                user,
+                pass,
+                &stream.stream_id,
+                self.live_ending(),
+            )),
             stream_key: &stream.stream_id,
             tvg_chno: None,
             extra: Extra::default(),
         });
     }
 
-    fn push_film(&self, listing: &mut Listing, groups: &HashMap<String, String>, film: &xtream::VodStream) {
+    fn push_film(&self, listing: &mut Listing, groups: &BTreeMap<String, String>, film: &xtream::VodStream) {
         if listing.entries.len() > self.entries_max {
             return;
         }
@@ -283,11 +418,13 @@ impl XtreamAccount {
         &self,
         fetcher: &Fetcher,
         request: &ListRequest,
-    ) -> Result<(Vec<Series>, u64), RefreshError> {
-        let groups = self
-            .categories(fetcher, request, "get_series_categories", false)
+        known: Known<'_>,
+    ) -> Result<(News<Vec<Series>>, KindVersion), RefreshError> {
+        let kind = Kind::Episode;
+        let mut version = self
+            .categories(fetcher, request, (kind, false), known.version(kind))
             .await?;
-        let entries_max = self.entries_max;
+        let (groups, entries_max) = (version.names.clone(), self.entries_max);
         let read = move |body: &mut dyn Read| {
             let mut list = Vec::new();
             let summary = xtream::series(body, |series| {
@@ -297,9 +434,15 @@ impl XtreamAccount {
             let bad = whole(summary, list.len(), entries_max)?;
             Ok((list, bad))
         };
-        fetcher
-            .fetch(&self.url(Some("get_series"), &[]), request, read)
-            .await
+        let url = self.url(Some(actions(kind).1), &[]);
+        match fetcher.fetch_news(&url, request, &version.list, read).await? {
+            News::Same => Ok((News::Same, version)),
+            News::List((list, bad), validators) => {
+                version.list = validators.clone();
+                version.malformed = bad;
+                Ok((News::List(list, validators), version))
+            }
+        }
     }
 
     fn credentials(&self) -> (&str, &str, &str) {
@@ -326,7 +469,7 @@ pub(super) fn usable(account: &Account) -> Result<(), RefreshError> {
     }
 }
 
-fn group<'a>(groups: &'a HashMap<String, String>, ids: &[String]) -> Option<&'a str> {
+fn group<'a>(groups: &'a BTreeMap<String, String>, ids: &[String]) -> Option<&'a str> {
     ids.iter().find_map(|id| groups.get(id)).map(String::as_str)
 }
 

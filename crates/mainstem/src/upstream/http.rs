@@ -29,6 +29,7 @@ use tokio::time::timeout;
 use tower::ServiceExt as _;
 use url::Url;
 
+use super::status_line::AnySocket;
 use crate::slot::Slot;
 
 /// Bytes of headers taken from a provider.
@@ -37,7 +38,7 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 type Socket = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Why no answer came. The text holds no address: addresses carry credentials.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum HttpError {
     /// The address cannot be asked over HTTP.
     #[error("the address is no http or https URL")]
@@ -221,7 +222,7 @@ impl Client {
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
             .max_buf_size(HEAD_BYTES_MAX)
-            .handshake(socket)
+            .handshake(AnySocket::new(socket))
             .await
             .map_err(|error| HttpError::Answer(chain(&error)))?;
         let mut connection = Box::pin(connection);
@@ -239,7 +240,7 @@ impl Client {
     }
 }
 
-type Connection = Pin<Box<http1::Connection<Socket, Empty<Bytes>>>>;
+type Connection = Pin<Box<http1::Connection<AnySocket<Socket>, Empty<Bytes>>>>;
 
 struct Hop {
     status: StatusCode,

@@ -1,6 +1,7 @@
 //! Open connections to streams at the providers: an address and a slot in, bytes out.
 //!
-//! Lives here: the HTTP requests of streams and lists ([`http`]), what kind of answer came ([`sniff`]), and one
+//! Lives here: the HTTP requests of streams and lists ([`http`]), what kind of answer came ([`sniff`]), which addresses
+//! cannot be asked at all ([`unsupported`](mod@unsupported)), which part of a file is meant ([`range`]), stream titles ([`icy`], [`titles`]), and one
 //! reader for each kind: [`progressive`] transport streams, raw [`radio`], [`hls`], the built-in [`card`], and [files](mod@file).
 //! Does not live here: which stream is opened, who watches, what is inside a transport stream.
 
@@ -9,11 +10,18 @@ pub mod card;
 pub mod file;
 pub mod hls;
 pub mod http;
+pub mod icy;
 pub mod open;
 pub mod progressive;
 pub mod radio;
+pub mod range;
 pub mod sniff;
+mod status_line;
+pub mod titles;
 pub mod tls;
+pub mod unsupported;
+
+use std::time::Duration;
 
 use relay::{Failure, Input};
 
@@ -45,6 +53,13 @@ impl relay::Upstream for Upstream {
             Self::Radio(radio) => radio.set_watched(watched),
             Self::Hls(hls) => hls.set_watched(watched),
             Self::Card(_) => {}
+        }
+    }
+
+    fn burst(&self) -> Duration {
+        match self {
+            Self::Hls(hls) => hls.burst(),
+            Self::Progressive(_) | Self::Radio(_) | Self::Card(_) => Duration::ZERO,
         }
     }
 

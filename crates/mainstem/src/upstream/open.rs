@@ -9,15 +9,19 @@ use catalog::{SourceName, StreamUrl};
 use http::header::{CONTENT_TYPE, RANGE};
 use http::{HeaderMap, StatusCode};
 use relay::{Failure, FailureClass};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, warn};
+use url::Url;
 
 use super::answer::failure_of_answer;
-use super::hls::HlsUpstream;
+use super::hls::{HlsUpstream, Started};
 use super::http::{Body, Client, HttpError, Request, Response};
+use super::icy::{self, TitleReader};
 use super::progressive::{Progressive, taken_back};
 use super::radio::Radio;
 use super::sniff::{Content, sniff};
+use super::titles::{Teller, Titles};
+use super::unsupported::unsupported;
 use super::{Upstream, card};
 use crate::slot::{
     FilmSession, LimitAnswer, Login, Place, Pools, Purpose, Refused, Rest, Slot, Subject, Wish,
@@ -62,6 +66,8 @@ pub struct Elsewhere {
     pub limit: usize,
     /// The stream's address there.
     pub url: StreamUrl,
+    /// In words, that its account no longer works, where it does not.
+    pub account_ended: Option<String>,
 }
 
 impl Target {
@@ -88,9 +94,9 @@ impl Target {
             failure.class,
             FailureClass::Auth | FailureClass::Blocked | FailureClass::Limit | FailureClass::Unusable
         );
-        // What is known of the end is known of the source's own account.
-        match &self.account_ended {
-            Some(ended) if about_login && *login == self.login => Failure {
+        let there = self.elsewhere.iter().find(|elsewhere| elsewhere.login == *login);
+        match there.map_or(&self.account_ended, |there| &there.account_ended) {
+            Some(ended) if about_login => Failure {
                 class: FailureClass::Expired,
                 text: ended.clone(),
                 ..failure
@@ -117,6 +123,9 @@ impl Target {
         }
     }
 }
+
+/// A list may lead to another, and that to a stream.
+const LEADS_MAX: usize = 3;
 
 /// How much longer than a provider's own delay a slot is waited for.
 const RELEASE_MARGIN: Duration = Duration::from_secs(1);
@@ -150,6 +159,10 @@ pub struct Opening {
     pub pools: Pools,
     /// Bounds the steps.
     pub timing: OpenTiming,
+    /// Bounds the variants of HLS streams, in bits per second.
+    pub hls_bandwidth_max: Option<u64>,
+    /// What is on at the radios that are open.
+    pub titles: Titles,
 }
 
 impl Opening {
@@ -174,49 +187,81 @@ impl Opening {
         if target.url.expose() == CARD_URL {
             return Ok(Upstream::Card(card::Card::default()));
         }
-        let answer = self.ask(&target, purpose, &HeaderMap::new()).await?;
+        let answer = self.ask(&target, purpose, &icy::asking()).await?;
         self.understand(target, answer).await
     }
 
     async fn understand(&self, target: Target, mut answer: Response) -> Result<Upstream, Failure> {
-        let (head, content) = self.first_bytes(&mut answer.body).await?;
+        for _ in 0..LEADS_MAX {
+            let (head, content) = self.first_bytes(&mut answer.body).await?;
+            if content != Content::HlsPlaylist {
+                return self.understand_bytes(&target, head, content, answer);
+            }
+            let request = self.request(&target, answer.asked.as_str())?;
+            let Response { url, body, .. } = answer;
+            let started = HlsUpstream::start(
+                (self.client.clone(), request),
+                url,
+                (head, body),
+                self.hls_bandwidth_max,
+            );
+            match started.await? {
+                Started::Following(session) => return Ok(Upstream::Hls(session)),
+                Started::Leads(url, slot) => answer = self.ask_on(&target, &url, slot).await?,
+            }
+        }
+        let text = "lists that lead to lists without end";
+        Err(Failure::new(FailureClass::Unusable, text))
+    }
+
+    /// The reader of an answer that is no playlist.
+    fn understand_bytes(
+        &self,
+        target: &Target,
+        head: Bytes,
+        content: Content,
+        answer: Response,
+    ) -> Result<Upstream, Failure> {
+        let Response { headers, body, .. } = answer;
+        let bytes = || Progressive::new(head, body, self.titles_of(target, &headers));
         match content {
             // A radio may be joined in the middle of a frame, and the next one may be far: then the answer's name for
             // itself is all there is.
-            Content::Unknown if is_called_radio(&answer.headers) => {
-                Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body))))
+            Content::Unknown if is_called_radio(&headers) => {
+                Ok(Upstream::Radio(Box::new(Radio::new(bytes()))))
             }
-            Content::TransportStream | Content::Unknown => Ok(Upstream::Progressive(Box::new(
-                Progressive::new(head, answer.body),
-            ))),
-            Content::HlsPlaylist => {
-                let request = self.request(&target, answer.asked.as_str())?;
-                let Response { url, body, .. } = answer;
-                let session = HlsUpstream::start(
-                    self.client.clone(),
-                    request,
-                    url,
-                    head,
-                    body,
-                    target.release_delay,
-                )
-                .await?;
-                Ok(Upstream::Hls(Box::new(session)))
-            }
+            Content::TransportStream | Content::Unknown => Ok(Upstream::Progressive(Box::new(bytes()))),
             Content::Mp4 | Content::Matroska | Content::Flv => Err(Failure::new(
                 FailureClass::File,
                 format!("the entry is a file ({})", content.as_str()),
             )),
             Content::Empty => Err(Failure::new(FailureClass::Transient, "the answer was empty")),
-            Content::Html | Content::Json => {
+            Content::Dash => Err(Failure::new(FailureClass::Unusable, super::unsupported::DASH)),
+            Content::Html | Content::Json | Content::HlsPlaylist => {
                 let text = format!(
                     "the provider answered with {} instead of a stream",
                     content.as_str()
                 );
                 Err(Failure::new(FailureClass::Unusable, text))
             }
-            Content::Audio => Ok(Upstream::Radio(Box::new(Radio::new(head, answer.body)))),
+            Content::Audio => Ok(Upstream::Radio(Box::new(Radio::new(bytes())))),
         }
+    }
+
+    /// Asks for what a list leads to, with the connection the list was asked for with.
+    async fn ask_on(&self, target: &Target, url: &Url, slot: Slot) -> Result<Response, Failure> {
+        let request = self.request(target, url.as_str())?;
+        let answer = self.client.send(request, Some(slot)).await?;
+        match failure_of_answer(url, &answer) {
+            None => Ok(answer),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    /// Where the titles in an answer go, if it has any.
+    fn titles_of(&self, target: &Target, headers: &HeaderMap) -> Option<(TitleReader, Teller)> {
+        let subject = target.subject.clone()?;
+        Some((TitleReader::of(headers)?, self.titles.teller(subject)))
     }
 
     /// Asks a provider for a stream, once there is a connection for it. `more` goes with the target's own headers.
@@ -232,6 +277,24 @@ impl Opening {
         purpose: Purpose,
         more: &HeaderMap,
     ) -> Result<Response, NoStream> {
+        self.ask_again(target, purpose, more, None).await
+    }
+
+    /// Like [`Opening::ask`], first of all with the connection of an answer whose socket is closed: at its login, once
+    /// the provider no longer counts that socket.
+    ///
+    /// # Errors
+    /// Like [`Opening::ask`].
+    pub async fn ask_again(
+        &self,
+        target: &Target,
+        purpose: Purpose,
+        more: &HeaderMap,
+        mut closed: Option<Slot>,
+    ) -> Result<Response, NoStream> {
+        if let Some(reason) = unsupported(target.url.expose()) {
+            return Err(Failure::new(FailureClass::Unusable, reason).into());
+        }
         let asked = Instant::now();
         let mut wish = target.wish(purpose);
         // Of several logins the one with most free connections is asked first.
@@ -239,18 +302,22 @@ impl Opening {
             .sort_by_key(|place| Reverse(self.pools.free(&place.login, place.limit)));
         let mut hosts_failed = 0;
         loop {
-            let slot = self.slot(target, &wish, asked).await?;
+            let slot = match closed.take() {
+                Some(slot) => reopened(slot).await?,
+                None => self.slot(target, &wish, asked).await?,
+            };
             wish.line = slot.line();
-            let login = wish
-                .places
-                .get(slot.place())
-                .map_or(&target.login, |place| &place.login);
-            let urls = target.urls_at(login);
+            let login = slot.login().unwrap_or_else(|| target.login.clone());
+            let urls = target.urls_at(&login);
             let (host, url) = urls.first().cloned().unwrap_or_default();
             let mut request = self.request(target, &url)?;
             request.headers.extend(more.clone());
             let ranged = request.headers.contains_key(RANGE);
             let asked_url = request.url.clone();
+            if asked_url.path().ends_with(".m3u8") {
+                // Its provider counts a session from here on, whether we read the answer or not.
+                slot.requested();
+            }
             let revoked = slot.revoked();
             // Whoever needs the connection more gets it, answer or not.
             let answer = tokio::select! {
@@ -277,7 +344,7 @@ impl Opening {
                 return Ok(answer);
             };
             let head = Some((answer.status, answer.headers.clone()));
-            match self.blame(target, &login.clone(), answer, failure) {
+            match self.blame(target, &login, answer, failure) {
                 Blame::Lingering if purpose.may_wait() => {}
                 Blame::Lingering => {
                     return Err(NoStream {
@@ -379,8 +446,7 @@ impl Opening {
     /// # Errors
     /// When the address cannot be asked over HTTP.
     pub fn request(&self, target: &Target, url: &str) -> Result<Request, Failure> {
-        let mut request =
-            Request::get(url, self.timing.head_within).map_err(|error| unsupported(url, error.into()))?;
+        let mut request = Request::get(url, self.timing.head_within).map_err(Failure::from)?;
         request.headers = target.headers.clone();
         request.insecure_tls = target.insecure_tls;
         Ok(request)
@@ -418,6 +484,17 @@ impl Opening {
             }
         }
     }
+}
+
+/// A slot whose socket is closed, once another may be opened with it.
+async fn reopened(slot: Slot) -> Result<Slot, Failure> {
+    let ready_at = slot.reopen();
+    tokio::select! {
+        biased;
+        () = slot.revoked() => return Err(taken_back()),
+        () = sleep_until(ready_at) => {}
+    }
+    Ok(slot)
 }
 
 /// Why a request brought no stream.
@@ -463,17 +540,6 @@ fn is_called_radio(headers: &HeaderMap) -> bool {
     radio.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
 }
 
-/// Says which kind of address is not supported, where it is one that lists do contain.
-fn unsupported(url: &str, failure: Failure) -> Failure {
-    match url.split_once("://") {
-        Some((scheme @ ("rtmp" | "rtsp" | "rtp" | "udp" | "mms" | "plugin"), _)) => Failure::new(
-            FailureClass::Unusable,
-            format!("{scheme} addresses are not supported"),
-        ),
-        _ => failure,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -483,12 +549,14 @@ mod tests {
         Opening {
             client: Client::new(within, 3).unwrap(),
             pools: Pools::new(5),
+            hls_bandwidth_max: None,
             timing: OpenTiming {
                 slot_within: within,
                 head_within: within,
                 first_bytes_within: within,
                 limit_rest: Duration::from_secs(15),
             },
+            titles: Titles::default(),
         }
     }
 

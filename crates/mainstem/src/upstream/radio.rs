@@ -4,12 +4,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use mpegts::MediaTime;
 use mpegts::radio::Wrapper;
 use relay::{Failure, FailureClass, Input};
 
-use super::http::Body;
 use super::progressive::Progressive;
 
 /// Bytes in a row without a frame after which it is no radio: tags with pictures have their own length, rubbish has
@@ -20,7 +18,7 @@ const RUBBISH_BYTES_MAX: u64 = 512 * 1024;
 /// so that the jingle with which a radio greets everybody is not taken for a replay.
 const APART: Duration = Duration::from_mins(7);
 
-/// Raw sound over HTTP. No stream titles are asked for, so that none stand between the frames.
+/// Raw sound over HTTP.
 #[derive(Debug)]
 pub struct Radio {
     progressive: Progressive,
@@ -30,14 +28,14 @@ pub struct Radio {
 }
 
 impl Radio {
-    /// `head` was read from `body` already.
+    /// From the bytes of a response.
     #[must_use]
-    pub fn new(head: Bytes, body: Body) -> Self {
+    pub fn new(progressive: Progressive) -> Self {
         static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
         // Stamps wrap after 26 hours, and so may this.
         let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed) % 200;
         Self {
-            progressive: Progressive::new(head, body),
+            progressive,
             wrapper: Wrapper::new(MediaTime::default().saturating_add(APART * connection)),
             rubbish_before: 0,
         }

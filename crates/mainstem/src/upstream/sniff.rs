@@ -13,7 +13,9 @@ pub enum Content {
     TransportStream,
     /// An HLS playlist.
     HlsPlaylist,
-    /// A web page.
+    /// A manifest of MPEG-DASH (ISO 23009-1).
+    Dash,
+    /// A web page, or any other XML.
     Html,
     /// A JSON answer.
     Json,
@@ -38,6 +40,7 @@ impl Content {
         match self {
             Self::TransportStream => "TS",
             Self::HlsPlaylist => "HLS",
+            Self::Dash => "DASH",
             Self::Html => "HTML",
             Self::Json => "JSON",
             Self::Mp4 => "MP4",
@@ -78,10 +81,11 @@ pub fn sniff(head: &[u8], over: bool) -> Option<Content> {
             Content::Unknown
         });
     }
-    for (sign, content) in [(b"<", Content::Html), (b"{", Content::Json)] {
-        if text.starts_with(sign) {
-            return Some(content);
-        }
+    if text.starts_with(b"<") {
+        return markup(text, enough);
+    }
+    if text.starts_with(b"{") {
+        return Some(Content::Json);
     }
     if NAMES.iter().any(|(name, _)| name.starts_with(text)) && !over {
         return None;
@@ -107,6 +111,20 @@ fn named(head: &[u8], text: &[u8]) -> Option<Content> {
         .iter()
         .find(|(name, _)| text.starts_with(name))
         .map(|(_, content)| *content)
+}
+
+/// What begins with `<`. A manifest names itself behind the declaration and comments, which a page may begin with too.
+fn markup(text: &[u8], enough: bool) -> Option<Content> {
+    let is_tag =
+        |at: &[u8]| at.starts_with(b"<MPD") && at.get(4).is_none_or(|next| !next.is_ascii_alphanumeric());
+    if (0..text.len()).any(|at| text.get(at..).is_some_and(is_tag)) {
+        return Some(Content::Dash);
+    }
+    let may_be = [&b"<?xml"[..], b"<!--", b"<MPD"];
+    let may_be = may_be
+        .iter()
+        .any(|sign| text.starts_with(sign) || sign.starts_with(text));
+    (enough || !may_be).then_some(Content::Html)
 }
 
 /// Three sync bytes a packet apart, at any place: 188 bytes (2.4.3.2), 192 (with a time stamp before each packet) or
@@ -140,11 +158,15 @@ mod tests {
 
     #[test]
     fn content_is_known_by_its_bytes() {
-        let cases: [(&[u8], Content); 13] = [
+        let cases: [(&[u8], Content); 17] = [
             (b"#EXTM3U\n#EXT-X-VERSION:3\n", Content::HlsPlaylist),
             (b"\xEF\xBB\xBF\r\n#EXTM3U\n", Content::HlsPlaylist),
             (b"<html><body>Forbidden", Content::Html),
             (b"  \n<!DOCTYPE html>", Content::Html),
+            (b"<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\">", Content::Dash),
+            (b"\n<?xml version=\"1.0\"?>\n<!-- made --><MPD>", Content::Dash),
+            (b"<?xml version=\"1.0\"?><smil/>", Content::Html),
+            (b"<MPDX>", Content::Html),
             (b"{\"user_info\":{\"auth\":0}}", Content::Json),
             (b"\0\0\0\x18ftypisom", Content::Mp4),
             (b"\x1A\x45\xDF\xA3\x01\0", Content::Matroska),
@@ -179,7 +201,16 @@ mod tests {
 
     #[test]
     fn little_is_not_judged_before_more_can_come() {
-        for head in [&b""[..], b"#EXT", b"\x47", b"FL", b"\x1A\x45", b"plain words"] {
+        for head in [
+            &b""[..],
+            b"#EXT",
+            b"\x47",
+            b"FL",
+            b"\x1A\x45",
+            b"<M",
+            b"<?xml version",
+            b"plain words",
+        ] {
             assert_eq!(sniff(head, false), None, "{head:?}");
         }
         assert_eq!(sniff(&[b'x'; SNIFF_BYTES], false), Some(Content::Unknown));

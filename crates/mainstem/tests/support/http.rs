@@ -345,6 +345,36 @@ impl Raw {
         all
     }
 
+    /// Reads until the other side ends or resets the connection: what came last, and how many bytes in all.
+    pub(crate) async fn drain_all(&mut self) -> (Vec<u8>, usize) {
+        let (mut all, mut piece) = (Vec::new(), vec![0; 1 << 16]);
+        let reading = async {
+            while let Ok(read @ 1..) = self.socket.read(&mut piece).await {
+                all.extend_from_slice(&piece[..read]);
+            }
+        };
+        timeout(SOON, reading).await.expect("the connection ends");
+        let count = all.len();
+        (all.split_off(count.saturating_sub(16)), count)
+    }
+
+    /// Reads until the chunk that ends an answer in chunks.
+    ///
+    /// # Panics
+    /// The connection ends before.
+    pub(crate) async fn until_last_chunk(&mut self) {
+        let (mut end, mut piece) = (Vec::new(), vec![0; 1 << 16]);
+        let reading = async {
+            while !end.ends_with(b"\r\n0\r\n\r\n") {
+                let read = self.socket.read(&mut piece).await.unwrap();
+                assert!(read > 0, "it ends before its last chunk");
+                end.extend_from_slice(&piece[..read]);
+                end.drain(..end.len().saturating_sub(16));
+            }
+        };
+        timeout(SOON, reading).await.expect("the last chunk comes");
+    }
+
     /// Says goodbye in one direction only (FIN) and goes on listening.
     pub(crate) async fn half_close(&mut self) {
         self.socket.shutdown().await.unwrap();

@@ -15,7 +15,10 @@
 )]
 
 pub(crate) mod decode;
+pub(crate) mod hls;
 pub(crate) mod http;
+pub(crate) mod origin;
+pub(crate) mod playlist;
 pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod ts;

@@ -3,8 +3,12 @@
 
 mod audio;
 mod bits;
+mod codec_string;
+mod coding;
+mod cutter;
 mod format;
 mod h264;
+mod hevc;
 mod reset;
 mod size;
 mod units;
@@ -12,8 +16,12 @@ mod video;
 
 pub(crate) use audio::MPEG_LAYER_2;
 pub use audio::{AudioFrame, audio_frame};
+pub use codec_string::codec_string;
+pub use coding::{PictureCoding, Profile};
+pub(crate) use cutter::SoundCutter;
 pub use format::{PictureSize, SoundFormat};
 pub use reset::DecoderReset;
+pub use units::{leading, ranges};
 pub use video::{Access, ParameterSets, inspect};
 
 use crate::psi;
@@ -122,6 +130,12 @@ impl Codec {
     #[must_use]
     pub fn is_video(self) -> bool {
         self.kind() == Kind::Video
+    }
+
+    /// A sound whose frames [`audio_frame`] reads.
+    #[must_use]
+    pub const fn is_framed(self) -> bool {
+        matches!(self, Self::Aac | Self::MpegAudio | Self::Ac3 | Self::Eac3)
     }
 
     /// A sound.

@@ -1,14 +1,14 @@
 //! How large pictures are: the fields of a sequence parameter set that lie before and at the size, and no more.
 
 use super::bits::Bits;
-use super::{Codec, PictureSize, h264};
+use super::{Codec, PictureSize, h264, hevc};
 
 /// The size of the pictures that a parameter set describes; `None` for any other unit, and for nonsense.
 pub(super) fn picture_size(codec: Codec, unit: &[u8]) -> Option<PictureSize> {
     let [first, rest @ ..] = unit else { return None };
     match (codec, first) {
         (Codec::H264, head) if head & 0x1F == 7 => h264::Sps::read(rest)?.size,
-        (Codec::Hevc, head) if (head >> 1) & 0x3F == 33 => hevc(&mut Bits::new(rest.get(1..)?)),
+        (Codec::Hevc, head) if (head >> 1) & 0x3F == 33 => hevc::Sps::read(rest.get(1..)?)?.size,
         (Codec::Mpeg2Video, 0xB3) => mpeg2(rest),
         _ => None,
     }
@@ -53,39 +53,6 @@ pub(super) const fn chroma_step(chroma_format_idc: u32) -> (u32, u32) {
         2 => (2, 1),
         _ => (1, 1),
     }
-}
-
-/// H.265 7.3.2.2.1; `bits` begin behind the two bytes of the unit's header.
-fn hevc(bits: &mut Bits<'_>) -> Option<PictureSize> {
-    bits.skip(4)?; // sps_video_parameter_set_id
-    let sub_layers = bits.bits(3)?;
-    bits.skip(1)?; // sps_temporal_id_nesting_flag
-    skip_profile_tier_level(bits, sub_layers)?;
-    bits.unsigned()?; // sps_seq_parameter_set_id
-    let mut chroma = bits.unsigned()?;
-    if chroma == 3 && bits.bit()? {
-        chroma = 0; // separate_colour_plane_flag
-    }
-    let (width, height) = (bits.unsigned()?, bits.unsigned()?);
-    let (x, y) = chroma_step(chroma);
-    Crop::read(bits, x, y)?.of(width, height)
-}
-
-/// H.265 7.3.3 with profilePresentFlag 1.
-fn skip_profile_tier_level(bits: &mut Bits<'_>, sub_layers: u32) -> Option<()> {
-    const PROFILE_BITS: u32 = 88;
-    const LEVEL_BITS: u32 = 8;
-    bits.skip(PROFILE_BITS + LEVEL_BITS)?;
-    if sub_layers == 0 {
-        return Some(());
-    }
-    let mut more = 0;
-    for _ in 0..sub_layers {
-        more += if bits.bit()? { PROFILE_BITS } else { 0 };
-        more += if bits.bit()? { LEVEL_BITS } else { 0 };
-    }
-    bits.skip(2 * (8 - sub_layers))?; // reserved_zero_2bits
-    bits.skip(more)
 }
 
 /// 13818-2 6.2.2.1. The extension's two more bits each are for pictures of 4096 samples and above: no level allows them

@@ -1,5 +1,6 @@
 //! Units between start codes (H.264 and H.265 Annex B; 13818-2 6.2.1 calls them by their start codes).
 
+use super::Codec;
 use core::ops::Range;
 
 /// Where the next 00 00 01 stands.
@@ -29,8 +30,41 @@ fn without_zeros(bytes: &[u8]) -> usize {
     8 * zero.unwrap_or(words.len())
 }
 
+/// The units of an access unit, without their start codes: those before its first slice, and that, which is all the rest.
+pub fn leading(codec: Codec, es: &[u8]) -> impl Iterator<Item = &[u8]> {
+    until(es, move |head| match codec {
+        Codec::H264 => matches!(head & 0x1F, 1 | 2 | 5),
+        Codec::Hevc => (head >> 1) & 0x3F < 32,
+        _ => head == 0,
+    })
+}
+
+/// The units between start codes, without the codes and without the zero bytes before the next one. The first one whose
+/// first byte is a `slice`'s is the last: where it ends nobody asks, and to find out costs a look at every byte.
+pub(super) fn until(es: &[u8], slice: impl Fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
+    let mut rest = after_start_code(es);
+    core::iter::from_fn(move || {
+        let unit = rest?;
+        if unit.first().is_some_and(|head| slice(*head)) {
+            rest = None;
+            return Some(unit);
+        }
+        let next = start_code(unit);
+        rest = next.and_then(|at| unit.get(at + 3..));
+        let mut unit = next.and_then(|at| unit.get(..at)).unwrap_or(unit);
+        while let [shorter @ .., 0] = unit {
+            unit = shorter;
+        }
+        Some(unit)
+    })
+}
+
+fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(start_code(bytes)? + 3..)
+}
+
 /// Where the units that begin at or behind `from` stand, without start codes and the zero bytes before the next one.
-pub(super) fn ranges(bytes: &[u8], from: usize) -> impl Iterator<Item = Range<usize>> {
+pub fn ranges(bytes: &[u8], from: usize) -> impl Iterator<Item = Range<usize>> {
     let mut next = code_end(bytes, from);
     core::iter::from_fn(move || {
         let start = next?;

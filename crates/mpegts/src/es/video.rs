@@ -1,7 +1,7 @@
 //! Pictures: where decoding may start (H.264 Annex B and clause 7, H.265 clause 7, ISO 13818-2 clause 6).
 
 use super::bits::Bits;
-use super::units::start_code;
+use super::units::until;
 use super::{Codec, PictureSize, size};
 
 /// Bytes of parameter sets remembered; real ones take a few hundred.
@@ -77,7 +77,7 @@ fn h264(es: &[u8], cache: &mut ParameterSets) -> Access {
     let mut access = Access::default();
     let mut seen = cache.look();
     let mut recovery = false;
-    for unit in units(es, |head| matches!(head & 0x1F, 1 | 2 | 5)) {
+    for unit in until(es, |head| matches!(head & 0x1F, 1 | 2 | 5)) {
         let Some((head, body)) = unit.split_first() else {
             continue;
         };
@@ -142,7 +142,7 @@ fn first_slice_is_intra(slice: &[u8]) -> bool {
 fn hevc(es: &[u8], cache: &mut ParameterSets) -> Access {
     let mut access = Access::default();
     let mut seen = cache.look();
-    for unit in units(es, |head| (head >> 1) & 0x3F < 32) {
+    for unit in until(es, |head| (head >> 1) & 0x3F < 32) {
         let Some(head) = unit.first() else { continue };
         match (head >> 1) & 0x3F {
             32 => seen.add(1, unit),
@@ -168,7 +168,7 @@ fn mpeg2(es: &[u8], cache: &mut ParameterSets) -> Access {
     let mut access = Access::default();
     let mut seen = cache.look();
     let mut after_sequence = false;
-    for unit in units(es, |head| head == 0x00) {
+    for unit in until(es, |head| head == 0x00) {
         match unit {
             [0xB3, ..] => {
                 seen.add(1, unit);
@@ -222,35 +222,10 @@ impl Seen<'_> {
         } = self.cache;
         if whole && bytes != fresh {
             core::mem::swap(bytes, fresh);
-            *picture = units(bytes, |_| false).find_map(|unit| size::picture_size(codec, unit));
+            *picture = until(bytes, |_| false).find_map(|unit| size::picture_size(codec, unit));
         }
         whole
     }
-}
-
-/// The units between start codes (H.264 Annex B; 13818-2 calls them by their start codes), without the codes and
-/// without the zero bytes before the next one. The first one whose first byte is a `slice`'s is the last: where it ends
-/// nobody asks, and to find out costs a look at every byte.
-fn units(es: &[u8], slice: impl Fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
-    let mut rest = after_start_code(es);
-    core::iter::from_fn(move || {
-        let unit = rest?;
-        if unit.first().is_some_and(|head| slice(*head)) {
-            rest = None;
-            return Some(unit);
-        }
-        let next = start_code(unit);
-        rest = next.and_then(|at| unit.get(at + 3..));
-        let mut unit = next.and_then(|at| unit.get(..at)).unwrap_or(unit);
-        while let [shorter @ .., 0] = unit {
-            unit = shorter;
-        }
-        Some(unit)
-    })
-}
-
-fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
-    bytes.get(start_code(bytes)? + 3..)
 }
 
 #[cfg(test)]

@@ -155,9 +155,12 @@ fn frames_cut_at_packets_are_put_together() {
     let raw = layer_2();
     let whole = frames(Codec::MpegAudio, &raw);
     let gather = |parts: &[&[u8]]| {
-        let (mut frames, mut out) = (Frames::default(), Vec::new());
+        let (mut cutter, mut out) = (SoundCutter::default(), Vec::new());
         for part in parts {
-            frames.push(Codec::MpegAudio, part, &mut out);
+            let (part, stamp) = (Bytes::copy_from_slice(part), Some(MediaTime::default()));
+            cutter.push(Codec::MpegAudio, part, stamp, |_, frame| {
+                out.extend_from_slice(&frame);
+            });
         }
         out
     };

@@ -1,5 +1,5 @@
 //! The incoming side of the splice: from the packets of one source to whole PES packets of its programme.
-//! What happens to them on the timeline is decided in the parent module.
+//! What happens to them on the timeline is decided in the parent module. [`crate::Demuxer`] reads frames from them.
 
 use super::cue;
 use super::report::SourceReport;
@@ -24,19 +24,19 @@ const EARLY_BYTES_MAX: usize = 2 * 1024 * 1024;
 const OTHER_MAPS: u8 = 4;
 
 /// Streams of one programme; real ones have a dozen.
-pub(super) const STREAMS_MAX: usize = 32;
+pub(crate) const STREAMS_MAX: usize = 32;
 
 /// PES buffers kept for use again.
 const SPARE_BUFFERS: usize = 8;
 
 /// One elementary stream of the source's programme.
 #[derive(Debug)]
-pub(super) struct InStream {
-    pub(super) pid: Pid,
-    pub(super) stream_type: u8,
-    pub(super) codec: Codec,
-    pub(super) language: Option<[u8; 3]>,
-    pub(super) descriptors: Vec<u8>,
+pub(crate) struct InStream {
+    pub(crate) pid: Pid,
+    pub(crate) stream_type: u8,
+    pub(crate) codec: Codec,
+    pub(crate) language: Option<[u8; 3]>,
+    pub(crate) descriptors: Vec<u8>,
     /// Reads a stream that carries sections in place of PES packets.
     sections: Option<SectionReader>,
     assembly: Assembly,
@@ -56,7 +56,7 @@ struct Assembly {
 
 /// What came in.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// The programme map was read for the first time, or lists other streams than before.
     Programme,
     /// A PES packet is complete.
@@ -69,19 +69,19 @@ pub(super) enum Event {
 
 /// A PES packet, put together.
 #[derive(Debug)]
-pub(super) struct WholePes {
+pub(crate) struct WholePes {
     /// The index of its stream.
-    pub(super) stream: usize,
-    pub(super) bytes: Vec<u8>,
+    pub(crate) stream: usize,
+    pub(crate) bytes: Vec<u8>,
     /// The packet it began in said random access.
-    pub(super) random_access: bool,
+    pub(crate) random_access: bool,
     /// It ended where the next began, and the counter broke there: its end may be missing.
-    pub(super) doubtful: bool,
+    pub(crate) doubtful: bool,
 }
 
 /// The state of one source's packets.
 #[derive(Debug)]
-pub(super) struct Demux {
+pub(crate) struct Demux {
     pat: SectionReader,
     pmt: SectionReader,
     /// The sections last read: tables are repeated many times a second and hardly ever change.
@@ -100,7 +100,7 @@ pub(super) struct Demux {
 }
 
 impl Demux {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             pat: SectionReader::default(),
             pmt: SectionReader::default(),
@@ -117,24 +117,24 @@ impl Demux {
         }
     }
 
-    pub(super) fn streams(&self) -> &[InStream] {
+    pub(crate) fn streams(&self) -> &[InStream] {
         &self.streams
     }
 
     /// Packets that came before the programme map, to be pushed again now that it is known.
-    pub(super) fn take_early(&mut self) -> Vec<u8> {
+    pub(crate) fn take_early(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.early)
     }
 
     /// Gives a buffer back once its PES packet has been sent.
-    pub(super) fn recycle(&mut self, mut bytes: Vec<u8>) {
+    pub(crate) fn recycle(&mut self, mut bytes: Vec<u8>) {
         if self.spare.len() < SPARE_BUFFERS {
             bytes.clear();
             self.spare.push(bytes);
         }
     }
 
-    pub(super) fn packet(
+    pub(crate) fn packet(
         &mut self,
         bytes: &[u8; PACKET_BYTES],
         report: &mut SourceReport,
@@ -162,7 +162,7 @@ impl Demux {
     }
 
     /// The source is over: packets that only waited for their successor are complete.
-    pub(super) fn finish(&mut self, events: &mut Vec<Event>) {
+    pub(crate) fn finish(&mut self, events: &mut Vec<Event>) {
         for stream in 0..self.streams.len() {
             self.close(stream, events);
         }

@@ -4,7 +4,7 @@
 //! where they stood, whatever the sources do. Choosing sources and pacing them is not done here.
 
 mod cue;
-mod demux;
+pub(crate) mod demux;
 mod join;
 mod mux;
 mod pieces;

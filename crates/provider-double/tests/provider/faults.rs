@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, End, SOON, is_ts, plan, start};
-use provider_double::{AtAccept, CloseReason, Extent, Fault, HeadStyle, Now, Provider, RedirectForm, Repeat};
+use provider_double::{
+    AtAccept, CloseReason, Extent, Fault, HeadStyle, Now, Provider, RangeStyle, RedirectForm, Repeat,
+};
 use tokio::time::timeout;
 
 /// Longer than what is not coming needs to come.
@@ -487,6 +489,63 @@ async fn files_in_ranges() {
         .wait_until(|log| log.open_now == 0, SOON)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn files_whose_ranges_are_odd() {
+    let provider = start(plan(0));
+    let range = "Range: bytes=40000-40099\r\n";
+    let fresh = format!("{range}If-Range: \"other\"\r\n");
+    for (style, fields, begins, place, count) in [
+        (
+            RangeStyle::NoTotal,
+            range,
+            "206",
+            Some("bytes 40000-40099/*"),
+            100,
+        ),
+        (RangeStyle::NoPlace, range, "206", None, 100),
+        (
+            RangeStyle::Unasked,
+            "",
+            "206",
+            Some("bytes 0-99999/100000"),
+            100_000,
+        ),
+        (RangeStyle::Ignored, range, "200", None, 100_000),
+        (RangeStyle::Refused, range, "416", None, 0),
+        (RangeStyle::Refused, "", "200", None, 100_000),
+        (
+            RangeStyle::Unconditional,
+            &fresh,
+            "206",
+            Some("bytes 40000-40099/100000"),
+            100,
+        ),
+    ] {
+        provider.stream(9).fault(Fault::Ranges(style));
+        let request = format!("GET /movie/u/p/9.mp4 HTTP/1.1\r\n{fields}\r\n");
+        let mut client = Client::send(provider.addr(), &request).await;
+        let head = client.head().await;
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {begins} ")),
+            "{style:?}: {head}"
+        );
+        let said = head.split("Content-Range: ").nth(1);
+        let said = said.and_then(|rest| rest.split("\r\n").next());
+        assert_eq!(said, place, "{style:?}");
+        assert_eq!(client.body(usize::MAX).await.0.len(), count, "{style:?}");
+    }
+    provider.stream(9).clear();
+    provider.stream(9).fault(Fault::Head(HeadStyle::Chunked));
+    let request = "GET /movie/u/p/9.mp4 HTTP/1.1\r\n\r\n";
+    let mut client = Client::send(provider.addr(), request).await;
+    let head = client.head().await;
+    assert!(
+        head.contains("chunked") && !head.contains("Content-Length"),
+        "{head}"
+    );
+    assert_eq!(client.chunks().await.0.len(), 100_000);
 }
 
 #[tokio::test]

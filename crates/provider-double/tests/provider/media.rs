@@ -202,7 +202,7 @@ async fn faults_of_hls() {
     stream.fault(Fault::HlsKey);
     stream.fault(Fault::HlsMap);
     let playlist = text(&provider, "/live/u/p/2.m3u8").await;
-    assert!(playlist.contains("#EXT-X-KEY:METHOD=AES-128") && playlist.contains("#EXT-X-MAP:"));
+    assert!(playlist.contains("#EXT-X-KEY:METHOD=SAMPLE-AES") && playlist.contains("#EXT-X-MAP:"));
     let segment = playlist.lines().last().unwrap().to_owned();
     assert_eq!(Client::get(provider.addr(), &segment).await.status().await, 200);
     stream.clear();

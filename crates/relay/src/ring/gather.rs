@@ -76,6 +76,7 @@ mod tests {
                 media_time_90k: second * SECOND_90K,
                 epoch,
                 keyframe: second % 2 == 0,
+                discontinuity: false,
             };
             ring.push(chunk, Duration::ZERO);
         }

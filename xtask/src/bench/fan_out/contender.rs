@@ -115,13 +115,13 @@ impl Contender {
                 Ok((Kind::Other(running), port, vec![Feed::path(1)]))
             }
             Self::NginxFile => {
-                let (running, port) = nginx::start(&programs.folder, upstream)?;
+                let (running, port) = nginx::start_files(&programs.folder, &programs.folder)?;
                 wait_for(port)?;
                 let name = programs.heavy_clip.file_name().context("a clip without a name")?;
                 Ok((
                     Kind::Other(running),
                     port,
-                    vec![format!("/file/{}", name.to_string_lossy())],
+                    vec![format!("/{}", name.to_string_lossy())],
                 ))
             }
             Self::Icecast => icecast(&programs.folder),
@@ -234,7 +234,7 @@ fn source_client(port: u16) -> Result<TcpStream> {
     Ok(socket)
 }
 
-fn wait_for(port: u16) -> Result<()> {
+pub(in crate::bench) fn wait_for(port: u16) -> Result<()> {
     for _ in 0..200 {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return Ok(());

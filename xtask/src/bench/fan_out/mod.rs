@@ -26,6 +26,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 pub(crate) use bare::run as run_bare;
 pub(super) use clip::{CLIP, clip};
+pub(super) use contender::wait_for;
 
 use crate::step::Steps;
 use crate::tools::provide_if_possible;

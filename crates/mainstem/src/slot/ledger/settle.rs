@@ -184,10 +184,14 @@ impl Ledger {
     fn gives_way(&self, held: &Held, wish: &Wish) -> Option<u8> {
         let is_viewers = wish.purpose.rank() == 0;
         match held.purpose {
-            Purpose::Refresh => None,
+            // It is begun again later; what one player has given up goes first.
+            Purpose::Refresh => is_viewers.then_some(4),
             Purpose::Test => is_viewers.then_some(0),
             Purpose::Hedge => is_viewers.then_some(1),
             Purpose::Live | Purpose::File if !held.watched => Some(2),
+            // Players open the next part of a film before they close the last one. Where there is room for both, they may
+            // be two of the same name.
+            Purpose::File if is_seek_in(held, wish) => Some(2),
             Purpose::Live | Purpose::File => (is_viewers && self.is_zap(held, wish)).then_some(3),
         }
     }
@@ -209,4 +213,10 @@ impl Ledger {
                     .all(|(earlier, other)| other == who && earlier < arrival)
         })
     }
+}
+
+/// Whether a wish goes on with the film that flows through what is held, for whom it flows.
+fn is_seek_in(held: &Held, wish: &Wish) -> bool {
+    let seek = wish.session.as_ref().filter(|session| session.is_seek);
+    seek.is_some_and(|session| held.session.as_ref() == Some(session))
 }

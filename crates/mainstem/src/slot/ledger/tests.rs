@@ -49,7 +49,17 @@ struct Has {
     revoked: bool,
     refused: bool,
     delay: Duration,
+    /// Of an HLS session.
+    last_request: Option<Instant>,
     since: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Closed {
+    at: Instant,
+    /// From when the provider counts on.
+    from: Instant,
+    what: Counted,
 }
 
 #[derive(Debug, Clone)]
@@ -72,10 +82,10 @@ struct Model {
     lingering: Vec<(Login, Instant)>,
     cooling: BTreeMap<Login, Instant>,
     lowered: BTreeMap<Login, (usize, Instant)>,
-    learned: BTreeMap<Login, Duration>,
     /// Closes that a provider seemed to count still when it refused.
-    suspected: BTreeMap<Login, Instant>,
-    closed: BTreeMap<Login, Instant>,
+    suspected: BTreeMap<Login, Closed>,
+    /// The last close of each kind.
+    closed: BTreeMap<(Login, bool), Closed>,
     watchers: Vec<(Subject, u64, Option<Identity>)>,
     /// How often each kind of thing happened: a move that never comes tests nothing.
     seen: BTreeSet<&'static str>,
@@ -104,7 +114,6 @@ impl Model {
             lingering: Vec::new(),
             cooling: BTreeMap::new(),
             lowered: BTreeMap::new(),
-            learned: BTreeMap::new(),
             suspected: BTreeMap::new(),
             closed: BTreeMap::new(),
             watchers: Vec::new(),
@@ -144,6 +153,7 @@ impl Model {
             FilmSession {
                 name: format!("viewing {number}").into(),
                 is_one_player: number < 2,
+                is_seek: self.chance.one_in(2),
             }
         });
         Wish {
@@ -166,7 +176,7 @@ impl Model {
     }
 
     fn step(&mut self) {
-        match self.chance.below(19) {
+        match self.chance.below(20) {
             0..=3 => self.ask(),
             4 => self.try_ask(),
             5 | 6 => self.release(),
@@ -180,6 +190,7 @@ impl Model {
             14 => self.obey(),
             15 | 16 => self.keep(),
             17 => self.accept(),
+            18 => self.requested(),
             _ => self.pass_time(),
         }
         self.check();
@@ -240,10 +251,9 @@ impl Model {
     fn close(&mut self, id: LeaseId) {
         let had = self.held.remove(&id).unwrap();
         if !had.refused {
-            self.closed.insert(had.login.clone(), self.now);
-            let delay = self.delay(&had);
-            if !delay.is_zero() {
-                self.lingering.push((had.login, self.now + delay));
+            let until = self.note_close(&had);
+            if until > self.now {
+                self.lingering.push((had.login, until));
             }
         }
     }
@@ -263,10 +273,9 @@ impl Model {
             return;
         };
         let has = self.held.remove(&id).unwrap();
-        self.closed.insert(has.login.clone(), self.now);
         let kept = MyKept {
             until: self.now + hold,
-            ready_at: self.now + self.delay(&has),
+            ready_at: self.note_close(&has),
             login: has.login,
         };
         self.kept.insert(session.name, kept);
@@ -282,9 +291,37 @@ impl Model {
         }
     }
 
-    fn delay(&self, has: &Has) -> Duration {
-        has.delay
-            .max(self.learned.get(&has.login).copied().unwrap_or_default())
+    fn requested(&mut self) {
+        let Some(id) = self.held_id() else { return };
+        self.held.get_mut(&id).unwrap().last_request = Some(self.now);
+        self.ledger.requested(id, self.now);
+        self.seen.insert("a session's request");
+    }
+
+    /// Until when the provider counts on.
+    fn note_close(&mut self, has: &Has) -> Instant {
+        let closed = Closed {
+            at: self.now,
+            from: has.last_request.unwrap_or(self.now),
+            what: has.last_request.map_or(Counted::Socket, |_| Counted::Session),
+        };
+        let is_session = has.last_request.is_some();
+        self.suspected.remove(&has.login);
+        self.closed.insert((has.login.clone(), is_session), closed);
+        let learned = self.ledger.learned_delay(&has.login, closed.what, self.now);
+        (self.now + has.delay).max(closed.from + learned)
+    }
+
+    /// What was closed so short a time ago that the provider may count it still; the last first.
+    fn closed_of(&self, login: &Login) -> Vec<Closed> {
+        let kinds = [false, true].map(|is_session| self.closed.get(&(login.clone(), is_session)));
+        let fresh = kinds.into_iter().flatten();
+        let mut fresh: Vec<_> = fresh
+            .filter(|closed| self.now - closed.at < LINGERING_WITHIN)
+            .copied()
+            .collect();
+        fresh.sort_by_key(|closed| std::cmp::Reverse(closed.at));
+        fresh
     }
 
     fn withdraw(&mut self) {
@@ -324,18 +361,22 @@ impl Model {
         let has = self.held.get_mut(&id).unwrap();
         has.refused = true;
         let login = has.login.clone();
-        let since = self.closed.get(&login).map(|at| self.now - *at);
+        let closed = self.closed_of(&login);
+        let since = closed.first().map(|closed| self.now - closed.from);
         let open = self
             .held
             .values()
             .filter(|has| has.login == login && !has.refused)
             .count();
         let (answer, effects) = self.ledger.limit_answer(id, self.now);
-        match (answer, since.filter(|since| *since < LINGERING_WITHIN)) {
+        match (answer, since) {
             (LimitAnswer::Lingering { again_after }, Some(since)) => {
                 self.lingering.push((login.clone(), self.now + again_after));
-                self.suspected.insert(login.clone(), self.closed[&login]);
-                assert!(self.ledger.expected_delay(&login) >= since + again_after);
+                self.suspected.remove(&login);
+                if let [only] = *closed {
+                    self.suspected.insert(login.clone(), only);
+                }
+                assert!(self.ledger.expected_delay(&login, self.now) >= since + again_after);
                 assert!(self.ledger.cools(&login, self.now).is_none() || self.is_cool(&login));
                 self.seen.insert("lingering");
             }
@@ -373,18 +414,24 @@ impl Model {
     fn accept(&mut self) {
         let Some(id) = self.held_id() else { return };
         let (login, since) = (self.held[&id].login.clone(), self.held[&id].since);
-        self.ledger.accepted(id);
-        let is_fresh = |closed: &Instant| self.now - *closed < LINGERING_WITHIN;
-        let last = self.closed.get(&login).copied().filter(is_fresh);
-        if let Some(close) = self.suspected.remove(&login).filter(|close| Some(*close) == last) {
-            let counted_for = since.saturating_duration_since(close);
-            let learned = self.learned.entry(login.clone()).or_default();
+        let known = |model: &Self| {
+            [Counted::Socket, Counted::Session]
+                .map(|what| model.ledger.learned_delay(&login, what, model.now))
+        };
+        let mut expected = known(self);
+        self.ledger.accepted(id, self.now);
+        let is_fresh = !self.closed_of(&login).is_empty();
+        if let Some(close) = self.suspected.remove(&login).filter(|_| is_fresh) {
+            let counted_for = since.saturating_duration_since(close.from).min(LINGERING_WITHIN);
+            let learned = &mut expected[usize::from(close.what == Counted::Session)];
             *learned = (*learned).max(counted_for);
-            self.seen.insert("learned");
+            self.seen.insert(match close.what {
+                Counted::Socket => "learned",
+                Counted::Session => "learned of sessions",
+            });
         }
-        let learned = self.learned.get(&login).copied().unwrap_or_default();
-        assert_eq!(self.ledger.learned_delay(&login), learned);
-        assert!(learned <= LINGERING_WITHIN);
+        assert_eq!(known(self), expected);
+        assert!(expected.iter().all(|learned| *learned <= LINGERING_WITHIN));
     }
 
     fn refuse_and_cool(&mut self) {
@@ -519,6 +566,7 @@ impl Model {
             revoked: false,
             refused: false,
             delay: place.release_delay,
+            last_request: None,
             since: self.now,
             mine,
         };
@@ -560,6 +608,7 @@ fn whatever_happens_the_limits_hold_and_nobody_waits_in_vain() {
         run(seed, &mut seen);
     }
     let every_way = [
+        "a session's request",
         "asked again from the same place in the line",
         "granted",
         "had at once",
@@ -568,14 +617,17 @@ fn whatever_happens_the_limits_hold_and_nobody_waits_in_vain() {
         "kept",
         "kept gave way",
         "learned",
+        "learned of sessions",
         "lingering",
         "lowered",
         "own hedge gave way",
         "promoted",
+        "refresh gave way",
         "refused at once",
         "refused while it rests",
         "replaced by the same player",
         "test gave way",
+        "the same film gave way",
         "went on with what was kept",
         "withdrawn",
         "zap",

@@ -12,6 +12,7 @@ use super::{SourceTask, Update};
 use crate::background;
 use crate::config::Series as SeriesMode;
 use crate::source::series::{SeriesShelf, StoredShelf};
+use crate::source::version::{KindVersion, Versions};
 
 /// What of an account is kept on disk beside its list.
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ struct Kept {
     login: String,
     connections: Option<u32>,
     shelf: StoredShelf,
+    /// What was asked for the series, and what tells them from later ones.
+    #[serde(default)]
+    series_version: (String, KindVersion),
 }
 
 impl SourceTask {
@@ -27,11 +31,8 @@ impl SourceTask {
     pub(super) async fn take(&mut self, listing: Listing) -> (usize, u64) {
         let counts = (listing.entries.len(), listing.malformed);
         if self.is_known(&listing).await {
-            // Neither the catalogue nor the disk has to do with news that are none.
-            self.confirm();
-            self.keep_account().await;
-            self.hand_on_series().await;
-            return counts;
+            // The catalogue has nothing to do with news that are none.
+            return self.confirm().await;
         }
         self.report.send_modify(|report| {
             report.entries = listing.entries.len();
@@ -40,19 +41,56 @@ impl SourceTask {
             report.from_disk = false;
             report.error = None;
         });
-        let kept = listing.clone();
         self.listing = Some(listing);
         // Viewers first, the disk second: writing a long list takes longer than reading it.
         self.hand_on().await;
-        let store = self.around.store.clone();
-        let saved = background::run("save", move || store.save_listing(&kept)).await;
-        match saved {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(%error, "the list could not be kept on disk"),
-            Err(error) => warn!(%error, "the list could not be kept on disk"),
-        }
+        self.keep_listing().await;
         self.keep_account().await;
         counts
+    }
+
+    /// The provider has what is known. Says how much there is of it.
+    pub(super) async fn confirm(&mut self) -> (usize, u64) {
+        self.report.send_modify(|report| {
+            report.refreshed_at = Some(SystemTime::now());
+            report.from_disk = false;
+            report.error = None;
+        });
+        let is_unsaved = self.is_unsaved;
+        if is_unsaved || self.versions != self.versions_kept {
+            self.keep_listing().await;
+        }
+        self.keep_account().await;
+        if is_unsaved {
+            // What is made of it may not be on disk either.
+            self.hand_on().await;
+        } else {
+            self.hand_on_series().await;
+        }
+        let report = self.report.borrow();
+        (report.entries, report.malformed)
+    }
+
+    /// The list on disk, and in the same file what tells it from a later one.
+    async fn keep_listing(&mut self) {
+        let Some(listing) = self.listing.clone() else {
+            return;
+        };
+        let (store, versions) = (self.around.store.clone(), self.versions.clone());
+        let saved = background::run("save", move || store.save_listing(&listing, &versions)).await;
+        self.is_unsaved = !matches!(saved, Ok(Ok(())));
+        let error = match saved {
+            Ok(Ok(())) => {
+                self.versions_kept = self.versions.clone();
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        warn!(
+            error,
+            "the list could not be kept on disk; it is tried again at the next refresh"
+        );
     }
 
     /// Whether a list is the one that is known, which takes a moment to tell with long ones.
@@ -99,8 +137,12 @@ impl SourceTask {
     /// What an earlier run knew.
     pub(super) async fn load(&mut self) {
         let (store, name, file) = (self.around.store.clone(), self.name.clone(), self.account_file());
-        let loaded =
-            tokio::task::spawn_blocking(move || (store.load_listing(&name), store.load::<Kept>(&file)));
+        let loaded = tokio::task::spawn_blocking(move || {
+            (
+                store.load_listing_and::<Versions>(&name),
+                store.load::<Kept>(&file),
+            )
+        });
         let Ok((listing, kept)) = loaded.await else {
             return;
         };
@@ -112,13 +154,17 @@ impl SourceTask {
             }
         }
         match listing {
-            Ok(Some(listing)) => {
+            Ok(Some((listing, versions))) => {
                 debug!(entries = listing.entries.len(), "list taken from disk");
                 self.report.send_modify(|report| {
                     report.entries = listing.entries.len();
                     report.malformed = listing.malformed;
                     report.from_disk = true;
                 });
+                if let Some(versions) = versions.filter(|kept| kept.asked == self.versions.asked) {
+                    self.versions_kept = versions.clone();
+                    self.versions = versions;
+                }
                 self.listing = Some(listing);
                 self.hand_on().await;
             }
@@ -136,10 +182,14 @@ impl SourceTask {
         }
         if kept.login == self.request.login.to_string() {
             self.report
-                .send_modify(|report| report.account_connections = kept.connections);
+                .send_modify(|report| report.account.connections = kept.connections);
         }
         if self.config.series != SeriesMode::Off {
             self.shelf = Arc::new(SeriesShelf::with_known(kept.shelf));
+            let (asked, version) = kept.series_version;
+            if asked == self.versions.asked {
+                self.series_version = version;
+            }
         }
     }
 
@@ -150,8 +200,9 @@ impl SourceTask {
         let (store, file) = (self.around.store.clone(), self.account_file());
         let kept = Kept {
             login: self.request.login.to_string(),
-            connections: self.report.borrow().account_connections,
+            connections: self.report.borrow().account.connections,
             shelf: self.shelf.to_store(),
+            series_version: (self.versions.asked.clone(), self.series_version.clone()),
         };
         let kept = tokio::task::spawn_blocking(move || store.save(&file, &kept)).await;
         if !matches!(kept, Ok(Ok(()))) {

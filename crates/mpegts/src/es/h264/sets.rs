@@ -32,6 +32,10 @@ pub(in crate::es) struct Sps {
     pub(super) order: OrderCount,
     pub(super) frames_only: bool,
     pub(in crate::es) size: Option<PictureSize>,
+    /// chroma_format_idc
+    pub(in crate::es) chroma_format: u8,
+    /// Bits of a luma sample and of a chroma sample.
+    pub(in crate::es) depths: [u8; 2],
 }
 
 impl Sps {
@@ -41,12 +45,12 @@ impl Sps {
         let profile = bits.bits(8)?;
         bits.skip(16)?; // constraint flags, level_idc
         let id = bits.unsigned()?;
-        let (mut chroma, mut separate_planes) = (1, false);
+        let mut high = HighProfile::default();
         if matches!(
             profile,
             44 | 83 | 86 | 100 | 110 | 118 | 122 | 128 | 134 | 135 | 138 | 139 | 244
         ) {
-            (chroma, separate_planes) = high_profile(bits)?;
+            high = HighProfile::read(bits)?;
         }
         let frame_num_bits = bits.unsigned().filter(|more| *more <= 12)? + 4;
         let order = order_count(bits)?;
@@ -62,38 +66,73 @@ impl Sps {
         let fields = if frames_only { 1 } else { 2 };
         let height = map_units.checked_mul(16 * fields)?;
         bits.skip(1)?; // direct_8x8_inference_flag
+        // Planes apart are three pictures without chroma.
+        let chroma = if high.separate_planes {
+            0
+        } else {
+            high.chroma_format
+        };
         let (x, y) = chroma_step(chroma);
         let size = Crop::read(bits, x, y * fields)?.of(width, height);
         Some(Self {
             id,
-            separate_planes,
+            separate_planes: high.separate_planes,
             chroma: chroma != 0,
             frame_num_bits,
             order,
             frames_only,
             size,
+            chroma_format: high.chroma_format.to_le_bytes()[0],
+            depths: high.depths,
         })
     }
 }
 
-/// The fields that only some profiles have; returns ChromaArrayType and separate_colour_plane_flag.
-fn high_profile(bits: &mut Bits<'_>) -> Option<(u32, bool)> {
-    let format = bits.unsigned()?;
-    let separate = format == 3 && bits.bit()?;
-    bits.unsigned()?; // bit_depth_luma_minus8
-    bits.unsigned()?; // bit_depth_chroma_minus8
-    bits.skip(1)?; // qpprime_y_zero_transform_bypass_flag
-    if bits.bit()? {
-        // The syntax goes by chroma_format_idc, planes apart or not.
-        let lists = if format == 3 { 12 } else { 8 };
-        for list in 0..lists {
-            if bits.bit()? {
-                skip_scaling_list(bits, if list < 6 { 16 } else { 64 })?;
-            }
+/// The fields that only some profiles have.
+struct HighProfile {
+    chroma_format: u32,
+    separate_planes: bool,
+    depths: [u8; 2],
+}
+
+impl Default for HighProfile {
+    /// 4:2:0 of eight bits (7.4.2.1.1).
+    fn default() -> Self {
+        Self {
+            chroma_format: 1,
+            separate_planes: false,
+            depths: [8; 2],
         }
     }
-    // Planes apart are three pictures without chroma.
-    Some((if separate { 0 } else { format }, separate))
+}
+
+impl HighProfile {
+    fn read(bits: &mut Bits<'_>) -> Option<Self> {
+        let chroma_format = bits.unsigned().filter(|format| *format <= 3)?;
+        let separate_planes = chroma_format == 3 && bits.bit()?;
+        let depths = [depth(bits)?, depth(bits)?];
+        bits.skip(1)?; // qpprime_y_zero_transform_bypass_flag
+        if bits.bit()? {
+            // The syntax goes by chroma_format_idc, planes apart or not.
+            let lists = if chroma_format == 3 { 12 } else { 8 };
+            for list in 0..lists {
+                if bits.bit()? {
+                    skip_scaling_list(bits, if list < 6 { 16 } else { 64 })?;
+                }
+            }
+        }
+        Some(Self {
+            chroma_format,
+            separate_planes,
+            depths,
+        })
+    }
+}
+
+/// bit_depth_minus8 plus 8: 14 at most (7.4.2.1.1).
+fn depth(bits: &mut Bits<'_>) -> Option<u8> {
+    let more = bits.unsigned().filter(|more| *more <= 6)?;
+    Some(more.to_le_bytes()[0] + 8)
 }
 
 fn order_count(bits: &mut Bits<'_>) -> Option<OrderCount> {

@@ -50,11 +50,18 @@ impl Model {
             && has.mine.wish.session == wish.session;
         let is_idle = matches!(has.purpose, Purpose::Live | Purpose::File) && !has.watched;
         match (wish.purpose, has.purpose) {
-            (Purpose::Hedge | Purpose::Test, _) | (_, Purpose::Refresh) => None,
+            (Purpose::Hedge | Purpose::Test, _) => None,
             _ if replaced => Some("replaced by the same player"),
             _ if is_idle => Some("idle gave way"),
+            (Purpose::File, Purpose::File)
+                if wish.session.as_ref().is_some_and(|session| session.is_seek)
+                    && wish.session == has.mine.wish.session =>
+            {
+                Some("the same film gave way")
+            }
             (_, Purpose::Hedge) if is_viewers => Some("hedge gave way"),
             (_, Purpose::Test) if is_viewers => Some("test gave way"),
+            (_, Purpose::Refresh) if is_viewers => Some("refresh gave way"),
             (_, Purpose::Live | Purpose::File) if is_viewers && self.is_zap(has, wish) => Some("zap"),
             _ => None,
         }

@@ -1,0 +1,483 @@
+//! Live playlists of broadcasts of every shape, in virtual time: each version is judged by a reader that shares no code with
+//! the writer, and every packet that came is in exactly one segment.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a surprise ends the test"
+)]
+
+#[path = "../../mainstem/tests/support/playlist.rs"]
+mod playlist;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hls::segment::{Chunk, Form, Live, Numbers, Segment};
+use hls::write::Named;
+use mpegts::psi::{Pat, Pmt, PmtStream, packetize};
+use mpegts::{PACKET_BYTES, Pid};
+use playlist::Watch;
+
+const TICKS: u64 = 90_000;
+const VIDEO: Pid = Pid::new(0x100);
+const TIME_OF_DAY: Duration = Duration::from_secs(1_800_000_000);
+
+/// Chance that is the same in every run.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.next() % (high - low + 1)
+    }
+
+    fn one_in(&mut self, count: u64) -> bool {
+        self.next().is_multiple_of(count)
+    }
+}
+
+/// Makes packets: pictures that carry a number, with parameter sets of a kind.
+#[derive(Default)]
+struct Muxer {
+    counters: BTreeMap<u16, u8>,
+    sent: u64,
+}
+
+impl Muxer {
+    fn tables(&mut self, stream_type: u8, out: &mut Vec<u8>) {
+        let pat = Pat {
+            transport_stream_id: 1,
+            version: 0,
+            programs: vec![(1, Pid::new(0x1000))],
+        };
+        let pmt = Pmt {
+            program_number: 1,
+            version: 0,
+            pcr_pid: VIDEO,
+            descriptors: Vec::new(),
+            streams: vec![PmtStream {
+                stream_type,
+                pid: VIDEO,
+                descriptors: Vec::new(),
+            }],
+        };
+        for (pid, section) in [
+            (Pid::PAT, pat.write().unwrap()),
+            (Pid::new(0x1000), pmt.write().unwrap()),
+        ] {
+            let counter = self.counters.entry(pid.value()).or_insert(15);
+            packetize(&section, pid, counter, out);
+        }
+    }
+
+    /// A packet that begins a picture, and one that goes on with it.
+    fn picture(&mut self, sets: Option<u8>, out: &mut Vec<u8>) {
+        self.sent += 1;
+        let mut payload = vec![0, 0, 1, 0xE0, 0, 0, 0x80, 0, 0];
+        if let Some(kind) = sets {
+            payload.extend([
+                0, 0, 0, 1, 0x67, 0x42, 0, kind, 0x80, 0, 0, 0, 1, 0x68, kind, 0x80,
+            ]);
+        }
+        payload.extend([0, 0, 1, if sets.is_some() { 0x65 } else { 0x41 }, 0x88]);
+        payload.extend(self.sent.to_be_bytes());
+        payload.resize(184, 0xEE);
+        let rest = [0xEE; 184];
+        for (start, payload) in [(0x40, &payload[..]), (0, &rest[..])] {
+            let counter = self.counters.entry(VIDEO.value()).or_insert(15);
+            *counter = (*counter + 1) & 0x0F;
+            out.extend([0x47, start | 1, 0, 0x10 | *counter]);
+            out.extend_from_slice(payload);
+        }
+    }
+
+    fn chunk(&mut self, at: u64, keyframe: Option<u8>, stream_type: u8) -> Chunk {
+        let mut out = Vec::new();
+        if keyframe.is_some() || self.sent.is_multiple_of(3) {
+            self.tables(stream_type, &mut out);
+        }
+        self.picture(keyframe, &mut out);
+        Chunk {
+            bytes: Bytes::from(out),
+            media_time_90k: at,
+            epoch: 0,
+            keyframe: keyframe.is_some(),
+            discontinuity: false,
+            skipped: false,
+        }
+    }
+}
+
+fn name(named: Named<'_>) -> String {
+    match named {
+        Named::Segment(segment) => format!("{}.ts", segment.sequence),
+        Named::Map(map) => format!("{}.mp4", map.sequence),
+    }
+}
+
+/// A playlist, who watches it, and what came.
+struct Scene {
+    live: Live,
+    watch: Watch,
+    sent: Vec<Bytes>,
+    got: BTreeMap<u64, std::sync::Arc<Segment>>,
+    now: Duration,
+    looks_at: Duration,
+}
+
+const FORM: Form = Form {
+    target: Duration::from_secs(4),
+    span: None,
+    bytes: 64 << 20,
+};
+
+impl Scene {
+    fn new(form: Form) -> Self {
+        let numbers = Numbers {
+            sequence: 7,
+            discontinuity_sequence: 3,
+        };
+        Self {
+            live: Live::new(form, numbers, false),
+            watch: Watch::default(),
+            sent: Vec::new(),
+            got: BTreeMap::new(),
+            now: Duration::ZERO,
+            looks_at: Duration::ZERO,
+        }
+    }
+
+    /// Time passes; what is due is done when it is due.
+    fn pass(&mut self, until: Duration) {
+        while let Some(due) = self.live.due(self.now).filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.look();
+        }
+        self.now = until;
+    }
+
+    fn push(&mut self, chunk: Chunk) {
+        self.live.push(&chunk, TIME_OF_DAY + self.now);
+        self.sent.push(chunk.bytes);
+    }
+
+    fn look(&mut self) {
+        // Without a new version, a look now and then tells whether one is overdue.
+        if !self.live.update(self.now, |_| {}) && self.now < self.looks_at {
+            return;
+        }
+        self.looks_at = self.now + Duration::from_millis(500);
+        let text = self.live.media(name);
+        if text.is_empty() {
+            return;
+        }
+        for fresh in self.watch.see(self.now, &text).unwrap() {
+            let segment = self.live.held().find(|held| held.sequence == fresh.sequence);
+            self.got.insert(fresh.sequence, segment.unwrap().clone());
+        }
+        for kept in self.watch.still_there(self.now) {
+            let held = self.live.held().find(|held| held.sequence == kept.sequence);
+            assert!(held.is_some(), "{} was let go of too early", kept.sequence);
+        }
+        let listing = self.watch.last().unwrap();
+        let all = listing
+            .entries
+            .iter()
+            .all(|entry| self.got[&entry.sequence].independent);
+        assert_eq!(listing.independent, all, "what is said of keyframes is so");
+    }
+
+    /// Every packet is in one segment, in order; each begins with tables, and with a keyframe where it says so.
+    fn judge(&self) -> usize {
+        let mut sent = self
+            .sent
+            .iter()
+            .flat_map(|bytes| bytes.as_chunks::<PACKET_BYTES>().0);
+        let mut expected = None;
+        for segment in self.got.values() {
+            assert_eq!(
+                expected.replace(segment.sequence + 1).unwrap_or(segment.sequence),
+                segment.sequence
+            );
+            let packets: Vec<_> = segment
+                .chunks
+                .iter()
+                .flat_map(|bytes| bytes.as_chunks::<PACKET_BYTES>().0)
+                .collect();
+            assert_eq!(packets.len() * PACKET_BYTES, segment.bytes);
+            let pid = |packet: &[u8; PACKET_BYTES]| u16::from_be_bytes([packet[1] & 0x1F, packet[2]]);
+            assert_eq!((pid(packets[0]), pid(packets[1])), (0, 0x1000), "tables first");
+            let idr = packets[2].windows(4).any(|window| window == [0, 0, 1, 0x65]);
+            assert_eq!(idr, segment.independent, "segment {}", segment.sequence);
+            let mut packets = packets.into_iter().peekable();
+            while let Some(packet) = packets.peek() {
+                let next = sent.clone().next().unwrap();
+                if *packet == next {
+                    sent.next();
+                } else {
+                    assert!(
+                        [0, 0x1000].contains(&pid(packet)),
+                        "only tables may be said again"
+                    );
+                }
+                packets.next();
+            }
+        }
+        self.got.len()
+    }
+}
+
+/// How the keyframes of a source lie.
+fn gops(chance: &mut Chance) -> (u64, u64) {
+    match chance.next() % 4 {
+        0 => (12, 12),
+        1 => (48, 50),
+        2 => (5, 90),
+        _ => (100, 260),
+    }
+}
+
+#[test]
+fn whatever_comes_every_version_is_as_the_standard_says() {
+    for seed in 1..25 {
+        let mut chance = Chance(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed));
+        let mut scene = Scene::new(FORM);
+        let mut muxer = Muxer::default();
+        let (low, high) = gops(&mut chance);
+        let (mut at, mut kind, mut epoch, mut until_key) = (10 * TICKS, 1, 0, 0);
+        // A burst at the beginning, as a ring holds one.
+        let mut ahead = chance.between(0, 10) * 25;
+        for _ in 0..(25 * 300) {
+            let mut keyframe = until_key == 0;
+            let mut discontinuity = false;
+            if chance.one_in(700) {
+                // Another source, of another kind or not, after a while of nothing or at once.
+                kind = u8::try_from(chance.between(1, 3)).unwrap();
+                (keyframe, discontinuity) = (true, true);
+                epoch += u32::from(chance.one_in(3));
+                let silence = Duration::from_millis(chance.between(0, 5_000));
+                scene.pass(scene.now + silence);
+            }
+            if keyframe {
+                until_key = chance.between(low, high);
+            }
+            until_key -= 1;
+            let mut chunk = muxer.chunk(at, keyframe.then_some(kind), 0x1B);
+            chunk.discontinuity = discontinuity;
+            chunk.epoch = epoch;
+            scene.push(chunk);
+            at += TICKS / 25;
+            if ahead > 0 {
+                ahead -= 1;
+            } else {
+                scene.look();
+                scene.pass(scene.now + Duration::from_millis(40));
+            }
+        }
+        let segments = scene.judge();
+        assert!(segments > 30, "seed {seed}: {segments}");
+    }
+}
+
+/// A form of segments, and the numbers that follow from the keyframes seen.
+#[test]
+fn segments_end_at_the_first_keyframe_past_the_target() {
+    for (pictures, target_duration, micros) in [
+        (25, 4, 4_000_000),
+        (50, 4, 4_000_000),
+        (48, 4, 3_840_000),
+        (12, 4, 3_840_000),
+        (75, 6, 6_000_000),
+        (250, 12, 10_000_000),
+    ] {
+        let mut scene = Scene::new(FORM);
+        let mut muxer = Muxer::default();
+        for number in 0..25 * 120 {
+            let keyframe = (number % pictures == 0).then_some(1);
+            scene.push(muxer.chunk((10 * 25 + number) * TICKS / 25, keyframe, 0x1B));
+            scene.look();
+            // What is listed is no further behind what came than a segment and a GOP.
+            let newest = scene.got.values().last().map_or(0, |segment| segment.end_90k);
+            let behind = (10 * 25 + number) * TICKS / 25 - newest.max(10 * TICKS);
+            assert!(
+                behind <= (4 + 2) * TICKS + pictures * TICKS / 25,
+                "{behind} ticks behind, GOP of {pictures}"
+            );
+            scene.pass(scene.now + Duration::from_millis(40));
+        }
+        scene.judge();
+        let listing = scene.watch.last().unwrap();
+        assert_eq!(listing.target, target_duration, "GOP of {pictures}");
+        let last = listing.entries.last().unwrap();
+        assert_eq!(last.micros, micros, "GOP of {pictures}");
+        assert!(listing.duration() <= Duration::from_secs(9 * target_duration));
+        assert!(listing.duration() >= Duration::from_secs(7 * target_duration));
+    }
+}
+
+/// The judge sees what is wrong: otherwise it says nothing of what is right.
+#[test]
+fn the_judge_sees_what_the_standard_forbids() {
+    const FIRST: &str = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:7\n\
+        #EXT-X-DISCONTINUITY-SEQUENCE:1\n#EXT-X-PROGRAM-DATE-TIME:2026-11-25T17:00:00.000Z\n\
+        #EXTINF:4.000000,\n7.ts\n#EXTINF:4.000000,\n8.ts\n#EXTINF:4.000000,\n9.ts\n#EXTINF:4.000000,\n10.ts\n";
+    const NEXT: &str = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXT-X-MEDIA-SEQUENCE:8\n\
+        #EXT-X-DISCONTINUITY-SEQUENCE:1\n#EXT-X-PROGRAM-DATE-TIME:2026-11-25T17:00:04.000Z\n\
+        #EXTINF:4.000000,\n8.ts\n#EXTINF:4.000000,\n9.ts\n#EXTINF:4.000000,\n10.ts\n#EXTINF:4.000000,\n11.ts\n";
+    let judge = |next: &str, after: u64| {
+        let mut watch = Watch::default();
+        assert_eq!(watch.see(Duration::ZERO, FIRST).unwrap().len(), 4);
+        watch
+            .see(Duration::from_secs(after), next)
+            .map(|fresh| fresh.len())
+    };
+    assert_eq!(judge(NEXT, 4), Ok(1));
+    assert_eq!(judge(FIRST, 4), Ok(0));
+    for (from, to) in [
+        ("VERSION:3", "VERSION:2"),
+        ("TARGETDURATION:4", "TARGETDURATION:5"),
+        ("TARGETDURATION:4", "TARGETDURATION:3"),
+        ("MEDIA-SEQUENCE:8", "MEDIA-SEQUENCE:6"),
+        ("MEDIA-SEQUENCE:8", "MEDIA-SEQUENCE:7"),
+        ("MEDIA-SEQUENCE:8", "MEDIA-SEQUENCE:30"),
+        ("DISCONTINUITY-SEQUENCE:1", "DISCONTINUITY-SEQUENCE:2"),
+        ("\n9.ts", "\nother.ts"),
+        ("\n11.ts", "\n10.ts"),
+        ("#EXTINF:4.000000,\n9.ts", "#EXTINF:3.900000,\n9.ts"),
+        ("#EXTINF:4.000000,\n11.ts", "#EXTINF:4.600000,\n11.ts"),
+        ("#EXTINF:4.000000,\n11.ts\n", ""),
+        (
+            "#EXTINF:4.000000,\n8.ts",
+            "#EXT-X-DISCONTINUITY\n#EXTINF:4.000000,\n8.ts",
+        ),
+        ("#EXT-X-PROGRAM-DATE-TIME:2026-11-25T17:00:04.000Z\n", ""),
+        ("\n11.ts\n", "\n11.ts\n#EXT-X-ENDLIST\n"),
+        ("#EXTM3U\n", "\u{feff}#EXTM3U\n"),
+    ] {
+        assert!(NEXT.contains(from), "{from}");
+        let wrong = NEXT.replace(from, to);
+        assert!(judge(&wrong, 4).is_err(), "{from} became {to}");
+    }
+    assert!(judge(NEXT, 1).is_err(), "too early");
+    assert!(judge(NEXT, 7).is_err(), "too late");
+    assert!(judge(FIRST, 7).is_err(), "it stands still");
+}
+
+#[test]
+fn durations_add_up_exactly() {
+    let mut scene = Scene::new(FORM);
+    let mut muxer = Muxer::default();
+    // 30000/1001 pictures a second: no duration is whole in any unit.
+    for number in 0..18_000 {
+        let keyframe = (number % 60 == 0).then_some(1);
+        scene.push(muxer.chunk(number * 3_003, keyframe, 0x1B));
+        scene.look();
+        scene.pass(scene.now + Duration::from_nanos(33_366_667));
+    }
+    let sum: u64 = scene.watch.seen().map(|entry| entry.micros).sum();
+    let first = scene.got.values().next().unwrap().start_90k;
+    let last = scene.got.values().last().unwrap().end_90k;
+    let exact = (last - first) * 100 / 9;
+    assert!(sum.abs_diff(exact) <= 1, "{sum} is not {exact}");
+}
+
+#[test]
+fn a_silent_source_is_no_playlist_that_stands_still() {
+    let mut scene = Scene::new(FORM);
+    let mut muxer = Muxer::default();
+    let mut play = |scene: &mut Scene, from: u64, to: u64, kind: u8, epoch: u32| {
+        for number in from..to {
+            let keyframe = (number == from || number % 50 == 0).then_some(kind);
+            let mut chunk = muxer.chunk(number * TICKS / 25, keyframe, 0x1B);
+            chunk.discontinuity = number == from && from > 0;
+            chunk.epoch = epoch;
+            scene.push(chunk);
+            scene.look();
+            scene.pass(scene.now + Duration::from_millis(40));
+        }
+    };
+    // The slate comes after five seconds, and the source again after thirty.
+    play(&mut scene, 0, 25 * 21 + 20, 1, 0);
+    let before = scene.now;
+    scene.pass(scene.now + Duration::from_secs(5));
+    let last = scene.watch.last().unwrap();
+    assert_eq!(
+        last.entries.last().unwrap().sequence + 1,
+        last.sequence + last.entries.len() as u64
+    );
+    play(&mut scene, 25 * 21 + 20, 25 * 51, 2, 0);
+    play(&mut scene, 25 * 51, 25 * 80, 1, 1);
+    scene.judge();
+    let breaks: Vec<_> = scene
+        .got
+        .values()
+        .filter(|segment| segment.discontinuity)
+        .collect();
+    assert_eq!(breaks.len(), 2, "the slate, and the source again");
+    assert!(breaks.iter().all(|segment| segment.independent));
+    let times: Vec<_> = breaks.iter().map(|segment| segment.program_date_time).collect();
+    assert!(
+        times[0] >= TIME_OF_DAY + before + Duration::from_secs(4),
+        "{times:?}"
+    );
+}
+
+#[test]
+fn another_source_of_the_same_form_is_no_discontinuity_and_another_format_is_one() {
+    for (kind, stream_type, skipped, expected) in [
+        (1, 0x1B, false, 0),
+        (2, 0x1B, false, 1),
+        (1, 0x24, false, 1),
+        (1, 0x1B, true, 1),
+    ] {
+        let mut scene = Scene::new(FORM);
+        let mut muxer = Muxer::default();
+        for number in 0..25 * 30 {
+            let is_other = number >= 25 * 17;
+            let keyframe = (number % 50 == 0 || number == 25 * 17).then_some(if is_other { kind } else { 1 });
+            let kind_of_stream = if is_other { stream_type } else { 0x1B };
+            let mut chunk = muxer.chunk(number * TICKS / 25, keyframe, kind_of_stream);
+            chunk.discontinuity = number == 25 * 17;
+            chunk.skipped = skipped && number == 25 * 17;
+            scene.push(chunk);
+            scene.look();
+            scene.pass(scene.now + Duration::from_millis(40));
+        }
+        let breaks = scene.got.values().filter(|segment| segment.discontinuity).count();
+        assert_eq!(breaks, expected, "{kind} {stream_type:#x} {skipped}");
+        assert!(
+            scene.got.values().any(|segment| segment.start_90k == 17 * TICKS),
+            "a cut at the splice"
+        );
+    }
+}
+
+#[test]
+fn memory_is_bounded_however_fast_a_channel_is() {
+    let form = Form {
+        bytes: 1 << 20,
+        ..FORM
+    };
+    let mut scene = Scene::new(form);
+    let mut muxer = Muxer::default();
+    let filling = Bytes::from(muxer.chunk(0, None, 0x1B).bytes.repeat(200));
+    for number in 0..25 * 120 {
+        let mut chunk = muxer.chunk(number * TICKS / 25, (number % 50 == 0).then_some(1), 0x1B);
+        if !chunk.keyframe {
+            chunk.bytes = filling.clone();
+        }
+        scene.live.push(&chunk, TIME_OF_DAY);
+        scene.now += Duration::from_millis(40);
+        scene.live.update(scene.now, |_| {});
+        let held: usize = scene.live.held().map(|segment| segment.bytes).sum();
+        assert!(held <= 4 * form.bytes + (16 << 20), "{held}");
+    }
+    assert!(scene.live.held().count() > 0);
+}

@@ -1,0 +1,250 @@
+//! A segment as an answer: whole, or a range of it (RFC 9110 clause 14), from chunks that are not copied.
+
+use std::convert::Infallible;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ::hls::segment::{Map, Segment};
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body::{Frame, SizeHint};
+
+use super::spool::Spooled;
+
+/// A year: what is found at a segment's address never changes (RFC 8246).
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// What is sent, wherever it is held.
+#[derive(Debug, Clone)]
+pub(super) enum Chunks {
+    /// A segment.
+    Segment(Arc<Segment>),
+    /// What stands before one.
+    Map(Arc<Map>),
+    /// A segment that is on disk, too.
+    Memory(Arc<[Bytes]>),
+    /// A segment that is on disk alone.
+    Spooled(Spooled),
+}
+
+impl Chunks {
+    fn all(&self) -> &[Bytes] {
+        match self {
+            Self::Segment(segment) => &segment.chunks,
+            Self::Map(map) => std::slice::from_ref(&map.bytes),
+            Self::Memory(chunks) => chunks,
+            Self::Spooled(_) => &[],
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Spooled(spooled) => spooled.len(),
+            _ => self.all().iter().map(Bytes::len).sum(),
+        }
+    }
+
+    fn body(self, range: Range<usize>) -> Body {
+        match self {
+            Self::Spooled(spooled) => Body::from_stream(spooled.read(range)),
+            _ => Body::new(Part::new(self, range)),
+        }
+    }
+}
+
+/// Answers with all of it, or with the part that is asked for.
+pub(super) fn respond(
+    chunks: Chunks,
+    content_type: HeaderValue,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Response {
+    let all = chunks.len();
+    let asked = headers.get(RANGE).and_then(|value| value.to_str().ok());
+    let (status, range) = match asked.map_or(Asked::All, |value| Asked::read(value, all)) {
+        Asked::All => (StatusCode::OK, 0..all),
+        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Asked::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, 0..0),
+    };
+    let said = match status {
+        StatusCode::PARTIAL_CONTENT => Some(format!("bytes {}-{}/{all}", range.start, range.end - 1)),
+        StatusCode::RANGE_NOT_SATISFIABLE => Some(format!("bytes */{all}")),
+        _ => None,
+    };
+    let length = range.len();
+    let body = match *method {
+        Method::HEAD => super::no_body(),
+        _ => chunks.body(range),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CONTENT_LENGTH, length.into());
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CACHE_CONTROL, FOR_EVER);
+    if let Some(said) = said.and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(CONTENT_RANGE, said);
+    }
+    response
+}
+
+/// What of a segment is asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    All,
+    Part(Range<usize>),
+    /// A part that lies behind its end.
+    Beyond,
+}
+
+impl Asked {
+    /// Reads a Range header. What is not understood, and several ranges at once, may be answered with everything (RFC 9110
+    /// clause 14.2).
+    fn read(value: &str, all: usize) -> Self {
+        let Some((first, last)) = value
+            .trim()
+            .strip_prefix("bytes=")
+            .and_then(|range| range.split_once('-'))
+        else {
+            return Self::All;
+        };
+        let range = match (first.trim().parse::<usize>(), last.trim()) {
+            (Ok(first), "") => first..all,
+            (Ok(first), last) => match last.parse::<usize>() {
+                Ok(last) if last >= first => first..last.saturating_add(1).min(all),
+                _ => return Self::All,
+            },
+            (Err(_), suffix) => match (first.trim(), suffix.parse::<usize>()) {
+                ("", Ok(suffix)) => all.saturating_sub(suffix)..all,
+                _ => return Self::All,
+            },
+        };
+        if range.is_empty() {
+            Self::Beyond
+        } else {
+            Self::Part(range)
+        }
+    }
+}
+
+/// Bytes that are still to be sent.
+struct Part {
+    chunks: Chunks,
+    /// The chunk that is sent next, and where in it.
+    chunk: usize,
+    skip: usize,
+    left: usize,
+}
+
+impl Part {
+    fn new(chunks: Chunks, range: Range<usize>) -> Self {
+        let (mut chunk, mut skip) = (0, range.start);
+        for bytes in chunks.all() {
+            if skip < bytes.len() {
+                break;
+            }
+            skip -= bytes.len();
+            chunk += 1;
+        }
+        Self {
+            chunks,
+            chunk,
+            skip,
+            left: range.len(),
+        }
+    }
+
+    fn next(&mut self) -> Option<Bytes> {
+        if self.left == 0 {
+            return None;
+        }
+        let bytes = self.chunks.all().get(self.chunk)?;
+        let from = std::mem::take(&mut self.skip);
+        let bytes = bytes.slice(from..bytes.len().min(from + self.left));
+        self.chunk += 1;
+        self.left -= bytes.len();
+        Some(bytes)
+    }
+}
+
+impl http_body::Body for Part {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.next().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::hls::segment::Contents;
+
+    #[test]
+    fn ranges_are_read_as_the_standard_says() {
+        for (value, expected) in [
+            ("bytes=0-", Asked::Part(0..100)),
+            ("bytes=0-0", Asked::Part(0..1)),
+            ("bytes=10-19", Asked::Part(10..20)),
+            ("bytes=90-200", Asked::Part(90..100)),
+            ("bytes=-10", Asked::Part(90..100)),
+            ("bytes=-200", Asked::Part(0..100)),
+            ("bytes=100-", Asked::Beyond),
+            ("bytes=-0", Asked::Beyond),
+            ("bytes=20-10", Asked::All),
+            ("bytes=0-1,5-6", Asked::All),
+            ("bytes=a-", Asked::All),
+            ("bytes=-", Asked::All),
+            ("items=0-1", Asked::All),
+            ("", Asked::All),
+        ] {
+            assert_eq!(Asked::read(value, 100), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_segment_can_be_had() {
+        let chunks: Vec<Bytes> = [&b"abc"[..], b"", b"defg", b"h"].map(Bytes::from_static).to_vec();
+        let segment = Arc::new(Segment {
+            sequence: 0,
+            discontinuity_sequence: 0,
+            discontinuity: false,
+            independent: true,
+            start_90k: 0,
+            end_90k: 1,
+            program_date_time: std::time::Duration::ZERO,
+            chunks,
+            bytes: 8,
+            map: None,
+            contents: Contents::default(),
+        });
+        for start in 0..8 {
+            for end in start..=8 {
+                let mut part = Part::new(Chunks::Segment(Arc::clone(&segment)), start..end);
+                let mut got = Vec::new();
+                while let Some(bytes) = part.next() {
+                    got.extend_from_slice(&bytes);
+                }
+                assert_eq!(got, b"abcdefgh"[start..end], "{start}..{end}");
+            }
+        }
+    }
+}

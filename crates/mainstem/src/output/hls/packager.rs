@@ -1,0 +1,330 @@
+//! One channel made into HLS: a task that reads its broadcast, cuts it, and publishes what the playlist lists.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use ::hls::segment::{Chunk, Form, Live, Map, Numbers, Segment};
+use catalog::ChannelId;
+use relay::{Read, Reader};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info};
+
+use super::body::Chunks;
+use super::clients::Clients;
+use super::container::Container;
+use super::packagers::{Packagers, nobody};
+use super::shelf::{Placement, Shelf};
+use super::{Text, address, media_address};
+use crate::config::{Hls, HlsStart};
+
+/// Target durations after which somebody who asks for nothing is gone: a player asks about once in each.
+const GONE_AFTER_TARGETS: u64 = 3;
+
+/// Percent of a target duration within which a player asks again that goes on.
+const ASKS_AGAIN_PERCENT: u32 = 150;
+
+/// How long those who wait for the first segment count as there.
+const FIRST_WITHIN: Duration = Duration::from_secs(15);
+
+/// How often it is looked who is still there.
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
+
+/// The playlists of a channel, as text.
+#[derive(Debug, Clone)]
+pub(super) struct Playlists {
+    /// Without the parameters that the address of the media playlist may need.
+    pub(super) multivariant: Text,
+    pub(super) media: Text,
+}
+
+/// What clients get.
+#[derive(Debug, Default)]
+struct Published {
+    playlists: Option<Playlists>,
+    /// Everything that can be fetched, by rising number.
+    segments: Vec<Arc<Segment>>,
+    placement: Placement,
+    over: bool,
+}
+
+/// A channel as HLS, for those who are served.
+#[derive(Debug)]
+pub(super) struct Packaged {
+    channel: ChannelId,
+    instance: String,
+    published: watch::Receiver<Arc<Published>>,
+    /// Short critical sections, never across an await.
+    clients: Mutex<Clients>,
+}
+
+impl Packaged {
+    pub(super) fn channel(&self) -> ChannelId {
+        self.channel
+    }
+
+    /// Tells its segments from those of others with the same numbers.
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// The playlists, once there are some; `None` when it is over.
+    pub(super) async fn playlists(&self) -> Option<Playlists> {
+        let mut published = self.published.clone();
+        loop {
+            {
+                let now = published.borrow_and_update();
+                if now.over {
+                    return None;
+                }
+                if let Some(playlists) = &now.playlists {
+                    return Some(playlists.clone());
+                }
+            }
+            published.changed().await.ok()?;
+        }
+    }
+
+    /// A segment that is listed, or was a while ago.
+    pub(super) fn segment(&self, sequence: u64, is_mp4: bool) -> Option<Chunks> {
+        let published = self.published.borrow();
+        let place = published
+            .segments
+            .binary_search_by_key(&sequence, |segment| segment.sequence);
+        let segment = published.segments.get(place.ok()?)?;
+        (segment.map.is_some() == is_mp4).then(|| published.placement.chunks(segment))
+    }
+
+    /// What is needed before the segment of this number, and those behind it.
+    pub(super) fn map(&self, sequence: u64) -> Option<Arc<Map>> {
+        let published = self.published.borrow();
+        let mut maps = published
+            .segments
+            .iter()
+            .filter_map(|segment| segment.map.as_ref());
+        maps.find(|map| map.sequence == sequence).cloned()
+    }
+
+    pub(super) fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task's own.
+pub(super) struct Packager {
+    reader: Reader,
+    live: Live,
+    container: Container,
+    shelf: Shelf,
+    published: watch::Sender<Arc<Published>>,
+    started: Instant,
+    swept_at: Instant,
+    settings: Hls,
+    ending: Ending,
+}
+
+/// However the task ends, nobody waits for it any longer.
+struct Ending {
+    packagers: Arc<Packagers>,
+    packaged: Arc<Packaged>,
+    numbers: Option<Numbers>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.packagers.ended(&self.packaged, self.numbers);
+        self.packaged.clients().close();
+    }
+}
+
+impl Packager {
+    /// What `reader` reads, cut into segments. `numbers`: where they go on, and whether there were some before.
+    pub(super) fn new(
+        channel: ChannelId,
+        (packagers, reader): (&Arc<Packagers>, Reader),
+        (numbers, goes_on): (Numbers, bool),
+    ) -> (Arc<Packaged>, Self) {
+        let settings = packagers.settings().hls().clone();
+        let shelf = Shelf::new(packagers.settings().folder());
+        let (sender, published) = watch::channel(Arc::default());
+        let packaged = Arc::new(Packaged {
+            channel,
+            instance: instance(),
+            published,
+            clients: nobody(),
+        });
+        let packager = Self {
+            reader,
+            live: Live::new(form(&settings, shelf.is_on_disk()), numbers, goes_on),
+            container: Container::default(),
+            shelf,
+            published: sender,
+            started: Instant::now(),
+            swept_at: Instant::now(),
+            settings,
+            ending: Ending {
+                packagers: Arc::clone(packagers),
+                packaged: Arc::clone(&packaged),
+                numbers: None,
+            },
+        };
+        (packaged, packager)
+    }
+
+    pub(super) async fn run(mut self) {
+        info!("made into HLS from now on");
+        self.seed();
+        loop {
+            self.publish();
+            if self.container.has_failed() {
+                break;
+            }
+            let deadline = self.deadline();
+            tokio::select! {
+                biased;
+                read = self.reader.next() => match read {
+                    Some(read) => self.take_all(read),
+                    None => break,
+                },
+                () = sleep_until(deadline) => {}
+            }
+            if !self.is_wanted() {
+                debug!("nobody asks for it as HLS any more");
+                break;
+            }
+        }
+        self.published.send_modify(|published| {
+            *published = Arc::new(Published {
+                over: true,
+                ..Published::default()
+            });
+        });
+        info!("no longer made into HLS");
+    }
+
+    /// What the ring holds already came before now: its times of day count back from the newest.
+    fn seed(&mut self) {
+        let mut held = Vec::new();
+        while let Some(read) = self.reader.try_next() {
+            held.push(read);
+        }
+        let now = time_of_day();
+        let newest = held.last().map_or(0, |read| read.chunk.media_time_90k);
+        for read in &held {
+            let before = newest.saturating_sub(read.chunk.media_time_90k);
+            self.take(read, now.saturating_sub(Duration::from_micros(before * 100 / 9)));
+        }
+    }
+
+    /// What came together is taken together: nothing is published of half of it.
+    fn take_all(&mut self, first: Read) {
+        let now = time_of_day();
+        let mut next = Some(first);
+        while let Some(read) = next {
+            self.take(&read, now);
+            next = self.reader.try_next();
+        }
+    }
+
+    fn take(&mut self, read: &Read, now: Duration) {
+        let chunk = Chunk {
+            bytes: read.chunk.bytes.clone(),
+            media_time_90k: read.chunk.media_time_90k,
+            epoch: read.chunk.epoch,
+            keyframe: read.chunk.keyframe,
+            discontinuity: read.chunk.discontinuity,
+            skipped: read.skipped,
+        };
+        self.live.push(&chunk, now);
+    }
+
+    /// Lists what is due.
+    fn publish(&mut self) {
+        let (container, shelf) = (&mut self.container, &mut self.shelf);
+        let was_on_disk = shelf.is_on_disk();
+        let listed = self.live.update(self.started.elapsed(), |segment| {
+            container.pack(segment);
+            shelf.put(segment);
+        });
+        if was_on_disk && !shelf.is_on_disk() {
+            self.live.set_bytes(self.settings.bytes);
+        }
+        let Some(target_duration) = self.live.target_duration().filter(|_| !container.has_failed()) else {
+            return;
+        };
+        self.ending.numbers = Some(self.live.numbers());
+        if let Some(first) = self.live.held().next() {
+            shelf.trim(first.sequence, target_duration);
+        }
+        let placement = shelf.placement();
+        let (live, packaged) = (&self.live, &self.ending.packaged);
+        self.published.send_if_modified(|published| {
+            let segments: Vec<_> = live.held().cloned().collect();
+            if !listed && segments.len() == published.segments.len() {
+                return false;
+            }
+            let playlists = || Playlists {
+                multivariant: live.multivariant(&media_address(packaged.channel)).into(),
+                media: live.media(|named| address(named, &packaged.instance)).into(),
+            };
+            let playlists = if listed {
+                Some(playlists())
+            } else {
+                published.playlists.clone()
+            };
+            *published = Arc::new(Published {
+                playlists,
+                segments,
+                placement,
+                over: false,
+            });
+            listed
+        });
+    }
+
+    fn deadline(&self) -> Instant {
+        let sweep = self.swept_at + SWEEP_EVERY;
+        let due = self.live.due(self.started.elapsed());
+        due.map_or(sweep, |due| sweep.min(self.started + due))
+    }
+
+    /// Whether to go on: somebody asked a while ago, or the operator wants it.
+    fn is_wanted(&mut self) -> bool {
+        if self.swept_at.elapsed() < SWEEP_EVERY {
+            return true;
+        }
+        self.swept_at = Instant::now();
+        let target = self.live.target_duration();
+        let targets = |count: u64| target.map_or(FIRST_WITHIN, |target| Duration::from_secs(count * target));
+        let least = targets(GONE_AFTER_TARGETS);
+        let zap = targets(1) * ASKS_AGAIN_PERCENT / 100;
+        let linger = self.settings.linger.max(least);
+        let mut clients = self.ending.packaged.clients();
+        let asked = clients.sweep(linger, zap);
+        asked || self.settings.start == HlsStart::WithBroadcast
+    }
+}
+
+fn form(settings: &Hls, is_on_disk: bool) -> Form {
+    Form {
+        target: settings.segment,
+        span: settings.window,
+        bytes: if is_on_disk {
+            settings.disk_bytes
+        } else {
+            settings.bytes
+        },
+    }
+}
+
+/// Tells the segments of this packager from those of any other of the same channel: the microsecond it began.
+fn instance() -> String {
+    format!("{:x}", time_of_day().as_micros())
+}
+
+/// Since the Unix epoch.
+fn time_of_day() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}

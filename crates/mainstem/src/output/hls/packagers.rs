@@ -1,0 +1,218 @@
+//! Which channels are made into HLS now: finds the packager of one or starts it, and sees every one of them end.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use ::hls::segment::Numbers;
+use catalog::ChannelId;
+use relay::Viewer;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{Instrument as _, error, error_span};
+
+use super::clients::Clients;
+use super::packager::{Packaged, Packager};
+use crate::audience::{Asker, Present};
+use crate::config::{Config, Hls, HlsStart, HlsStore};
+
+/// Channels whose numbers are remembered; past this all are forgotten, and numbers go on from the time of day.
+const REMEMBERED_MAX: usize = 100_000;
+
+/// Numbers begin with the seconds since this moment, 2025-01-01T00:00:00Z: those of a program that is started anew lie
+/// beyond all it gave before, as no segment is shorter than a second for long, and stay short enough for players that
+/// count with 32 bits.
+const NUMBERS_SINCE: Duration = Duration::from_secs(1_735_689_600);
+
+/// What the operator wants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    hls: Hls,
+    folder: Option<PathBuf>,
+}
+
+impl Settings {
+    /// As the configuration says; what goes to disk is kept in `folder`.
+    #[must_use]
+    pub fn new(config: &Config, folder: &Path) -> Self {
+        let on_disk = config.hls.store == HlsStore::Disk;
+        Self {
+            hls: config.hls.clone(),
+            folder: on_disk.then(|| folder.to_owned()),
+        }
+    }
+
+    /// Where segments go that go to disk.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    pub(super) fn hls(&self) -> &Hls {
+        &self.hls
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    packaged: HashMap<ChannelId, Arc<Packaged>>,
+    /// Where the numbers of channels go on.
+    numbers: HashMap<ChannelId, Numbers>,
+}
+
+/// All channels that are made into HLS.
+#[derive(Debug)]
+pub struct Packagers {
+    settings: Settings,
+    /// Short critical sections, never across an await.
+    table: Mutex<Table>,
+    /// Unbounded, as each channel sends one message and waits for its packager.
+    start: mpsc::UnboundedSender<(Arc<str>, Packager)>,
+}
+
+/// Runs the packagers. Dropping it ends them all.
+pub struct PackagersTask {
+    start: mpsc::UnboundedReceiver<(Arc<str>, Packager)>,
+}
+
+impl Packagers {
+    /// None yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> (Arc<Self>, PackagersTask) {
+        let (start, receiver) = mpsc::unbounded_channel();
+        let packagers = Arc::new(Self {
+            settings,
+            table: Mutex::default(),
+            start,
+        });
+        (packagers, PackagersTask { start: receiver })
+    }
+
+    /// What is made of a channel now.
+    pub(super) fn find(&self, channel: ChannelId) -> Option<Arc<Packaged>> {
+        self.table().packaged.get(&channel).cloned()
+    }
+
+    /// What is made of a channel for somebody who is served already.
+    pub(super) fn attend(&self, channel: ChannelId, asker: &Asker) -> Option<Arc<Packaged>> {
+        let packaged = self.find(channel)?;
+        let attends = packaged.clients().attend(asker);
+        attends.then_some(packaged)
+    }
+
+    /// What is made of a channel for somebody who has just joined it. `None` while the program shuts down.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        channel: (ChannelId, &str),
+        asker: &Asker,
+        client: (Present, Viewer),
+    ) -> Option<Arc<Packaged>> {
+        loop {
+            let packaged = self.find_or_start(channel, &client.1)?;
+            let mut clients = packaged.clients();
+            if !clients.is_closed() {
+                clients.join(asker, client);
+                drop(clients);
+                return Some(packaged);
+            }
+            drop(clients);
+            // It ends just now.
+            self.ended(&packaged, None);
+        }
+    }
+
+    /// Somebody asks for a channel: at every other one he is a viewer only if he goes on asking for it.
+    pub(super) fn zap(&self, to: ChannelId, asker: &Asker) {
+        let others: Vec<_> = self.table().packaged.values().cloned().collect();
+        for packaged in others.iter().filter(|packaged| packaged.channel() != to) {
+            packaged.clients().zap(asker);
+        }
+    }
+
+    /// A channel's broadcast is watched: where the operator wants that, it is made into HLS from now on.
+    pub(crate) fn watched(self: &Arc<Self>, channel: (ChannelId, &str), viewer: &Viewer) {
+        if self.settings.hls.start == HlsStart::WithBroadcast {
+            self.find_or_start(channel, viewer);
+        }
+    }
+
+    /// A packager ended; the next one goes on with its numbers.
+    pub(super) fn ended(&self, packaged: &Arc<Packaged>, numbers: Option<Numbers>) {
+        let mut table = self.table();
+        let channel = packaged.channel();
+        let current = table.packaged.get(&channel);
+        if current.is_some_and(|current| Arc::ptr_eq(current, packaged)) {
+            table.packaged.remove(&channel);
+        }
+        if let Some(numbers) = numbers {
+            if table.numbers.len() >= REMEMBERED_MAX {
+                table.numbers.clear();
+            }
+            table.numbers.insert(channel, numbers);
+        }
+    }
+
+    fn find_or_start(self: &Arc<Self>, channel: (ChannelId, &str), viewer: &Viewer) -> Option<Arc<Packaged>> {
+        let (channel, name) = channel;
+        let mut table = self.table();
+        if let Some(packaged) = table.packaged.get(&channel) {
+            return Some(Arc::clone(packaged));
+        }
+        let known = table.numbers.get(&channel).copied();
+        let numbers = known.unwrap_or_else(first_numbers);
+        let (packaged, packager) =
+            Packager::new(channel, (self, viewer.reader()), (numbers, known.is_some()));
+        // Its end is that of the program.
+        self.start.send((name.into(), packager)).ok()?;
+        table.packaged.insert(channel, Arc::clone(&packaged));
+        Some(packaged)
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PackagersTask {
+    /// Runs packagers, and sees them end.
+    pub async fn run(mut self) {
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                started = self.start.recv() => {
+                    let Some((channel, packager)) = started else { break };
+                    tasks.spawn(packager.run().instrument(error_span!("hls", %channel)));
+                }
+                Some(ended) = tasks.join_next() => {
+                    if let Err(error) = ended
+                        && error.is_panic()
+                    {
+                        error!(%error, "a fault in mainstem ended a channel's HLS; its next request starts it anew. Please report it");
+                    }
+                }
+            }
+        }
+        tasks.shutdown().await;
+    }
+}
+
+/// Where the numbers of a channel begin that this run of the program has not numbered yet.
+fn first_numbers() -> Numbers {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let seconds = now.saturating_sub(NUMBERS_SINCE).as_secs();
+    Numbers {
+        sequence: seconds,
+        discontinuity_sequence: seconds,
+    }
+}
+
+/// The clients of a channel that has none yet.
+pub(super) fn nobody() -> Mutex<Clients> {
+    Mutex::new(Clients::new())
+}
