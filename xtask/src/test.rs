@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::bench::run_instructions;
 use crate::step::{Steps, Summary};
 use crate::tools::{cargo, provide, provide_nextest};
 
@@ -47,6 +48,8 @@ pub(crate) fn run(form: Form) -> Result<()> {
         cargo().args(["test", "--workspace", "--locked", "--doc"]),
         Summary::Output(is_result),
     )?;
+    // The same each time, whatever else runs: some seconds, and the build of what is counted.
+    run_instructions(&mut steps)?;
     // Alone: a player that is late because others compute has found nothing. Beside each other, for half a minute
     // each: they wait for the clock.
     let mut players = nextest(form, IS_PLAYERS);

@@ -20,7 +20,7 @@ struct Tool {
     packages: &'static [&'static str],
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 8] = [
     Tool {
         program: "ffmpeg",
         packages: &["ffmpeg"],
@@ -49,6 +49,10 @@ const TOOLS: [Tool; 7] = [
     Tool {
         program: "python3",
         packages: &["python3"],
+    },
+    Tool {
+        program: "valgrind",
+        packages: &["valgrind"],
     },
 ];
 

@@ -42,7 +42,10 @@ fn main() {
     let words: Vec<String> = std::env::args().collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[1..] {
-        ["splice", turns] => (0..turns.parse().unwrap()).for_each(|_: u32| splice(&film())),
+        ["splice", turns] => {
+            let film = film();
+            (0..turns.parse().unwrap()).for_each(|_: u32| splice(&film));
+        }
         ["viewers", viewers] => broadcast(viewers.parse().unwrap()),
         // Whatever `cargo bench` or `cargo test` says.
         _ => {}

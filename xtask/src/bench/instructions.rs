@@ -68,7 +68,8 @@ pub(crate) fn run(steps: &mut Steps) -> Result<()> {
         let line = baseline.lines().find_map(|line| line.strip_prefix(name));
         let before: f64 = line.context("not in the baseline")?.trim().parse()?;
         println!("instructions per packet, {name}: {figure:.2} (committed: {before:.2})");
-        if figure > before * (1.0 + MORE_MAX) {
+        // Another instruction set has other figures.
+        if cfg!(target_arch = "x86_64") && figure > before * (1.0 + MORE_MAX) {
             worse.push(name);
         }
     }
