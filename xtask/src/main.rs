@@ -24,8 +24,12 @@ cargo xtask test [--full]         every test; --full runs the long forms
 cargo xtask bench                 figures beside nginx, of long lists, of idling, of the splice
 cargo xtask bench --program FILE  the same of a program built earlier
 cargo xtask bench --lists [FILE]  only the long lists
+cargo xtask bench --fanout …      only many viewers; --fanout help says what can be chosen
+cargo xtask bench --instructions  instructions for each packet under callgrind, beside what is committed
 cargo xtask bench --hls [FILE]    only HLS
-cargo xtask bench --build         how long the release build takes from clean";
+cargo xtask bench --build         how long the release build takes from clean
+cargo xtask flamegraph [--channels N] [--program FILE]
+                                  where the time goes with 1,000 viewers of a channel, or 4 each of N";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +51,14 @@ fn run(words: &[&str]) -> Result<()> {
         ["bench", "--program", program] => bench::run(Some(Path::new(program))),
         ["bench", "--lists"] => bench::run_lists(None),
         ["bench", "--lists", program] => bench::run_lists(Some(Path::new(program))),
+        ["bench", "--fanout", rest @ ..] => bench::run_fan_out(&bench::Options::read(rest)?),
+        ["flamegraph", "--channels", channels, rest @ ..] => {
+            bench::run_flamegraph(&bench::Options::read(rest)?, channels.parse()?)
+        }
+        ["flamegraph", rest @ ..] => bench::run_flamegraph(&bench::Options::read(rest)?, 1),
+        // What is measured beside mainstem, as a process of its own.
+        ["bench", "--bare", mode, upstream] => bench::run_bare(mode, upstream),
+        ["bench", "--instructions"] => bench::run_instructions(&mut step::Steps::default()),
         ["bench", "--hls"] => bench::run_hls(None),
         ["bench", "--hls", program] => bench::run_hls(Some(Path::new(program))),
         ["bench", "--build"] => bench::run_build(),

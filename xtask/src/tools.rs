@@ -81,6 +81,20 @@ pub(crate) fn provide(steps: &mut Steps) -> Result<()> {
     bail!("installed, and still not to be found: {}", still.join(" "))
 }
 
+/// Gets from Debian what the bench can do without, when it may: whoever is missing is left out of the table.
+pub(crate) fn provide_if_possible(program: &str, packages: &[&str], steps: &mut Steps) {
+    if find(program).is_some() || !is_root() || find("apt-get").is_none() {
+        return;
+    }
+    let mut install = apt();
+    install
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(packages);
+    if let Err(error) = steps.run("packages", &mut install, Summary::None) {
+        println!("{program} could not be installed: {error:#}");
+    }
+}
+
 /// Installs the test runner where there is none.
 ///
 /// # Errors

@@ -98,3 +98,52 @@ async fn a_pause_of_the_whole_machine_is_nobodys_failure() {
     );
     Report::of(&viewer.bytes()).assert_clean("across a pause");
 }
+
+/// The head of an answer, in small letters, read byte by byte: what follows it is left.
+async fn head(raw: &mut Raw) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.extend(raw.read(1).await);
+    }
+    String::from_utf8(head).unwrap().to_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_its_connection_and_behind_another_answer_it_is_framed() {
+    let (_provider, mainstem, url) = scene(1.0).await;
+    let (authority, path) = support::http::split(&url);
+    for version in ["1.1", "1.0"] {
+        let mut raw = Raw::connect(&url, false).await;
+        let request = format!("GET {path} HTTP/{version}\r\nHost: {authority}\r\n\r\n");
+        raw.send(request.as_bytes()).await;
+        let head = head(&mut raw).await;
+        assert!(head.starts_with("http/1.1 200 ok\r\n"), "{head}");
+        for line in [
+            "connection: close",
+            "content-type: video/mp2t",
+            "x-accel-buffering: no",
+        ] {
+            assert!(head.contains(&format!("\r\n{line}\r\n")), "{line}: {head}");
+        }
+        assert!(
+            !head.contains("transfer-encoding") && !head.contains("content-length"),
+            "{head}"
+        );
+        // Whole packets from the first byte on, and no sizes between them.
+        let packets = raw.read(100 * 188).await;
+        assert!(packets.chunks(188).all(|packet| packet[0] == 0x47));
+    }
+    let mut raw = Raw::connect(&url, false).await;
+    let requests = format!(
+        "GET /healthz HTTP/1.1\r\nHost: {authority}\r\n\r\nGET {path} HTTP/1.1\r\nHost: {authority}\r\n\r\n"
+    );
+    raw.send(requests.as_bytes()).await;
+    let health = head(&mut raw).await;
+    let length = health.split("content-length: ").nth(1).unwrap();
+    let length = length.split("\r\n").next().unwrap().parse().unwrap();
+    raw.read(length).await;
+    let framed = head(&mut raw).await;
+    assert!(framed.contains("\r\ntransfer-encoding: chunked\r\n"), "{framed}");
+    raw.read(100 * 188).await;
+    watching(&mainstem, 1).await;
+}

@@ -3,13 +3,16 @@
 //! Lives here: the connection, what it is called, and until when it may take. What follows is decided in
 //! [`crate::broadcast`], and done by the driver.
 
-use std::pin::Pin;
+use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use mpegts::SourceReport;
 
 use crate::audition::Audition;
+use crate::beat::turn_after;
 use crate::{Failure, FailureClass, Input, Timing, Upstream};
 
 /// How long a stream that is behind may take to show that it only waits to be read: after a pause of the machine, what
@@ -39,6 +42,10 @@ const DAMAGE_WITHIN: Duration = Duration::from_secs(10);
 
 /// After so long a stream that delivers has shown all that its programme has: sounds may come a little after the pictures.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+
+/// A stream that delivers is read so often where it has no more at once: the time of a picture, and a part of
+/// what bytes are gathered for. What comes meanwhile is one turn of the splice and one wake of its viewers.
+const READ_EVERY: Duration = Duration::from_millis(40);
 
 type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
 
@@ -132,6 +139,8 @@ pub(crate) struct Live<S, U> {
     alone: bool,
     /// A reconnect that replays what viewers saw already shows nothing until it has caught up: until then it must have.
     pub(crate) shows_until: Option<Instant>,
+    /// Until then it is left alone where there is nothing to read.
+    rests_until: Option<Instant>,
     /// Whether it is known what it shows.
     is_known: bool,
     /// Bytes since there was something to show.
@@ -149,6 +158,7 @@ impl<S, U: Upstream> Live<S, U> {
             since: now,
             alone,
             shows_until: None,
+            rests_until: None,
             is_known: false,
             fruitless: 0,
             lag: Lag::default(),
@@ -157,6 +167,40 @@ impl<S, U: Upstream> Live<S, U> {
                 losses: 0,
             },
         }
+    }
+
+    /// It was read: from now on it rests, if it does not already.
+    pub(crate) fn rest(&mut self, now: Instant) {
+        if !self.rests(now) {
+            self.rests_until = Some(turn_after(now, READ_EVERY));
+        }
+    }
+
+    /// Whether it is to be left alone now, once all that is there has been read.
+    fn rests(&self, now: Instant) -> bool {
+        self.rest_over(now).is_some()
+    }
+
+    /// What is there, or what comes next; while it rests, only what is there. Cancel-safe.
+    pub(crate) async fn read(&mut self, now: Instant) -> Result<Input, Failure>
+    where
+        U: Upstream,
+    {
+        let rests = self.rests(now);
+        let mut read = pin!(self.upstream.read());
+        if rests {
+            let at_once = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
+            return match at_once {
+                Poll::Ready(read) => read,
+                Poll::Pending => pending().await,
+            };
+        }
+        read.await
+    }
+
+    /// Until when it rests.
+    pub(crate) fn rest_over(&self, now: Instant) -> Option<Instant> {
+        self.rests_until.filter(|until| *until > now)
     }
 
     /// Says once that it has had the time to show all that its programme has.

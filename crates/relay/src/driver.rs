@@ -18,7 +18,7 @@ use crate::attempt::{Attempt, Finding, Live, Progress};
 use crate::broadcast::{Action, Broadcast, Event};
 use crate::pace::Pace;
 use crate::ring::{Bounds, Chunk, Ring};
-use crate::viewer::{News, Over, Shared};
+use crate::viewer::{Bell, Over, Shared};
 use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Role, Timing, Upstream, Viewer};
 
 /// How far the slate is written ahead of the wall clock: enough for a player to play on, little enough for a source
@@ -69,8 +69,8 @@ pub(crate) struct Driver<O: Opener> {
     pace: Option<Pace>,
     slate: Option<Slate>,
     shared: Arc<Shared>,
-    news: watch::Sender<News>,
-    viewers: BTreeMap<u64, Claim>,
+    bell: Bell,
+    viewers: BTreeMap<u64, Arc<Claim>>,
     viewers_seen: u64,
     leave: mpsc::WeakUnboundedSender<Command>,
     /// Declared behind the connections, as a panic drops them in this order: the hub starts a successor when this is
@@ -111,8 +111,8 @@ impl<O: Opener> Driver<O> {
             splicer: Splicer::new(),
             pace: None,
             slate: None,
-            shared: Arc::new(Shared::new(ring, timing.keep_alive_after)),
-            news: watch::Sender::new(News::default()),
+            shared: Arc::new(Shared::new(ring)),
+            bell: Bell::new(timing.keep_alive_after, now()),
             viewers: BTreeMap::new(),
             viewers_seen: 0,
             leave,
@@ -146,7 +146,7 @@ impl<O: Opener> Driver<O> {
         let deadline = self.deadline();
         let main = async {
             match (&mut self.live, &mut self.attempt) {
-                (Some(live), _) if reading => Wake::Read(Which::Main, live.upstream.read().await),
+                (Some(live), _) if reading => Wake::Read(Which::Main, live.read(now()).await),
                 (None, Some(attempt)) => progress(Which::Main, attempt).await,
                 _ => std::future::pending().await,
             }
@@ -180,9 +180,11 @@ impl<O: Opener> Driver<O> {
             }
         };
         sooner(self.decisions.deadline());
+        sooner(self.bell.deadline());
         sooner(self.attempt.as_ref().map(|attempt| attempt.until));
         sooner(self.hedge.as_ref().map(|hedge| hedge.until));
         sooner(self.live.as_ref().and_then(|live| live.shows_until));
+        sooner(self.live.as_ref().and_then(|live| live.rest_over(now())));
         if let Some(pace) = &self.pace {
             match &self.live {
                 Some(_) if pace.ahead(now()) > self.timing.ahead_max => {
@@ -214,19 +216,20 @@ impl<O: Opener> Driver<O> {
         self.watch_clock();
         self.feed_slate();
         self.end_if_hopeless();
+        self.bell.ring(now());
     }
 
     fn join(&mut self, claim: Claim, reply: oneshot::Sender<Viewer>) {
         let Some(leave) = self.leave.upgrade() else { return };
         self.viewers_seen += 1;
         let id = self.viewers_seen;
-        let viewer = Viewer::new(id, Arc::clone(&self.shared), self.news.subscribe(), &claim, leave);
+        let viewer = Viewer::new(id, Arc::clone(&self.shared), &self.bell, &claim, leave);
         debug!(
             client = claim.client,
             viewers = self.viewers.len() + 1,
             "viewer joins"
         );
-        self.viewers.insert(id, claim);
+        self.viewers.insert(id, Arc::new(claim));
         // A caller that gave up drops the viewer, whose end is then reported like any other.
         drop(reply.send(viewer));
         self.decide(&Event::Joined(self.viewers.len()));
@@ -280,6 +283,7 @@ impl<O: Opener> Driver<O> {
             Input::Restart => 0,
         };
         let Some(live) = &mut self.live else { return };
+        live.rest(now());
         if live.becomes_known(now())
             && let Some(signature) = self.splicer.carried()
         {
@@ -597,10 +601,7 @@ impl<O: Opener> Driver<O> {
         if any {
             let end = self.shared.ring().end();
             let raw_sound = self.splicer.signature().and_then(raw_sound);
-            self.news.send_modify(|news| {
-                news.end = end;
-                news.raw_sound = raw_sound;
-            });
+            self.bell.wrote(end, raw_sound, now);
             if let Some(pace) = &self.pace {
                 self.decisions.media(gained, now + pace.ahead(now));
             }
@@ -620,7 +621,7 @@ impl<O: Opener> Driver<O> {
         self.attempt = None;
         self.hedge = None;
         self.slate = None;
-        self.news.send_modify(|news| news.over = Some(over));
+        self.bell.over(over);
         self.finished = true;
     }
 

@@ -10,9 +10,11 @@
 
 mod attempt;
 mod audition;
+mod beat;
 pub mod broadcast;
 mod driver;
 mod failure;
+mod held;
 mod hub;
 mod opener;
 pub mod pace;

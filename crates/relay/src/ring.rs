@@ -3,10 +3,14 @@
 //! Bounded in media time and in bytes. Viewers hold a [`Cursor`], never a queue: a viewer that falls out of the ring
 //! loses what it missed and goes on at the next keyframe.
 
+mod gather;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+
+pub use gather::Gathered;
 
 /// 90 kHz ticks in a second (ISO 13818-1 clause 2.4.3.7).
 const TICKS_PER_SECOND: u64 = 90_000;

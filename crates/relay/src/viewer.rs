@@ -7,10 +7,12 @@ use bytes::Bytes;
 use mpegts::Codec;
 use mpegts::slate::Message;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::Failure;
+use crate::beat::{Beat, Due};
 use crate::driver::Command;
+use crate::held::Held;
 use crate::ring::{Chunk, Cursor, Found, Ring};
 
 /// Null packets in one sign of life (ISO 13818-1 clause 2.4.1: PID 0x1FFF): seven fill a datagram-sized write.
@@ -54,21 +56,89 @@ pub(crate) struct News {
     pub(crate) end: u64,
     /// The codec of what is promised as raw sound.
     pub(crate) raw_sound: Option<Codec>,
+    /// How often viewers were asked for a sign of life in silence.
+    pub(crate) signs_of_life: u64,
     pub(crate) over: Option<Over>,
+}
+
+/// Tells a broadcast's viewers that there is more.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    news: watch::Sender<News>,
+    gathered: watch::Sender<()>,
+    beat: Beat,
+}
+
+/// A viewer's end of it.
+#[derive(Debug, Clone)]
+struct Ear {
+    /// Changes with everything that is written, and when a sign of life is asked for.
+    news: watch::Receiver<News>,
+    /// Changes when enough has gathered, when a sign of life is asked for, and when it is over.
+    gathered: watch::Receiver<()>,
+}
+
+impl Bell {
+    pub(crate) fn new(keep_alive_after: Duration, now: std::time::Instant) -> Self {
+        Self {
+            news: watch::Sender::new(News::default()),
+            gathered: watch::Sender::new(()),
+            beat: Beat::new(keep_alive_after, now),
+        }
+    }
+
+    /// Chunks up to `end` are in the ring, of a programme that is raw sound or not.
+    pub(crate) fn wrote(&mut self, end: u64, raw_sound: Option<Codec>, now: std::time::Instant) {
+        self.news.send_modify(|news| {
+            news.end = end;
+            news.raw_sound = raw_sound;
+        });
+        self.beat.wrote(now);
+    }
+
+    /// The broadcast is over for those who watch.
+    pub(crate) fn over(&mut self, over: Over) {
+        self.news.send_modify(|news| news.over = Some(over));
+        self.gathered.send_replace(());
+    }
+
+    /// Tells what is due.
+    pub(crate) fn ring(&mut self, now: std::time::Instant) {
+        match self.beat.due(now) {
+            Due::Nothing => {}
+            Due::Gathered => self.gathered.send_replace(()),
+            Due::SignOfLife => {
+                self.news.send_modify(|news| news.signs_of_life += 1);
+                self.gathered.send_replace(());
+            }
+        }
+    }
+
+    /// When something is due next; `None` while nobody listens or there was nothing yet.
+    pub(crate) fn deadline(&self) -> Option<std::time::Instant> {
+        self.beat
+            .deadline()
+            .filter(|_| self.gathered.receiver_count() > 0)
+    }
+
+    fn ear(&self) -> Ear {
+        Ear {
+            news: self.news.subscribe(),
+            gathered: self.gathered.subscribe(),
+        }
+    }
 }
 
 /// What the driver writes and viewers read.
 #[derive(Debug)]
 pub(crate) struct Shared {
     ring: Mutex<Ring>,
-    pub(crate) keep_alive_after: Duration,
 }
 
 impl Shared {
-    pub(crate) fn new(ring: Ring, keep_alive_after: Duration) -> Self {
+    pub(crate) fn new(ring: Ring) -> Self {
         Self {
             ring: Mutex::new(ring),
-            keep_alive_after,
         }
     }
 
@@ -81,8 +151,8 @@ impl Shared {
 /// What the status page shows of a broadcast.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BroadcastStatus {
-    /// Who watches.
-    pub viewers: Vec<Claim>,
+    /// Who watches. Shared: the list is made anew whenever somebody comes or goes.
+    pub viewers: Vec<Arc<Claim>>,
     /// The source that delivers or is being opened.
     pub label: Option<Arc<str>>,
     /// The source opened beside it, while it may be dying.
@@ -105,10 +175,12 @@ pub struct BroadcastStatus {
 #[derive(Debug)]
 pub struct Viewer {
     shared: Arc<Shared>,
-    news: watch::Receiver<News>,
+    ear: Ear,
     cursor: Option<Cursor>,
-    /// When bytes were last handed out; `None` before the first.
-    served_at: Option<Instant>,
+    /// What its player holds; `None` before it was given anything.
+    held: Option<Held>,
+    /// How many signs of life were asked for when it was last given something.
+    signs_of_life: u64,
     follows_pmt: bool,
     /// Unbounded, as a drop cannot wait; each viewer sends one message in its life.
     leave: mpsc::UnboundedSender<Command>,
@@ -119,15 +191,16 @@ impl Viewer {
     pub(crate) fn new(
         id: u64,
         shared: Arc<Shared>,
-        news: watch::Receiver<News>,
+        bell: &Bell,
         claim: &Claim,
         leave: mpsc::UnboundedSender<Command>,
     ) -> Self {
         Self {
             shared,
-            news,
+            ear: bell.ear(),
             cursor: None,
-            served_at: None,
+            held: None,
+            signs_of_life: 0,
             follows_pmt: claim.follows_pmt,
             leave,
             id,
@@ -137,7 +210,7 @@ impl Viewer {
     /// Waits until it is known what the response will be. Cancel-safe.
     pub async fn ready(&mut self) -> Ready {
         loop {
-            let news = self.news.borrow_and_update().clone();
+            let news = self.ear.news.borrow_and_update().clone();
             match news.over {
                 Some(Over::File) => return Ready::File,
                 Some(Over::Unavailable(failure)) => return Ready::Unavailable(failure),
@@ -152,7 +225,7 @@ impl Viewer {
                 self.follows_pmt = false;
                 return Ready::RawSound(codec);
             }
-            if self.news.changed().await.is_err() {
+            if self.ear.news.changed().await.is_err() {
                 return Ready::Unavailable(broadcast_gone());
             }
         }
@@ -162,27 +235,44 @@ impl Viewer {
     /// packet boundary. In silence it yields null packets, so that no player or proxy takes the connection for dead.
     /// Cancel-safe.
     pub async fn next(&mut self) -> Option<Bytes> {
+        let mut one = Vec::with_capacity(1);
+        self.gather(&mut one, 0).await;
+        one.pop()
+    }
+
+    /// Appends the next bytes to send to `into`, as [`Self::next`] yields them, but all there are: up to `bytes_max`,
+    /// or the next ones where those are more. `false` ends the response. Whoever is far enough behind waits until
+    /// some have gathered. Cancel-safe.
+    pub async fn gather(&mut self, into: &mut Vec<Bytes>, bytes_max: usize) -> bool {
         loop {
-            let over = self.news.borrow_and_update().over.is_some();
-            match self.find_next() {
-                Next::Bytes(bytes) => {
-                    self.served_at = Some(Instant::now());
-                    return Some(bytes);
+            // Before the ring is looked at: what is told from now on may not have been seen in it.
+            self.ear.gathered.mark_unchanged();
+            let (over, signs_of_life) = {
+                let news = self.ear.news.borrow_and_update();
+                (news.over.is_some(), news.signs_of_life)
+            };
+            let now = Instant::now().into_std();
+            match self.find_next(into, bytes_max, now) {
+                Next::Bytes => {
+                    self.signs_of_life = signs_of_life;
+                    return true;
                 }
-                Next::End => return None,
-                Next::Wait if over => return None,
+                Next::End => return false,
+                Next::Wait if over => return false,
                 Next::Wait => {}
             }
-            let Some(served_at) = self.served_at else {
-                self.news.changed().await.ok()?;
-                continue;
+            if self.held.is_some() && self.signs_of_life != signs_of_life {
+                self.signs_of_life = signs_of_life;
+                into.push(keep_alive());
+                return true;
+            }
+            let told = if self.held.as_ref().is_some_and(|held| held.can_spare(now)) {
+                self.ear.gathered.changed().await
+            } else {
+                self.ear.news.changed().await
             };
-            match timeout_at(served_at + self.shared.keep_alive_after, self.news.changed()).await {
-                Ok(changed) => changed.ok()?,
-                Err(_) => {
-                    self.served_at = Some(Instant::now());
-                    return Some(keep_alive());
-                }
+            if told.is_err() {
+                return false;
             }
         }
     }
@@ -192,7 +282,7 @@ impl Viewer {
     pub fn reader(&self) -> Reader {
         Reader {
             shared: Arc::clone(&self.shared),
-            news: self.news.clone(),
+            news: self.ear.news.clone(),
             cursor: None,
         }
     }
@@ -204,22 +294,27 @@ impl Viewer {
         self.cursor
     }
 
-    fn find_next(&mut self) -> Next {
+    fn find_next(&mut self, into: &mut Vec<Bytes>, bytes_max: usize, now: std::time::Instant) -> Next {
         self.find_start();
         let Some(cursor) = &mut self.cursor else {
             return Next::Wait;
         };
         let ring = self.shared.ring();
-        let mut found = ring.next(cursor);
-        if matches!(found, Found::NewEpoch) && self.follows_pmt {
+        let mut gathered = ring.gather(cursor, into, bytes_max);
+        if gathered.new_epoch && self.follows_pmt {
             ring.follow(cursor);
-            found = ring.next(cursor);
+            gathered = ring.gather(cursor, into, bytes_max);
         }
-        match found {
-            Found::Chunk(chunk) => Next::Bytes(chunk.bytes),
-            Found::NotYet => Next::Wait,
-            Found::NewEpoch => Next::End,
+        drop(ring);
+        if let Some((first, last)) = gathered.media_90k {
+            let held = self.held.get_or_insert_with(|| Held::start(first, now));
+            if gathered.skipped {
+                held.skipped_to(first);
+            }
+            held.gave(last, now);
+            return Next::Bytes;
         }
+        if gathered.new_epoch { Next::End } else { Next::Wait }
     }
 }
 
@@ -277,7 +372,7 @@ impl Reader {
 }
 
 enum Next {
-    Bytes(Bytes),
+    Bytes,
     Wait,
     End,
 }
@@ -326,11 +421,12 @@ mod tests {
             bytes_max: 1 << 20,
             join_behind: Duration::from_secs(4),
         };
-        let shared = Arc::new(Shared::new(Ring::new(bounds), Duration::from_millis(500)));
-        let news = watch::Sender::new(News::default());
+        let shared = Arc::new(Shared::new(Ring::new(bounds)));
+        let now = Instant::now().into_std();
+        let mut bell = Bell::new(Duration::from_millis(500), now);
         let (leave, _left) = mpsc::unbounded_channel();
         let claim = Claim::default();
-        let mut viewer = Viewer::new(1, Arc::clone(&shared), news.subscribe(), &claim, leave);
+        let mut viewer = Viewer::new(1, Arc::clone(&shared), &bell, &claim, leave);
         let chunk = Chunk {
             bytes: Bytes::from_static(&[0x47; mpegts::PACKET_BYTES]),
             media_time_90k: 0,
@@ -341,10 +437,7 @@ mod tests {
         shared.ring().push(chunk, Duration::ZERO);
         let early = timeout(Duration::from_secs(1), viewer.ready()).await;
         assert!(early.is_err(), "{early:?}");
-        news.send_modify(|news| {
-            news.end = 1;
-            news.raw_sound = Some(Codec::Aac);
-        });
+        bell.wrote(1, Some(Codec::Aac), now);
         assert_eq!(viewer.ready().await, Ready::RawSound(Codec::Aac));
     }
 
@@ -356,12 +449,13 @@ mod tests {
             bytes_max: 1 << 20,
             join_behind: Duration::from_secs(4),
         };
-        let shared = Arc::new(Shared::new(Ring::new(bounds), Duration::from_millis(500)));
-        let news = watch::Sender::new(News::default());
+        let shared = Arc::new(Shared::new(Ring::new(bounds)));
+        let now = Instant::now().into_std();
+        let mut bell = Bell::new(Duration::from_millis(500), now);
         let (leave, _left) = mpsc::unbounded_channel();
-        let viewer = Viewer::new(1, Arc::clone(&shared), news.subscribe(), &Claim::default(), leave);
+        let viewer = Viewer::new(1, Arc::clone(&shared), &bell, &Claim::default(), leave);
         let mut reader = viewer.reader();
-        let push = |second: u64, epoch: u32| {
+        let push = |bell: &mut Bell, second: u64, epoch: u32| {
             let chunk = Chunk {
                 bytes: Bytes::from_static(&[0x47; mpegts::PACKET_BYTES]),
                 media_time_90k: second * 90_000,
@@ -370,22 +464,23 @@ mod tests {
                 discontinuity: false,
             };
             shared.ring().push(chunk, Duration::ZERO);
-            news.send_modify(|news| news.end += 1);
+            bell.wrote(second + 1, None, now);
         };
-        (0..6).for_each(|second| push(second, u32::from(second >= 4)));
+        (0..6).for_each(|second| push(&mut bell, second, u32::from(second >= 4)));
         for second in 0..6 {
             let read = reader.next().await.unwrap();
             assert_eq!(read.chunk.media_time_90k, second * 90_000);
             assert!(!read.skipped);
         }
         // Silence yields nothing, not even a sign of life.
+        bell.ring(now + Duration::from_secs(1));
         assert!(timeout(Duration::from_secs(5), reader.next()).await.is_err());
-        (6..100).for_each(|second| push(second, 1));
+        (6..100).for_each(|second| push(&mut bell, second, 1));
         let read = reader.next().await.unwrap();
         assert!(read.skipped && read.chunk.keyframe);
         assert!(!reader.next().await.unwrap().skipped);
         while reader.try_next().is_some() {}
-        news.send_modify(|news| news.over = Some(Over::File));
+        bell.over(Over::File);
         assert!(reader.next().await.is_none());
     }
 }

@@ -39,11 +39,6 @@ impl Crowd {
         Self { seen, leave, threads }
     }
 
-    /// Bytes that all have read.
-    pub(super) fn bytes(&self) -> u64 {
-        self.seen.iter().map(|seen| seen.load(Ordering::Relaxed)).sum()
-    }
-
     /// Waits until each has read `bytes`.
     pub(super) fn settle(&self, bytes: u64, within: Duration) -> Result<()> {
         let began = Instant::now();

@@ -5,6 +5,7 @@
 mod build;
 mod fan_out;
 mod hls;
+mod instructions;
 mod lists;
 mod load;
 mod nginx;
@@ -15,6 +16,9 @@ mod upstream;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+
+pub(crate) use fan_out::{Options, run_bare};
+pub(crate) use instructions::run as run_instructions;
 
 use crate::step::{Steps, Summary};
 use crate::tools::{cargo, provide};
@@ -44,8 +48,8 @@ impl Row {
 pub(crate) fn run(program: Option<&Path>) -> Result<()> {
     let mut steps = Steps::default();
     let (program, folder) = prepare(program, &mut steps)?;
-    let mut rows = fan_out::measure(&program, &folder, &mut steps)?;
-    rows.extend(hls::measure(&program, &folder, &mut steps)?);
+    fan_out::measure(&Options::default(), &program, &folder, &mut steps)?;
+    let mut rows = hls::measure(&program, &folder, &mut steps)?;
     rows.extend(lists::usual(&program, &folder)?);
     lists::long(&program, &folder, &mut steps)?;
     rows.push(build::crates()?);
@@ -53,6 +57,26 @@ pub(crate) fn run(program: Option<&Path>) -> Result<()> {
     let mut splice = cargo();
     splice.args(["bench", "--locked", "--package", "mpegts", "--bench", "splice"]);
     steps.run("splice", &mut splice, Summary::None)
+}
+
+/// Measures only what many viewers take.
+///
+/// # Errors
+/// Something does not build, start or answer.
+pub(crate) fn run_fan_out(options: &Options) -> Result<()> {
+    let mut steps = Steps::default();
+    let (program, folder) = prepare(options.program.as_deref(), &mut steps)?;
+    fan_out::measure(options, &program, &folder, &mut steps)
+}
+
+/// Shows where mainstem's processor time goes: with a thousand viewers of one channel, or four each of several.
+///
+/// # Errors
+/// Something does not build or start, or perf may not look.
+pub(crate) fn run_flamegraph(options: &Options, channels: usize) -> Result<()> {
+    let mut steps = Steps::default();
+    let (program, folder) = prepare(options.program.as_deref(), &mut steps)?;
+    fan_out::profile(&program, channels, &folder, &mut steps)
 }
 
 /// Measures only HLS.

@@ -27,20 +27,20 @@ fn start_with(folder: &Path, location: &str) -> Result<(Running, u16)> {
     let folder = folder.join("nginx");
     std::fs::create_dir_all(&folder)?;
     let here = folder.display();
-    // Free now, and nobody else takes the next free port within milliseconds.
-    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let port = free_port()?;
     let config = folder.join("nginx.conf");
     std::fs::write(
         &config,
         format!(
             "daemon off; master_process off; pid {here}/pid; error_log {here}/error.log;
-events {{ worker_connections 4096; }}
+worker_rlimit_nofile 16384;
+events {{ worker_connections 8192; }}
 http {{
-    access_log off; tcp_nodelay on;
+    access_log off; tcp_nodelay on; sendfile on;
     client_body_temp_path {here}/b; proxy_temp_path {here}/p; fastcgi_temp_path {here}/f;
     uwsgi_temp_path {here}/u; scgi_temp_path {here}/s;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} backlog=4096;
         location / {{ {location} }}
     }}
 }}
@@ -54,4 +54,9 @@ http {{
         .arg(folder.join("error.log"))
         .stderr(Stdio::inherit());
     Ok((Running::start(&mut command)?, port))
+}
+
+/// A port that is free now; nobody else takes the next free one within milliseconds.
+pub(super) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

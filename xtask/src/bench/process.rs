@@ -39,3 +39,18 @@ fn status(process: u32, field: &str) -> Result<u64> {
 pub(super) fn mib(kib: u64) -> String {
     format!("{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024)
 }
+
+/// Times that the process's threads left their core so far, of their own will or not.
+pub(super) fn context_switches(process: u32) -> Result<u64> {
+    let mut all = 0;
+    for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end while it is looked at.
+        let Ok(status) = std::fs::read_to_string(task?.path().join("status")) else {
+            continue;
+        };
+        let lines = status.lines().filter(|line| line.contains("ctxt_switches:"));
+        let numbers = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        all += numbers.sum::<u64>();
+    }
+    Ok(all)
+}

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,11 @@ impl Running {
 
     pub(super) fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Its standard output, where that was asked to be piped.
+    pub(super) fn output(&mut self) -> Result<ChildStdout> {
+        self.0.stdout.take().context("standard output is not piped")
     }
 }
 
@@ -54,14 +59,20 @@ impl Mainstem {
 
     /// Starts `program` in `folder` with one source, keeping nothing of an earlier run. It may not listen yet.
     pub(super) fn start_source(program: &Path, folder: &Path, source: &str) -> Result<Self> {
+        Self::start_with(
+            program,
+            folder,
+            &format!("sources:\n  - {{ name: bench, {source} }}\n"),
+        )
+    }
+
+    /// Starts `program` in `folder` with a whole configuration, keeping nothing of an earlier run. It may not listen yet.
+    pub(super) fn start_with(program: &Path, folder: &Path, config: &str) -> Result<Self> {
         let data = folder.join("data");
         if data.exists() {
             std::fs::remove_dir_all(&data)?;
         }
-        std::fs::write(
-            folder.join("config.yaml"),
-            format!("sources:\n  - {{ name: bench, {source} }}\n"),
-        )?;
+        std::fs::write(folder.join("config.yaml"), config)?;
         Self::start_again(program, folder)
     }
 

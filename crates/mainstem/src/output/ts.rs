@@ -2,6 +2,7 @@
 //! its sources send.
 
 use std::convert::Infallible;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,6 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use catalog::{Channel, Kind};
+use futures_util::StreamExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use mpegts::Codec;
@@ -23,13 +25,17 @@ use crate::api::error::ApiError;
 use crate::api::path::Path;
 use crate::audience::{Asker, Present};
 use crate::channels::Key;
-use crate::server::{Patience, Peer};
+use crate::server::{Direct, Endless, Patience, Peer, Wire};
 use crate::upstream::icy::{self, TitleWriter};
 use crate::upstream::titles::Titles;
 use crate::upstream::unsupported::unplayable;
 
 /// What a transport stream is called (RFC 3555 clause 4.1.11).
 const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
+
+/// Bytes that are written at once at most: some thousand viewers who are all seconds behind take turns, and nobody's
+/// turn is long in coming. Larger writes take hardly less processor time.
+const WRITE_BYTES_MAX: usize = 128 << 10;
 
 /// How much longer than `timing.head_within` a viewer waits for the slate, should deciding take its time.
 const HEAD_MARGIN: Duration = Duration::from_secs(3);
@@ -58,7 +64,10 @@ pub(crate) async fn stream(
         return Ok(match channel.kind() {
             Kind::Live => {
                 let remembered = app.channels.raw_sound(channel).map(raw_sound);
-                streaming(remembered.unwrap_or(TRANSPORT_STREAM), super::no_body())
+                described(
+                    remembered.unwrap_or(TRANSPORT_STREAM),
+                    Response::new(super::no_body()),
+                )
             }
             _ => file::head(&app, channel),
         });
@@ -86,16 +95,16 @@ pub(crate) async fn stream(
         Ok(Ready::TransportStream) => {
             app.packagers.watched((channel.id(), channel.name()), &viewer);
             span.in_scope(|| info!(channel = channel.name(), "watches"));
-            let body = body(viewer, None, (present, Watching::new(span)));
-            Ok(streaming(TRANSPORT_STREAM, body))
+            let watch = Watch::new(viewer, None, (present, Watching::new(span)));
+            Ok(described(TRANSPORT_STREAM, Direct::answer(Box::new(watch))))
         }
         Ok(Ready::RawSound(codec)) => {
             app.packagers.watched((channel.id(), channel.name()), &viewer);
             span.in_scope(|| info!(channel = channel.name(), "listens"));
             let raw = RawSound::new(&app, channel, &headers);
             let titled = raw.titles.is_some();
-            let body = body(viewer, Some(raw), (present, Watching::new(span)));
-            let response = streaming(raw_sound(codec), body);
+            let watch = Watch::new(viewer, Some(raw), (present, Watching::new(span)));
+            let response = described(raw_sound(codec), Direct::answer(Box::new(watch)));
             Ok(if titled {
                 with_titles(response, channel)
             } else {
@@ -146,29 +155,76 @@ fn claim(asker: &Asker) -> Claim {
 }
 
 /// What a viewer gets: the programme's packets, or the frames inside them where `raw` takes them out.
-fn body(viewer: Viewer, raw: Option<RawSound>, (present, watching): (Present, Watching)) -> Body {
-    let stopped = Box::pin(present.stopped());
-    let state = (viewer, raw, stopped, (present, watching));
-    Body::from_stream(futures_util::stream::unfold(
-        state,
-        |(mut viewer, mut raw, mut stopped, there)| async move {
-            loop {
-                let packets = tokio::select! {
-                    biased;
-                    () = &mut stopped => None,
-                    packets = viewer.next() => packets,
-                }?;
-                let bytes = match &mut raw {
-                    None => packets,
-                    Some(raw) => raw.push(&packets),
-                };
-                // Packets of tables, or a sign of life, hold no frame.
-                if !bytes.is_empty() {
-                    return Some((Ok::<_, Infallible>(bytes), (viewer, raw, stopped, there)));
-                }
+struct Watch {
+    viewer: Viewer,
+    raw: Option<RawSound>,
+    present: Present,
+    _watching: Watching,
+}
+
+impl Watch {
+    fn new(viewer: Viewer, raw: Option<RawSound>, (present, watching): (Present, Watching)) -> Self {
+        Self {
+            viewer,
+            raw,
+            present,
+            _watching: watching,
+        }
+    }
+
+    /// Replaces packets by the frames in them. Packets of tables, or a sign of life, hold none.
+    fn take_frames(raw: &mut Option<RawSound>, pieces: &mut Vec<Bytes>) {
+        if let Some(raw) = raw {
+            pieces.iter_mut().for_each(|piece| *piece = raw.push(piece));
+            pieces.retain(|piece| !piece.is_empty());
+        }
+    }
+
+    async fn deliver(mut self, mut wire: Wire) -> std::io::Result<()> {
+        let mut stopped = pin!(self.present.stopped());
+        let mut pieces = Vec::new();
+        loop {
+            let more = tokio::select! {
+                biased;
+                () = &mut stopped => false,
+                () = wire.gone() => return Ok(()),
+                more = self.viewer.gather(&mut pieces, WRITE_BYTES_MAX) => more,
+            };
+            if !more {
+                return wire.end().await;
             }
-        },
-    ))
+            Self::take_frames(&mut self.raw, &mut pieces);
+            wire.write(&mut pieces).await?;
+        }
+    }
+}
+
+impl Endless for Watch {
+    fn write(self: Box<Self>, wire: Wire) -> Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>> {
+        Box::pin(self.deliver(wire))
+    }
+
+    fn body(self: Box<Self>) -> Body {
+        let stopped = Box::pin(self.present.stopped());
+        let state = (self, stopped, Vec::new());
+        let pieces = futures_util::stream::unfold(state, |(mut watch, mut stopped, mut pieces)| async move {
+            while pieces.is_empty() {
+                let more = tokio::select! {
+                    biased;
+                    () = &mut stopped => false,
+                    more = watch.viewer.gather(&mut pieces, WRITE_BYTES_MAX) => more,
+                };
+                if !more {
+                    return None;
+                }
+                Self::take_frames(&mut watch.raw, &mut pieces);
+            }
+            let now = std::mem::take(&mut pieces);
+            let now = futures_util::stream::iter(now.into_iter().map(Ok::<_, Infallible>));
+            Some((now, (watch, stopped, pieces)))
+        });
+        Body::from_stream(pieces.flatten())
+    }
 }
 
 /// The frames inside packets, with the titles between them where the listener takes any.
@@ -216,8 +272,7 @@ fn raw_sound(codec: Codec) -> HeaderValue {
     })
 }
 
-fn streaming(content_type: HeaderValue, body: Body) -> Response {
-    let mut response = Response::new(body);
+fn described(content_type: HeaderValue, mut response: Response) -> Response {
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);

@@ -66,6 +66,11 @@ impl<S> Guarded<S> {
         }
     }
 
+    /// The socket alone.
+    pub(super) fn into_inner(self) -> S {
+        self.socket
+    }
+
     fn watch<T>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if write.is_ready() {
             self.waiting = false;

@@ -4,11 +4,17 @@
 //! request head, or never reads its answer, would hold its connection for ever.
 
 pub mod cors;
+mod direct;
 mod guard;
+mod wire;
 
 use std::convert::Infallible;
+use std::future::{pending, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -26,11 +32,19 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tracing::{debug, error, warn};
 
+pub(crate) use direct::{Direct, Endless};
+pub(crate) use wire::Wire;
+
+use direct::Taken;
 use guard::Guarded;
 pub use guard::Patience;
 
 /// Connections at one time beside those of viewers: lists, status pages, probes.
 const OTHER_CONNECTIONS_MAX: usize = 1_000;
+
+/// Connections that wait to be accepted: after a restart everybody comes back at once, and whom the kernel turns away
+/// asks again a second later. The system's own bound may be lower (`net.core.somaxconn`).
+const WAITING_MAX: i32 = 4_096;
 
 /// Bytes of one request head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -68,6 +82,9 @@ pub async fn serve(
     bounds: ServerBounds,
     (stop, drain): (CancellationToken, Duration),
 ) {
+    if let Err(error) = SockRef::from(&listener).listen(WAITING_MAX) {
+        debug!(%error, "fewer clients than usual can wait to be accepted");
+    }
     let permits = Arc::new(Semaphore::new(bounds.viewers_max + OTHER_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -144,32 +161,60 @@ async fn connection(
             debug!(%error, "a socket option could not be set");
         }
     });
+    let taken: Arc<Mutex<Option<Taken>>> = Arc::default();
+    let (takes, is_first) = (Arc::clone(&taken), AtomicBool::new(true));
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
         patience.allow(bounds.stall_max);
         request.extensions_mut().insert(patience.clone());
         strip_prefix(&mut request, prefix().as_deref());
         let router = router.clone();
-        async move {
-            Ok::<_, Infallible>(
-                router
-                    .oneshot(request.map(Body::new))
-                    .await
-                    .unwrap_or_else(|never| match never {}),
-            )
-        }
+        // Behind an earlier answer the library may still have bytes of that one.
+        let takes = is_first
+            .swap(false, Ordering::Relaxed)
+            .then(|| Arc::clone(&takes));
+        Box::pin(async move {
+            let answered = router.oneshot(request.map(Body::new)).await;
+            let response = answered.unwrap_or_else(|never| match never {});
+            let answer = takes.as_ref().and_then(|_| Taken::take(&response));
+            let (Some(takes), Some(answer)) = (takes, answer) else {
+                return Ok::<_, Infallible>(response);
+            };
+            *takes.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+            // The socket is taken away from the library now, before it has written anything.
+            pending().await
+        })
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.head_within)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(guarded), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut connection = Box::new(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(bounds.head_within)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(guarded), service),
+    );
+    let ended = {
+        let (mut stopped, mut is_told) = (pin!(stop.cancelled()), false);
+        poll_fn(|cx| {
+            let mut connection = Pin::new(&mut *connection);
+            if !is_told && stopped.as_mut().poll(cx).is_ready() {
+                is_told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            if let Poll::Ready(ended) = connection.poll(cx) {
+                return Poll::Ready(Ok(ended));
+            }
+            let answer = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+            answer.map_or(Poll::Pending, |answer| Poll::Ready(Err(answer)))
+        })
+        .await
+    };
+    let ended = match ended {
+        Ok(ended) => ended.map_err(std::io::Error::other),
+        Err(Taken { head, endless }) => {
+            let parts = connection.into_parts();
+            let socket = parts.io.into_inner().into_inner();
+            let wire = Wire::new(socket, head, bounds.stall_max, !parts.read_buf.is_empty());
+            endless.write(wire).await
         }
     };
     if let Err(error) = ended {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use relay::{Ready, Timing};
+use relay::{Ready, Timing, Viewer};
 
 use crate::world::{Act, Entry, Life, Stage, World, bursts, life, live};
 
@@ -218,4 +218,36 @@ async fn silence_is_filled_with_null_packets_after_half_a_second() {
     let until = watcher.judge.pictures.last().unwrap().at + Duration::from_millis(2_100);
     watcher.watch_until(until).await;
     assert_eq!(watcher.judge.null_packets, 4 * 7);
+}
+
+/// How often a viewer is given something within ten seconds, and how long it waits for it at the longest.
+async fn given(viewer: &mut Viewer) -> (usize, Duration) {
+    let until = Instant::now() + Duration::from_secs(10);
+    let (mut times, mut last, mut longest) = (0, Instant::now(), Duration::ZERO);
+    let mut pieces = Vec::new();
+    while let Ok(more) = timeout_at(until, viewer.gather(&mut pieces, usize::MAX)).await {
+        assert!(more && !pieces.is_empty());
+        pieces.clear();
+        times += 1;
+        longest = longest.max(last.elapsed());
+        last = Instant::now();
+    }
+    (times, longest)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_seconds_is_woken_eight_times_a_second_and_who_lives_on_the_edge_with_every_picture() {
+    let stage = Stage::new(plays());
+    let mut first = stage.join("news").await;
+    assert!(first.watch(20.0).await);
+    let (times, longest) = given(&mut first.viewer).await;
+    assert!((235..=255).contains(&times), "{times}");
+    assert!(longest <= Duration::from_millis(85), "{longest:?}");
+    let mut late = stage.join("news").await;
+    assert!(late.see(1, 0.0).await, "the first picture waits for nothing");
+    let (both, (times, longest)) = tokio::join!(given(&mut first.viewer), given(&mut late.viewer));
+    assert!((235..=255).contains(&both.0), "as before: {both:?}");
+    // The first is what the ring holds.
+    assert!((80..=86).contains(&times), "{times}");
+    assert!(longest <= Duration::from_millis(165), "{longest:?}");
 }
