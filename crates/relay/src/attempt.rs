@@ -445,7 +445,7 @@ mod tests {
 
     impl Upstream for InSegments {
         async fn read(&mut self) -> Result<Input, Failure> {
-            std::future::pending().await
+            pending().await
         }
 
         fn set_watched(&mut self, _watched: bool) {}
