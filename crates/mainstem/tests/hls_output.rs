@@ -339,7 +339,7 @@ async fn who_switches_channels_takes_the_connection_along() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_every_broadcast_the_first_playlist_is_a_full_one() {
-    let form = "  api_interval: 0s\nhls: {segment: 1s, window: 1m, start: with_broadcast}\n";
+    let form = "  api_interval: 0s\nhls: {segment: 1s, window: 1m, linger: 1s, start: with_broadcast}\n";
     let scene = Scene::of(vec![case("full")], &[(SHORT_SEGMENTS.0, form)], |_| {}).await;
     let stream = scene.mainstem.stream_url("full").await;
     let viewer = Viewer::open(&stream).await;

@@ -17,6 +17,7 @@ use catalog::{SourceName, StreamUrl};
 use mainstem::slot::{Login, Pools};
 use mainstem::upstream::http::Client;
 use mainstem::upstream::open::{OpenTiming, Opening, Target};
+use mainstem::upstream::titles::Titles;
 use mpegts::Splicer;
 use relay::{Input, Upstream as _};
 use support::decode::decode_aside;
@@ -246,6 +247,7 @@ async fn read_whole(url: &str) -> Vec<u8> {
             limit_rest: within,
         },
         hls_bandwidth_max: None,
+        titles: Titles::default(),
     };
     let source = SourceName::new("whole");
     let target = Target {

@@ -197,23 +197,29 @@ async fn quirks_of_segments(ts: &Cut) -> Vec<Quirk> {
 /// Segments that are harder to read.
 async fn quirks_of_contents(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk> {
     let mut quirks = Vec::new();
-    quirk!(quirks, "discontinuity-without-tables", 0.2, [], |origin| {
-        // From there on another recording, whose clock is 20 minutes on and which has no tables at all.
-        let other = later.put(&origin, true);
-        let shelf = ts.put(&origin, true).map(|number, listed| {
-            let Some(place) = number.checked_sub(EARLY) else {
-                return;
-            };
-            // Pictures that were not shown before.
-            let other = other.segments.get(usize::try_from(place + 10).unwrap());
-            let Some(other) = other else { return };
-            let path = other.lines.lines().last().unwrap();
-            origin.put(&format!("/bare{path}"), Page::file(bare(&origin.file(path))));
-            let tag = if place == 0 { "#EXT-X-DISCONTINUITY\n" } else { "" };
-            listed.lines = format!("{tag}#EXTINF:{},\n/bare{path}\n", other.duration);
-        });
-        origin.put("/live.m3u8", live(shelf));
-    });
+    quirk!(
+        quirks,
+        "discontinuity-without-tables",
+        0.2,
+        [("/ts/", 200), ("/bare/", 200)],
+        |origin| {
+            // From there on another recording, whose clock is 20 minutes on and which has no tables at all.
+            let other = later.put(&origin, true);
+            let shelf = ts.put(&origin, true).map(|number, listed| {
+                let Some(place) = number.checked_sub(EARLY) else {
+                    return;
+                };
+                // Pictures that were not shown before.
+                let other = other.segments.get(usize::try_from(place + 10).unwrap());
+                let Some(other) = other else { return };
+                let path = other.lines.lines().last().unwrap();
+                origin.put(&format!("/bare{path}"), Page::file(bare(&origin.file(path))));
+                let tag = if place == 0 { "#EXT-X-DISCONTINUITY\n" } else { "" };
+                listed.lines = format!("{tag}#EXTINF:{},\n/bare{path}\n", other.duration);
+            });
+            origin.put("/live.m3u8", live(shelf));
+        }
+    );
     quirk!(
         quirks,
         "encrypted-fragments",
@@ -236,6 +242,40 @@ async fn quirks_of_contents(ts: &Cut, fragments: &Cut, later: &Cut) -> Vec<Quirk
         }
     );
     quirks
+}
+
+/// Sound in a playlist of its own, and another time base in the middle of both.
+async fn quirk_of_sound_apart(recording: &Recording) -> Quirk {
+    let origin = Origin::start().await;
+    for (list, map) in [("video", "0:v"), ("sound", "0:a")] {
+        let first = recording
+            .hls(list, &["-map", map, "-hls_time", "2"])
+            .put(&origin, true);
+        let name = format!("later-{list}");
+        let later = ["-map", map, "-hls_time", "2", "-output_ts_offset", "1200"];
+        let later = recording.hls(&name, &later).put(&origin, true);
+        let shelf = first.map(|number, listed| {
+            let Some(place) = number.checked_sub(EARLY) else {
+                return;
+            };
+            // Pictures that were not shown before.
+            let Some(other) = later.segments.get(usize::try_from(place + 10).unwrap()) else {
+                return;
+            };
+            let tag = if place == 0 { "#EXT-X-DISCONTINUITY\n" } else { "" };
+            listed.lines = format!("{tag}{}", other.lines);
+        });
+        origin.put(&format!("/{list}.m3u8"), live(shelf));
+    }
+    let master = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\",LANGUAGE=\"en\",DEFAULT=YES,URI=\"sound.m3u8\"\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=300000,AUDIO=\"a\"\nvideo.m3u8\n";
+    origin.put("/live.m3u8", Page::text(master));
+    Quirk {
+        name: "discontinuity-of-sound-apart",
+        origin,
+        largest_step: 0.2,
+        asked: vec![("/sound/", 200), ("/later-sound/", 200)],
+    }
 }
 
 async fn mainstem(names: &[(&str, String)]) -> Mainstem {
@@ -272,6 +312,7 @@ async fn what_providers_make_of_hls_plays_on() {
     ];
     let fragments = recording.hls("fragments", &fragments);
     let mut quirks = quirks_of_contents(&ts, &fragments, &later).await;
+    quirks.push(quirk_of_sound_apart(&recording).await);
     quirks.extend(quirks_of_addresses(&ts).await);
     quirks.extend(quirks_of_segments(&ts).await);
     let names: Vec<_> = quirks

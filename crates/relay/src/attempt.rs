@@ -440,6 +440,40 @@ mod tests {
         assert_eq!(found, [(16, Finding::Suspect), (19, Finding::Recovered)]);
     }
 
+    /// A source that sends so much at once.
+    struct InSegments(Duration);
+
+    impl Upstream for InSegments {
+        async fn read(&mut self) -> Result<Input, Failure> {
+            pending().await
+        }
+
+        fn set_watched(&mut self, _watched: bool) {}
+
+        fn burst(&self) -> Duration {
+            self.0
+        }
+
+        fn take_over(&mut self) {}
+    }
+
+    #[test]
+    fn a_segment_that_is_due_is_no_stall() {
+        let (timing, now) = (Timing::default(), Instant::now());
+        let seconds = |bounds: LagBounds| {
+            [bounds.suspect, bounds.stall, bounds.longest].map(|bound| bound.as_secs_f64())
+        };
+        for (burst, expected) in [
+            (0, [1.5, 2.5, 8.0]),
+            (2, [1.5, 2.5, 8.0]),
+            (10, [5.0, 10.0, 10.0]),
+        ] {
+            let upstream = InSegments(Duration::from_secs(burst));
+            let live = Live::new((1, false), "x".into(), upstream, now);
+            assert_eq!(seconds(live.bounds(&timing, now)), expected, "{burst}");
+        }
+    }
+
     #[test]
     fn damage_counts_within_its_stretch() {
         let start = Instant::now();

@@ -253,16 +253,17 @@ impl Packager {
             return;
         };
         self.ending.numbers = Some(self.live.numbers());
-        if let Some(first) = self.live.held().next() {
+        // With most chunks nothing changes.
+        let (live, packaged) = (&self.live, &self.ending.packaged);
+        if !listed && live.held().count() == self.published.borrow().segments.len() {
+            return;
+        }
+        if let Some(first) = live.held().next() {
             shelf.trim(first.sequence, target_duration);
         }
+        let segments = live.held().cloned().collect();
         let placement = shelf.placement();
-        let (live, packaged) = (&self.live, &self.ending.packaged);
         self.published.send_if_modified(|published| {
-            let segments: Vec<_> = live.held().cloned().collect();
-            if !listed && segments.len() == published.segments.len() {
-                return false;
-            }
             let playlists = || Playlists {
                 multivariant: live.multivariant(&media_address(packaged.channel)).into(),
                 media: live.media(|named| address(named, &packaged.instance)).into(),
