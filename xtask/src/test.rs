@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::step::{Steps, Summary};
-use crate::tools::{cargo, provide, provide_nextest};
+use crate::tools::{cargo, provide, provide_nextest, provide_web};
 
 /// How long the short form may take once everything is built.
 const BUDGET: Duration = Duration::from_secs(600);
@@ -34,6 +34,7 @@ pub(crate) enum Form {
 pub(crate) fn run(form: Form) -> Result<()> {
     let mut steps = Steps::default();
     provide(&mut steps)?;
+    provide_web(&mut steps)?;
     provide_nextest(&mut steps)?;
     steps.run(
         "build",
