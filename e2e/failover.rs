@@ -34,7 +34,7 @@ const START_MAX: Duration = Duration::from_secs(4);
 /// Pause between two looks at another process.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A picture that is shown later than this was not there in time; less is a busy machine.
-const LATE_MS: u64 = 1_000;
+pub(crate) const LATE_MS: u64 = 1_000;
 
 /// A way to die.
 const DEATHS: [(&str, Now); 3] = [("eof", Now::Eof), ("rst", Now::Rst), ("stall", Now::Stall)];
@@ -300,7 +300,7 @@ fn ffplay_plays_on() {
 }
 
 /// Milliseconds, of VLC's "picture is too late to be displayed (missing 21 ms)".
-fn late_by(line: &str) -> Option<u64> {
+pub(crate) fn late_by(line: &str) -> Option<u64> {
     let (_, rest) = line.split_once("too late to be displayed (missing ")?;
     rest.split_once(' ')?.0.parse().ok()
 }

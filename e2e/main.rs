@@ -11,12 +11,18 @@
     reason = "a test fails by panicking, and says what it skipped"
 )]
 
+mod browser;
 mod card;
 mod failover;
+mod hls;
 mod packaging;
 mod picture;
+/// The strict reader of playlists of the other tests.
+#[path = "../crates/mainstem/tests/support/playlist.rs"]
+mod playlist;
 mod program;
 mod server;
+mod strict_reader;
 /// The reader of the other tests; see `crates/mainstem/tests/reader.rs`.
 #[path = "../crates/mainstem/tests/support/ts/mod.rs"]
 mod ts;

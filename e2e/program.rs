@@ -1,7 +1,7 @@
 //! Programs that watch: whether they are here, and running them with a deadline.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -28,10 +28,23 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
         .find(|folder| folder.join(program).is_file())
         .map(|folder| folder.join(program));
     if found.is_none() {
-        assert!(std::env::var_os(REQUIRE).is_none(), "{program} is not installed");
-        eprintln!("skipped: {program} is not installed");
+        skip(program);
     }
     found
+}
+
+/// A file that npm installs, or `None` when it is not here and need not be.
+pub(crate) fn read(path: &Path) -> Option<Vec<u8>> {
+    let read = std::fs::read(path).ok();
+    if read.is_none() {
+        skip(&path.display().to_string());
+    }
+    read
+}
+
+fn skip(what: &str) {
+    assert!(std::env::var_os(REQUIRE).is_none(), "{what} is not installed");
+    eprintln!("skipped: {what} is not installed");
 }
 
 /// Runs a player to its end; one that hangs is killed, and fails the test.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::bench::run_instructions;
 use crate::step::{Steps, Summary};
-use crate::tools::{cargo, provide, provide_nextest};
+use crate::tools::{cargo, provide, provide_nextest, provide_web};
 
 /// How long the short form may take once everything is built.
 const BUDGET: Duration = Duration::from_secs(600);
@@ -35,6 +35,7 @@ pub(crate) enum Form {
 pub(crate) fn run(form: Form) -> Result<()> {
     let mut steps = Steps::default();
     provide(&mut steps)?;
+    provide_web(&mut steps)?;
     provide_nextest(&mut steps)?;
     steps.run(
         "build",

@@ -20,7 +20,7 @@ struct Tool {
     packages: &'static [&'static str],
 }
 
-const TOOLS: [Tool; 8] = [
+const TOOLS: [Tool; 11] = [
     Tool {
         program: "ffmpeg",
         packages: &["ffmpeg"],
@@ -54,7 +54,22 @@ const TOOLS: [Tool; 8] = [
         program: "valgrind",
         packages: &["valgrind"],
     },
+    Tool {
+        program: "streamlink",
+        packages: &["streamlink"],
+    },
+    Tool {
+        program: "chromium",
+        packages: &["chromium"],
+    },
+    Tool {
+        program: "npm",
+        packages: &["npm"],
+    },
 ];
+
+/// What the tests in a browser have from npm: a page's player. `package-lock.json` says which.
+const WEB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../e2e/web");
 
 /// Gets from Debian what is missing, when it may.
 ///
@@ -97,6 +112,21 @@ pub(crate) fn provide_if_possible(program: &str, packages: &[&str], steps: &mut 
     if let Err(error) = steps.run("packages", &mut install, Summary::None) {
         println!("{program} could not be installed: {error:#}");
     }
+}
+
+/// Gets from npm what a page needs; its scripts are not run, for there is nothing to build.
+///
+/// # Errors
+/// It is not to be had, or not what the lock file names.
+pub(crate) fn provide_web(steps: &mut Steps) -> Result<()> {
+    let Some(npm) = find("npm") else {
+        bail!("npm is not here");
+    };
+    let mut install = Command::new(npm);
+    install
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(WEB);
+    steps.run("npm", &mut install, Summary::None)
 }
 
 /// Installs the test runner where there is none.

@@ -25,6 +25,10 @@ const REMEMBERED_MAX: usize = 100_000;
 /// count with 32 bits.
 const NUMBERS_SINCE: Duration = Duration::from_secs(1_735_689_600);
 
+/// Discontinuities are rarer than segments: one in so many seconds is left room for. hls.js walks through all numbers from
+/// zero to that of the first segment each time it loads a playlist, which takes it seconds when they are tens of millions.
+const DISCONTINUITY_EVERY_S: u64 = 600;
+
 /// What the operator wants.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -208,7 +212,7 @@ fn first_numbers() -> Numbers {
     let seconds = now.saturating_sub(NUMBERS_SINCE).as_secs();
     Numbers {
         sequence: seconds,
-        discontinuity_sequence: seconds,
+        discontinuity_sequence: seconds / DISCONTINUITY_EVERY_S,
     }
 }
 
