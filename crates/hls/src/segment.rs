@@ -315,7 +315,7 @@ impl Segmenter {
 
     /// The next keyframe, as far away as one was, would come when the segment is too long.
     fn next_is_late(&self, elapsed: u64) -> bool {
-        elapsed + self.gop_longest_90k > self.target_seconds() * TICKS_PER_SECOND
+        elapsed + self.gop_longest_90k > self.target_seconds() * TICKS_PER_SECOND + LATE_90K
     }
 
     /// From here on a segment ends at the next keyframe.
