@@ -251,6 +251,7 @@ impl Opening {
     /// Asks for what a list leads to, with the connection the list was asked for with.
     async fn ask_on(&self, target: &Target, url: &Url, slot: Slot) -> Result<Response, Failure> {
         let request = self.request(target, url.as_str())?;
+        let slot = reopened(slot).await?;
         let answer = self.client.send(request, Some(slot)).await?;
         match failure_of_answer(url, &answer) {
             None => Ok(answer),
