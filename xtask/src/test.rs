@@ -10,7 +10,7 @@ use crate::step::{Steps, Summary};
 use crate::tools::{cargo, provide, provide_nextest, provide_web};
 
 /// How long the short form may take once everything is built.
-const BUDGET: Duration = Duration::from_secs(600);
+const BUDGET: Duration = Duration::from_secs(900);
 
 const UNITS: &str = "unit and integration";
 const DOCUMENTATION: &str = "documentation";
