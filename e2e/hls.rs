@@ -26,7 +26,6 @@ use crate::ts::{PACKET, is_random_access, starts_unit};
 const WATCHED: Duration = Duration::from_secs(9);
 /// How long they watch on. Where the first source falls silent, 9 s pass until the next is listed (2.5 s until that is noticed,
 /// the keyframe, a segment of 4 s), and VLC shows what was listed up to 17 s before.
-/// next source 17 s after the first died.
 const AFTER: Duration = Duration::from_secs(36);
 /// What a busy machine may need to start a player and to show the first picture.
 const START_MAX: Duration = Duration::from_secs(6);
