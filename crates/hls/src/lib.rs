@@ -1,7 +1,7 @@
 //! HLS playlists as values, and the decisions of a client that follows a live one (RFC 8216).
 //!
 //! Here live text → playlist, and playlists + time → what to fetch next; and the other way: a broadcast → segments
-//! ([`segment`]) → text ([`write`]). Fetching, resolving relative URIs
+//! ([`segment`]) → text ([`mod@write`]). Fetching, resolving relative URIs
 //! against the final address, decrypting and muxing is the callers' business. Time is a [`std::time::Duration`]
 //! since any origin the caller keeps to.
 #![forbid(unsafe_code)]

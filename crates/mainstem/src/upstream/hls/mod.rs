@@ -1,8 +1,8 @@
 //! Follows a live HLS playlist as one endless transport stream.
 //!
 //! One slot for the whole session, one request at a time, also where the sound is in playlists of its own. What to load and
-//! to fetch, and when, is decided by [`hls`]; here are the requests ([`requests`], [`part`]: one segment as it comes in), the
-//! way to the playlists ([`entry`]), what is made of the segments ([`programme`]), and the turns of all that ([`session`]).
+//! to fetch, and when, is decided by [`hls`]; here are the requests (`requests`, `part`: one segment as it comes in), the
+//! way to the playlists (`entry`), what is made of the segments (`programme`), and the turns of all that (`session`).
 
 mod decryption;
 mod entry;
