@@ -15,6 +15,15 @@ const START_TARGET_DURATIONS: u32 = 3;
 /// So many segments wait to be fetched; beyond it the oldest of a live playlist are skipped.
 pub const SEGMENTS_WAITING_MAX: usize = 1024;
 
+/// No target duration is believed beyond this: players would wait as long for a stream that has died.
+const TARGET_MAX: Duration = Duration::from_secs(60);
+
+/// Nor beyond so many times the longest segment that is listed: milliseconds are seen, and a day.
+const TARGET_SEGMENTS_MAX: u32 = 3;
+
+/// A playlist that goes on further ahead than this counts anew.
+const MISSED_MAX: u64 = SEGMENTS_WAITING_MAX as u64;
+
 /// After a reload that failed before any playlist was seen.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
@@ -113,7 +122,7 @@ impl Encryption {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Initialisation {
     /// As written in the playlist.
-    pub uri: String,
+    pub uri: Arc<str>,
     /// The part of the file that it is.
     pub range: Option<Range>,
     /// How it is encrypted.
@@ -124,7 +133,7 @@ impl Initialisation {
     fn of(map: &Map, sequence: u64) -> Self {
         let range = |range: crate::playlist::ByteRange| Range::new(range.offset.unwrap_or(0), range.length);
         Self {
-            uri: map.uri.clone(),
+            uri: Arc::clone(&map.uri),
             range: map.byte_range.and_then(range),
             encryption: map.key.as_ref().map(|key| Encryption::of(key, sequence)),
         }
@@ -204,7 +213,7 @@ impl Follower {
 
     /// Takes a freshly loaded playlist. `requested_at` is when its request was sent: reloads are counted from there.
     pub fn on_playlist(&mut self, playlist: &MediaPlaylist, requested_at: Duration, now: Duration) {
-        let target = Duration::from_secs(playlist.target_duration.max(1));
+        let target = target_of(playlist);
         self.target = Some(target);
         self.renew_addresses(playlist);
         let advanced = self.take(playlist);
@@ -222,6 +231,8 @@ impl Follower {
     /// Takes a reload that failed; it is due again after half a target duration.
     pub fn on_reload_failed(&mut self, now: Duration) {
         self.checked_at = now;
+        // One that never comes is stale in the end as well.
+        self.advanced_at.get_or_insert(now);
         self.reload_at = now.saturating_add(self.target.map_or(FIRST_RETRY, |target| target / 2));
     }
 
@@ -256,23 +267,16 @@ impl Follower {
             return None;
         }
         let request = self.waiting.pop_front()?.request;
-        let missed = self
-            .target
-            .unwrap_or_default()
-            .saturating_mul(u32::try_from(request.skipped).unwrap_or(u32::MAX));
-        self.covered = self
-            .covered
-            .saturating_add(missed)
-            .saturating_add(request.duration);
+        self.covered = self.covered.saturating_add(self.covers(&request));
         Some(request)
     }
 
     /// A segment could not be had. The first time it is to be asked for again after half a target duration: says
     /// whether it is. After that it is skipped.
     pub fn on_segment_failed(&mut self, mut request: SegmentRequest, now: Duration) -> bool {
+        self.covered = self.covered.saturating_sub(self.covers(&request));
         if request.retries < RETRIES_MAX {
             request.retries += 1;
-            self.covered = self.covered.saturating_sub(request.duration);
             let not_before = now.saturating_add(self.target.unwrap_or_default() / 2);
             self.waiting.push_front(Waiting { request, not_before });
             return true;
@@ -289,6 +293,13 @@ impl Follower {
             }
         }
         false
+    }
+
+    /// The media that a segment and those missing before it stand for.
+    fn covers(&self, request: &SegmentRequest) -> Duration {
+        let missed = u32::try_from(request.skipped).unwrap_or(u32::MAX);
+        let target = self.target.unwrap_or_default();
+        target.saturating_mul(missed).saturating_add(request.duration)
     }
 
     /// The next playlist is that of another variant: it goes on at the segment of the same number, or, where numbers do
@@ -430,6 +441,7 @@ impl Follower {
             // Back by more than the window: the origin was restarted and counts anew. Back by less is an old copy
             // from another edge server.
             Some(next) if next.saturating_sub(end) > length => Some((self.start(playlist), true)),
+            Some(next) if first.saturating_sub(next) > MISSED_MAX => Some((self.start(playlist), true)),
             Some(next) if next > end => None,
             Some(next) => Some((next.max(first), false)),
         }
@@ -440,7 +452,7 @@ impl Follower {
         if playlist.ended {
             return playlist.media_sequence;
         }
-        let wanted = Duration::from_secs(playlist.target_duration).saturating_mul(START_TARGET_DURATIONS);
+        let wanted = target_of(playlist).saturating_mul(START_TARGET_DURATIONS);
         let (mut taken, mut length) = (0_usize, Duration::ZERO);
         for segment in playlist.segments.iter().rev() {
             if taken >= self.config.start_segments_min.max(1) && length >= wanted {
@@ -469,6 +481,19 @@ impl Follower {
             front.request.skipped = front.request.skipped.saturating_add(surplus);
         }
     }
+}
+
+/// The target duration, as far as it is believed.
+fn target_of(playlist: &MediaPlaylist) -> Duration {
+    let told = Duration::from_secs(playlist.target_duration.max(1)).min(TARGET_MAX);
+    let durations = playlist.segments.iter().map(|segment| segment.duration);
+    let longest = durations.fold(0.0, f64::max);
+    let longest = Duration::try_from_secs_f64(longest).unwrap_or(TARGET_MAX);
+    if longest.is_zero() {
+        return told;
+    }
+    let most = longest.saturating_mul(TARGET_SEGMENTS_MAX);
+    told.min(most.max(Duration::from_secs(1)))
 }
 
 fn encryption(segment: &Segment, sequence: u64) -> Option<Encryption> {

@@ -16,6 +16,12 @@ use crate::playlist::{
     Playlist, Segment, Variant,
 };
 
+/// Variants that are read of one playlist: real ones have a dozen.
+const VARIANTS_MAX: usize = 64;
+
+/// The same of renditions of sound.
+const RENDITIONS_MAX: usize = 256;
+
 /// No segment or target duration is believed beyond a day, in seconds.
 const DURATION_MAX: f64 = 86_400.0;
 
@@ -87,7 +93,9 @@ impl Builder {
             }
             "-X-MEDIA" => {
                 self.saw_multivariant_tag = true;
-                self.multivariant.audio.extend(audio(&Attributes::parse(value)));
+                if self.multivariant.audio.len() < RENDITIONS_MAX {
+                    self.multivariant.audio.extend(audio(&Attributes::parse(value)));
+                }
             }
             name if self.media_tag(name, value) => self.saw_media_tag = true,
             name => self.segment_tag(name, value),
@@ -168,6 +176,9 @@ impl Builder {
             self.leads = Some(uri.to_owned());
         }
         if let Some(variant) = self.variant.take() {
+            if self.multivariant.variants.len() >= VARIANTS_MAX {
+                return;
+            }
             self.multivariant.variants.push(Variant {
                 uri: uri.to_owned(),
                 ..variant
@@ -244,7 +255,7 @@ fn audio(attributes: &Attributes<'_>) -> Option<AudioRendition> {
         group: attributes.owned("GROUP-ID").unwrap_or_default(),
         name: attributes.owned("NAME").unwrap_or_default(),
         language: attributes.owned("LANGUAGE"),
-        uri: attributes.owned("URI"),
+        uri: attributes.owned("URI").map(Arc::from),
         is_default: attributes.yes("DEFAULT"),
         is_autoselect: attributes.yes("AUTOSELECT"),
     })
@@ -291,7 +302,7 @@ fn map(attributes: &Attributes<'_>, key: Option<Arc<Key>>) -> Option<Map> {
         ..range
     };
     Some(Map {
-        uri: attributes.owned("URI")?,
+        uri: attributes.owned("URI")?.into(),
         byte_range: byte_range.map(from_start),
         key,
     })

@@ -65,7 +65,7 @@ pub struct AudioRendition {
     /// LANGUAGE.
     pub language: Option<String>,
     /// URI; `None` means that the sound is in the variant's own segments.
-    pub uri: Option<String>,
+    pub uri: Option<Arc<str>>,
     /// DEFAULT=YES.
     pub is_default: bool,
     /// AUTOSELECT=YES.
@@ -148,7 +148,7 @@ impl Key {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Map {
     /// URI.
-    pub uri: String,
+    pub uri: Arc<str>,
     /// BYTERANGE; one without an offset begins at 0.
     pub byte_range: Option<ByteRange>,
     /// The EXT-X-KEY in force where it stands: it is encrypted as well.

@@ -297,20 +297,20 @@ impl Segmenter {
     fn cuts(&self, chunk: &Chunk, parameters: Option<&Parameters>) -> bool {
         let Some(open) = &self.open else { return false };
         let elapsed = chunk.media_time_90k.saturating_sub(open.start_90k);
-        if elapsed == 0 {
+        let is_full = open.bytes + chunk.bytes.len() > SEGMENT_BYTES_MAX;
+        if elapsed == 0 && !is_full {
             return false;
         }
         if let Some(parameters) = parameters {
             let another = chunk.discontinuity || open.parameters.shows_another_format(parameters);
-            return another || elapsed >= self.wanted_90k() || self.next_is_late(elapsed);
+            return another || is_full || elapsed >= self.wanted_90k() || self.next_is_late(elapsed);
         }
         let most = match self.target_duration {
             Some(seconds) => seconds * TICKS_PER_SECOND + LATE_90K,
             None if self.cut_90k == 0 => self.target_90k + FIRST_LATE_90K,
             None => self.target_seconds() * TICKS_PER_SECOND + LATE_90K,
         };
-        let full = elapsed + open.step_90k > most || open.bytes + chunk.bytes.len() > SEGMENT_BYTES_MAX;
-        full && parameters::begins_unit(&chunk.bytes)
+        (elapsed + open.step_90k > most || is_full) && parameters::begins_unit(&chunk.bytes)
     }
 
     /// The next keyframe, as far away as one was, would come when the segment is too long.

@@ -5,6 +5,7 @@
 //! have come in time as well.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::playlist::{AudioRendition, MultivariantPlaylist, Variant};
@@ -40,7 +41,7 @@ pub struct Selection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sound {
     /// The media playlist, as written.
-    pub uri: String,
+    pub uri: Arc<str>,
     /// LANGUAGE as written (RFC 5646).
     pub language: Option<String>,
 }
@@ -92,7 +93,7 @@ impl MultivariantPlaylist {
             let known = audio.iter().any(|sound| sound.language == rendition.language);
             if !known && audio.len() < AUDIO_RENDITIONS_MAX {
                 audio.push(Sound {
-                    uri: uri.clone(),
+                    uri: Arc::clone(uri),
                     language: rendition.language.clone(),
                 });
             }
@@ -158,6 +159,8 @@ fn video_codec(variant: &Variant) -> Option<&'static str> {
 pub struct Ladder {
     rungs: Vec<Selection>,
     at: usize,
+    /// What was played before.
+    before: usize,
     /// Segments in a row that came too slowly.
     slow: u32,
     /// Since when all came quickly enough for the variant above.
@@ -172,6 +175,7 @@ impl Ladder {
         (!rungs.is_empty()).then_some(Self {
             rungs,
             at: 0,
+            before: 0,
             slow: 0,
             calm_since: None,
             calm_for: CALM_FOR,
@@ -184,7 +188,12 @@ impl Ladder {
         let bandwidth = self.bandwidth_at(self.at);
         let same = rungs.iter().position(|rung| rung.bandwidth == bandwidth);
         let at = same.unwrap_or(self.at).min(rungs.len().checked_sub(1)?);
-        Some(Self { rungs, at, ..self })
+        Some(Self {
+            rungs,
+            at,
+            before: at,
+            ..self
+        })
     }
 
     /// What is played.
@@ -211,6 +220,19 @@ impl Ladder {
     /// What is played cannot be loaded at all: the next one is tried; `false` when there is none left.
     pub fn give_up(&mut self) -> bool {
         self.begin(self.at + 1)
+    }
+
+    /// What is to be played cannot be: it is tried no more, and what was played before goes on.
+    pub fn refuse(&mut self) {
+        if self.at == self.before || self.at >= self.rungs.len() {
+            return;
+        }
+        self.rungs.remove(self.at);
+        if self.before > self.at {
+            self.before -= 1;
+        }
+        self.at = self.before;
+        self.begin(self.before);
     }
 
     fn step_down(&mut self) -> bool {
@@ -250,6 +272,7 @@ impl Ladder {
         if at >= self.rungs.len() {
             return false;
         }
+        self.before = self.at;
         self.at = at;
         self.slow = 0;
         self.calm_since = None;
@@ -321,6 +344,23 @@ mod tests {
         assert!(!ladder.on_segment(s(6), s(7), s(5_000)) && ladder.on_segment(s(6), s(7), s(5_007)));
         let up = steps_up(&mut ladder, s(2), 5_010, 9_000).unwrap();
         assert!((6_210..6_220).contains(&up), "twenty after two: {up}");
+    }
+
+    #[test]
+    fn a_variant_that_cannot_be_played_is_tried_no_more() {
+        let mut ladder = ladder(&[6, 3, 1]);
+        assert!(ladder.give_up(), "the best is dead from the start");
+        assert_eq!(bandwidth(&ladder), 3);
+        assert_eq!(steps_up(&mut ladder, s(1), 0, 9_000), Some(300));
+        assert_eq!(bandwidth(&ladder), 6);
+        ladder.refuse();
+        assert_eq!(bandwidth(&ladder), 3, "what was played goes on");
+        assert_eq!(steps_up(&mut ladder, s(1), 400, 20_000), None);
+        assert!(!ladder.on_segment(s(6), s(7), s(20_000)) && ladder.on_segment(s(6), s(7), s(20_007)));
+        ladder.refuse();
+        assert_eq!(bandwidth(&ladder), 3);
+        ladder.refuse();
+        assert_eq!(bandwidth(&ladder), 3, "it is played, and stays");
     }
 
     #[test]

@@ -482,3 +482,23 @@ fn memory_is_bounded_however_fast_a_channel_is() {
     }
     assert!(scene.live.held().count() > 0);
 }
+
+/// A flood that never moves on in time is cut like any other.
+#[test]
+fn a_segment_is_bounded_though_time_stands_still() {
+    let mut scene = Scene::new(FORM);
+    let mut muxer = Muxer::default();
+    let filling = Bytes::from(muxer.chunk(0, None, 0x1B).bytes.repeat(10_000));
+    for number in 0..100 {
+        let mut chunk = muxer.chunk(10 * TICKS, (number == 0).then_some(1), 0x1B);
+        if number > 0 {
+            chunk.bytes = filling.clone();
+        }
+        scene.live.push(&chunk, TIME_OF_DAY);
+        scene.now += Duration::from_millis(40);
+        scene.live.update(scene.now, |_| {});
+    }
+    let largest = scene.live.held().map(|segment| segment.bytes).max();
+    let largest = largest.expect("it was cut");
+    assert!(largest <= (64 << 20) + filling.len(), "{largest}");
+}

@@ -169,7 +169,7 @@ fn ladder(list: &MultivariantPlaylist, expected: &[&str]) -> String {
         }
         for rung in list.ladder(limit.map(|limit| limit.parse().unwrap())) {
             write!(plan, "variant {}", rung.uri).unwrap();
-            let sounds: Vec<&str> = rung.audio.iter().map(|sound| sound.uri.as_str()).collect();
+            let sounds: Vec<&str> = rung.audio.iter().map(|sound| &*sound.uri).collect();
             if !sounds.is_empty() {
                 write!(plan, " audio={}", sounds.join(",")).unwrap();
             }

@@ -156,6 +156,65 @@ fn what_is_covered_counts_what_was_skipped() {
 }
 
 #[test]
+fn a_lost_segment_is_covered_once() {
+    let mut follower = following(100, 6);
+    follower.on_playlist(&playlist(108, 4, "b"), s(6), s(6));
+    let first = follower.next_segment(s(6)).unwrap();
+    assert!(follower.on_segment_failed(first, s(6)));
+    assert_eq!(follower.covered(), s(18), "nothing of it was had");
+    let again = follower.next_segment(s(9)).unwrap();
+    assert_eq!(follower.covered(), s(36));
+    assert!(!follower.on_segment_failed(again, s(9)));
+    follower.next_segment(s(9)).unwrap();
+    assert_eq!(follower.covered(), s(42), "three missing, and one that came");
+}
+
+#[test]
+fn a_jump_far_ahead_is_an_origin_that_counts_anew() {
+    let mut follower = following(100, 6);
+    follower.on_playlist(&playlist(1_800_000_000, 6, "b"), s(6), s(6));
+    let first = follower.next_segment(s(6)).unwrap();
+    assert_eq!(
+        (first.sequence, first.discontinuity, first.skipped),
+        (1_800_000_003, true, 0)
+    );
+}
+
+#[test]
+fn a_playlist_that_never_came_is_stale_in_the_end() {
+    let mut follower = Follower::new(Config::default());
+    let mut asked = 0;
+    for now in 0..60 {
+        match follower.due(s(now)) {
+            Due::Load => {
+                asked += 1;
+                follower.on_reload_failed(s(now));
+            }
+            Due::Stale => break,
+            _ => {}
+        }
+    }
+    assert_eq!(follower.due(s(60)), Due::Stale);
+    assert!((2..=12).contains(&asked), "asked {asked} times");
+}
+
+/// Milliseconds, and a day, are seen as target durations.
+#[test]
+fn no_target_duration_keeps_a_dead_playlist_alive() {
+    for told in [60, 6_000, 86_400] {
+        let mut list = playlist(100, 6, "a");
+        list.target_duration = told;
+        let mut follower = Follower::new(Config::default());
+        follower.on_playlist(&list, s(0), s(0));
+        assert_eq!(drain(&mut follower).len(), 6);
+        assert_eq!(follower.due(s(1)), Due::At(s(18)), "{told}");
+        follower.on_playlist(&list, s(18), s(18));
+        follower.on_playlist(&list, s(54), s(54));
+        assert_eq!(follower.due(s(55)), Due::Stale, "{told}");
+    }
+}
+
+#[test]
 fn an_old_copy_is_waited_out_and_a_restart_is_followed() {
     let mut follower = following(100, 6);
     follower.on_playlist(&playlist(98, 6, "b"), s(6), s(6));

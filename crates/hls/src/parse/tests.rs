@@ -35,7 +35,7 @@ fn live() -> MediaPlaylist {
         format: "identity".to_owned(),
     }));
     let map = Some(Arc::new(Map {
-        uri: "i".to_owned(),
+        uri: "i".into(),
         byte_range: Some(ByteRange {
             length: 5,
             offset: Some(0),

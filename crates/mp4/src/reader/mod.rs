@@ -21,6 +21,10 @@ const MOVIE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of the header of a fragment.
 const FRAGMENT_HEAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Bytes of the frames of one fragment: all that it may have, and its parameter sets before some hundred pictures more. A
+/// picture of two bytes with sets of thousands before it is made to fill memory; what is beyond is left out.
+const OUT_BYTES_MAX: usize = fragment::FRAGMENT_BYTES_MAX + 32 * 1024 * 1024;
+
 /// No picture is decoded so much later than it is shown: 16 of them may be held back (H.264 A.3.1), three a second.
 const EARLIER_MAX_90K: i64 = 5 * TICKS_90K;
 
@@ -277,7 +281,8 @@ impl Reader {
     }
 
     fn write_frames(&mut self, fragment: &Fragment) {
-        for run in &fragment.runs {
+        let mut written = 0;
+        for run in fragment.runs.iter().filter(|run| !run.samples.is_empty()) {
             let (Some(track), Some(state)) =
                 (self.movie.tracks.get(run.track), self.states.get_mut(run.track))
             else {
@@ -311,6 +316,10 @@ impl Reader {
                 if let Some(random_access) =
                     sample::write(entry, data, sample.intra, &mut state.sets, &mut out)
                 {
+                    written += out.len();
+                    if written > OUT_BYTES_MAX {
+                        return;
+                    }
                     self.ready.push_back(Frame {
                         track: run.track,
                         pts: MediaTime::from_90k(pts),

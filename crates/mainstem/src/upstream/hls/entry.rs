@@ -106,26 +106,47 @@ pub(super) async fn renew(session: &mut Session) -> Result<(), Failure> {
 
 /// The ladder says that another variant is to be played: it goes on where the one before it stands.
 pub(super) async fn change_variant(session: &mut Session) -> Result<(), Failure> {
-    let Some(variants) = &session.variants else {
+    let Some(rung) = session.variants.as_ref().and_then(|now| now.ladder.current()) else {
         return Ok(());
     };
-    let Some(rung) = variants.ladder.current() else {
-        return Ok(());
+    let uris = std::iter::once(&*rung.uri).chain(rung.audio.iter().map(|sound| &*sound.uri));
+    let base = session.variants.as_ref().map(|variants| &variants.base);
+    let urls = uris.map(|uri| resolve(base.unwrap_or(session.requests.origin()), uri));
+    let changed = match urls.collect::<Result<Vec<Url>, Failure>>() {
+        Ok(urls) if urls.len() == session.lists.len() => {
+            let before: Vec<Url> = session.lists.iter().map(|list| list.url.clone()).collect();
+            go_to(session, urls);
+            let loaded = session.load(0).await;
+            if loaded.is_err() {
+                go_to(session, before);
+            }
+            loaded
+        }
+        Ok(_) => Err(transient("the variant to be played has other sounds")),
+        Err(failure) => Err(failure),
     };
-    let uris = std::iter::once(&rung.uri).chain(rung.audio.iter().map(|sound| &sound.uri));
-    let urls = uris
-        .map(|uri| resolve(&variants.base, uri))
-        .collect::<Result<Vec<Url>, Failure>>()?;
-    if urls.len() != session.lists.len() {
-        return Err(transient("the variant to be played has other sounds"));
+    match (changed, &mut session.variants) {
+        (Err(failure), Some(variants)) if is_of_the_variant(failure.class) => {
+            debug!(%failure, "the other variant cannot be played; the one before goes on");
+            variants.ladder.refuse();
+            Ok(())
+        }
+        (changed, _) => changed,
     }
+}
+
+fn go_to(session: &mut Session, urls: Vec<Url>) {
     for (list, url) in session.lists.iter_mut().zip(urls) {
         if list.url != url {
             list.url = url;
             list.follower.change_playlist();
         }
     }
-    session.load(0).await
+}
+
+/// Whether another variant may do better.
+fn is_of_the_variant(class: FailureClass) -> bool {
+    is_refusal(class) || matches!(class, FailureClass::Transient | FailureClass::Unusable)
 }
 
 struct Way<'a> {
@@ -206,9 +227,7 @@ impl Way<'_> {
                 },
                 Err(failure) => failure,
             };
-            let may_differ = is_refusal(failure.class)
-                || matches!(failure.class, FailureClass::Transient | FailureClass::Unusable);
-            if !may_differ || tried >= VARIANTS_TRIED_MAX || !ladder.give_up() {
+            if !is_of_the_variant(failure.class) || tried >= VARIANTS_TRIED_MAX || !ladder.give_up() {
                 return Err(failure);
             }
             debug!(%failure, "a variant cannot be had; trying the next");
@@ -233,6 +252,7 @@ impl Way<'_> {
                 follower: followers
                     .next()
                     .unwrap_or_else(|| Follower::new(Config::default())),
+                lost: 0,
             });
         }
         Ok(())
@@ -249,6 +269,7 @@ impl Way<'_> {
             url,
             base: base.clone(),
             follower: follower.unwrap_or_else(|| Follower::new(Config::default())),
+            lost: 0,
         };
         list.take((text, base), requested, self.started)?;
         Ok(list)

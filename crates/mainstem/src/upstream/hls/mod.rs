@@ -60,7 +60,13 @@ impl HlsUpstream {
         let (text, slot) = requests::read_playlist(head, body).await?;
         let slot = slot.ok_or_else(|| Failure::new(FailureClass::Transient, "the session lost its slot"))?;
         let requests = Requests::new(client, request, slot);
-        match entry::enter(requests, url, text, bandwidth_max).await? {
+        let revoked = requests.revoked();
+        let entered = tokio::select! {
+            biased;
+            () = revoked => return Err(taken_back()),
+            entered = entry::enter(requests, url, text, bandwidth_max) => entered?,
+        };
+        match entered {
             Entered::Leads(url, slot) => Ok(Started::Leads(url, slot)),
             Entered::Session(session) => Ok(Started::Following(Box::new(Self {
                 watch: session.watch(),

@@ -131,6 +131,16 @@ impl Requests {
         self.keys.retain(|(known, _)| Some(known) != url.as_ref());
     }
 
+    /// Forgets an initialisation segment that nothing could be read with, and its key: it may have been a page.
+    pub(super) fn forget_initialisation(&mut self, base: &Url, wanted: &Initialisation) {
+        let url = base.join(&wanted.uri).ok();
+        self.initialisations
+            .retain(|(known, range, _)| Some(known) != url.as_ref() || *range != wanted.range);
+        if let Some(encryption) = &wanted.encryption {
+            self.forget_key(base, encryption);
+        }
+    }
+
     /// What EXT-X-MAP names, in the clear.
     pub(super) async fn initialisation(
         &mut self,

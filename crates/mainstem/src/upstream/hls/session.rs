@@ -35,7 +35,6 @@ pub(super) struct Session {
     /// The segment that is coming in.
     coming: Option<Coming>,
     ready: VecDeque<Input>,
-    lost: u32,
     /// A playlist was refused, and the way to it was gone anew: not again before one could be loaded.
     renewed: bool,
     pub(super) started: Instant,
@@ -49,6 +48,8 @@ pub(super) struct List {
     /// Where it came from in the end: relative addresses in it count from here.
     pub(super) base: Url,
     pub(super) follower: Follower,
+    /// Segments in a row that could not be had.
+    pub(super) lost: u32,
 }
 
 struct Coming {
@@ -71,7 +72,6 @@ impl Session {
             programme,
             coming: None,
             ready: VecDeque::new(),
-            lost: 0,
             renewed: false,
             started,
             requests,
@@ -174,6 +174,9 @@ impl Session {
                 if let Some(encryption) = &request.encryption {
                     self.requests.forget_key(&base, encryption);
                 }
+                if let Some(initialisation) = &request.initialisation {
+                    self.requests.forget_initialisation(&base, initialisation);
+                }
                 self.fail_segment(number, request, &failure)
             }
             Err(Refused::Before(failure)) => {
@@ -254,7 +257,9 @@ impl Session {
         let Some(Coming { list, request, part }) = self.coming.take() else {
             return Ok(());
         };
-        self.lost = 0;
+        if let Some(list) = self.lists.get_mut(list) {
+            list.lost = 0;
+        }
         let ended = self.programme.end_segment(list, &mut self.ready);
         if let Err(Refused::Stream(failure)) = ended.map_err(Refused::from) {
             return Err(failure);
@@ -279,13 +284,14 @@ impl Session {
 
     /// The rest of a segment is lost: what came of it was passed on.
     fn break_off(&mut self, failure: &Failure) -> Result<(), Failure> {
-        if let Some(Coming { list, .. }) = self.coming.take() {
-            let ended = self.programme.end_segment(list, &mut self.ready);
-            if let Err(Refused::Stream(failure)) = ended.map_err(Refused::from) {
-                return Err(failure);
-            }
+        let Some(Coming { list, .. }) = self.coming.take() else {
+            return Ok(());
+        };
+        let ended = self.programme.end_segment(list, &mut self.ready);
+        if let Err(Refused::Stream(failure)) = ended.map_err(Refused::from) {
+            return Err(failure);
         }
-        self.lose(failure)
+        self.lose(list, failure)
     }
 
     fn fail_segment(
@@ -297,7 +303,7 @@ impl Session {
         if self.is_tried_again(list, request, failure) {
             return Ok(());
         }
-        self.lose(failure)
+        self.lose(list, failure)
     }
 
     fn is_tried_again(&mut self, list: usize, request: SegmentRequest, failure: &Failure) -> bool {
@@ -307,10 +313,13 @@ impl Session {
         list.is_some_and(|list| list.follower.on_segment_failed(request, now))
     }
 
-    fn lose(&mut self, failure: &Failure) -> Result<(), Failure> {
-        self.lost += 1;
-        debug!(%failure, lost = self.lost, "a segment is lost");
-        if self.lost >= SEGMENTS_LOST_MAX {
+    fn lose(&mut self, list: usize, failure: &Failure) -> Result<(), Failure> {
+        let Some(list) = self.lists.get_mut(list) else {
+            return Ok(());
+        };
+        list.lost += 1;
+        debug!(%failure, lost = list.lost, "a segment is lost");
+        if list.lost >= SEGMENTS_LOST_MAX {
             return Err(failure.clone());
         }
         Ok(())
