@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use catalog::{Catalog, Channel};
+use catalog::{Catalog, Channel, StreamId};
 use futures_util::Stream;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, HeaderValue};
@@ -47,29 +47,33 @@ pub(super) async fn file(
     let mut last = Failure::new(FailureClass::Gone, "no source has it");
     let is_seek = is_seek(headers);
     let session = session(asker, channel, is_seek);
-    let known = app.films.get(channel.id());
-    let known = known.as_ref();
-    let serves = app.channels.pools().source_of(&session);
-    let serves = serves.or_else(|| known.map(|film| film.source.clone()));
+    let read = app.films.of_viewing(&session.name);
+    let last_seen = app.films.get(channel.id());
+    let known = read.as_ref().or(last_seen.as_ref());
+    let serves = known.map(|film| film.source.clone());
+    let serves = serves.or_else(|| app.channels.pools().source_of(&session));
+    let is_known = |stream: StreamId| known.is_some_and(|film| film.stream == stream);
     // In the order of the configuration, so that every seek reads the file the first request read. A part of it can
     // only come from there, or from where the same bytes are: another source's file of this name may be another file.
     let mut targets = targets(app, catalog, channel, &session);
     if is_seek {
-        targets.sort_by_key(|target| Some(&target.source) != serves.as_ref());
+        targets.sort_by_key(|(stream, target)| (Some(&target.source) != serves.as_ref(), !is_known(*stream)));
     }
-    for (place, target) in targets.iter().enumerate() {
+    for (place, (stream, target)) in targets.iter().enumerate() {
         let expected = match known {
-            Some(film) if film.source == target.source => Expected::Known(&film.identity),
-            Some(film) if is_seek && place > 0 => Expected::Same(&film.identity),
+            Some(film) if is_known(*stream) => Expected::Known(&film.identity),
+            // Who has read a part of one file gets no part of another.
+            Some(film) if is_seek && (read.is_some() || place > 0) => Expected::Same(&film.identity),
             None if is_seek && place > 0 => break,
             _ => Expected::Anything,
         };
-        let others = targets.iter().filter(|other| other.source != target.source);
+        let others = targets.iter().map(|(_, other)| other);
+        let others = others.filter(|other| other.source != target.source);
         let opened = (target, others.cloned().collect());
         match open_file(app.channels.opening(), opened, headers, expected).await {
             Ok(answer) => {
                 info!(channel = channel.name(), source = %target.source, status = answer.status.as_u16(), "file");
-                remember(app, channel, target, &answer);
+                remember(app, (channel, &session), (*stream, target), &answer);
                 patience.allow(PAUSE_MAX);
                 return Ok(respond(answer, present));
             }
@@ -83,14 +87,22 @@ pub(super) async fn file(
 }
 
 /// Where a file may be, in the order of the configuration.
-fn targets(app: &App, catalog: &Catalog, channel: &Channel, session: &FilmSession) -> Vec<Target> {
+fn targets(
+    app: &App,
+    catalog: &Catalog,
+    channel: &Channel,
+    session: &FilmSession,
+) -> Vec<(StreamId, Target)> {
     let all = channel
         .streams()
-        .filter_map(|stream| app.channels.target(catalog, stream));
-    let of_session = |target| Target {
-        subject: Some(channel.id().to_string().into()),
-        session: Some(session.clone()),
-        ..target
+        .filter_map(|stream| Some((stream.id(), app.channels.target(catalog, stream)?)));
+    let of_session = |(stream, target)| {
+        let target = Target {
+            subject: Some(channel.id().to_string().into()),
+            session: Some(session.clone()),
+            ..target
+        };
+        (stream, target)
     };
     all.map(of_session).collect()
 }
@@ -111,7 +123,12 @@ fn is_seek(headers: &HeaderMap) -> bool {
         .is_some_and(|range| !range.as_bytes().starts_with(b"bytes=0-"))
 }
 
-fn remember(app: &App, channel: &Channel, target: &Target, answer: &FileAnswer) {
+fn remember(
+    app: &App,
+    (channel, session): (&Channel, &FilmSession),
+    (stream, target): (StreamId, &Target),
+    answer: &FileAnswer,
+) {
     if answer.reading.is_none() {
         return;
     }
@@ -120,10 +137,11 @@ fn remember(app: &App, channel: &Channel, target: &Target, answer: &FileAnswer) 
     headers.remove(CONTENT_RANGE);
     let film = Film {
         source: target.source.clone(),
+        stream,
         identity: answer.identity.clone(),
         headers,
     };
-    app.films.learn(channel.id(), film);
+    app.films.learn(channel.id(), &session.name, film);
 }
 
 fn respond(answer: FileAnswer, present: Present) -> Response {

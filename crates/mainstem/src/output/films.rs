@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use catalog::{ChannelId, SourceName};
+use catalog::{ChannelId, SourceName, StreamId};
 use http::HeaderMap;
 
 use crate::upstream::range::Identity;
@@ -17,6 +17,8 @@ const FILMS_MAX: usize = 4_096;
 pub(super) struct Film {
     /// The source it came from.
     pub(super) source: SourceName,
+    /// Which of that source's streams it is.
+    pub(super) stream: StreamId,
     /// By what it is known again.
     pub(super) identity: Identity,
     /// What its provider says of it, but for lengths and ranges.
@@ -32,28 +34,36 @@ pub struct Films(
 
 #[derive(Debug, Default)]
 struct State {
-    films: HashMap<ChannelId, Film>,
+    films: HashMap<Of, Film>,
     /// The one asked for first in front.
-    order: VecDeque<ChannelId>,
+    order: VecDeque<Of>,
+}
+
+/// Whose memory it is. Viewers of one film may read it at different sources, which have different files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Of {
+    /// What the last answer to anybody was.
+    Channel(ChannelId),
+    /// What one viewing reads, by its name.
+    Viewing(Arc<str>),
 }
 
 impl Films {
     /// What is remembered of a file.
     pub(super) fn get(&self, channel: ChannelId) -> Option<Film> {
-        self.state().films.get(&channel).cloned()
+        self.state().films.get(&Of::Channel(channel)).cloned()
     }
 
-    /// Remembers what the last answer said of a file.
-    pub(super) fn learn(&self, channel: ChannelId, film: Film) {
+    /// The file that a viewing reads.
+    pub(super) fn of_viewing(&self, name: &Arc<str>) -> Option<Film> {
+        self.state().films.get(&Of::Viewing(Arc::clone(name))).cloned()
+    }
+
+    /// Remembers what the last answer said of a file, and that this viewing reads it.
+    pub(super) fn learn(&self, channel: ChannelId, viewing: &Arc<str>, film: Film) {
         let mut state = self.state();
-        if state.films.insert(channel, film).is_none() {
-            state.order.push_back(channel);
-        }
-        if state.order.len() > FILMS_MAX
-            && let Some(first) = state.order.pop_front()
-        {
-            state.films.remove(&first);
-        }
+        state.learn(Of::Viewing(Arc::clone(viewing)), film.clone());
+        state.learn(Of::Channel(channel), film);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,25 +71,75 @@ impl Films {
     }
 }
 
+impl State {
+    fn learn(&mut self, of: Of, film: Film) {
+        if self.films.insert(of.clone(), film).is_none() {
+            self.order.push_back(of);
+        }
+        if self.order.len() > FILMS_MAX
+            && let Some(first) = self.order.pop_front()
+        {
+            self.films.remove(&first);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    use catalog::StreamUrl;
+    use catalog::listing::{Extra, Fields, Kind, Listing};
+
+    fn film(source: &str) -> Film {
+        let source = SourceName::new(source);
+        let mut listing = Listing::new(source.clone());
+        listing.push(Fields {
+            tvg_name: None,
+            title: "t",
+            group: None,
+            logo: None,
+            tvg_id: None,
+            kind: Kind::Film,
+            url: StreamUrl::new("http://h.example/1.mp4".to_owned()),
+            stream_key: "1",
+            tvg_chno: None,
+            extra: Extra::default(),
+        });
+        Film {
+            stream: StreamId::of_entry(&source, listing.entries.first().unwrap()),
+            source,
+            identity: Identity::default(),
+            headers: HeaderMap::new(),
+        }
+    }
+
+    fn id(number: usize) -> ChannelId {
+        ChannelId::of_name(&format!("Film {number}"))
+    }
+
     #[test]
     fn so_many_films_are_remembered_and_no_more() {
         let films = Films::default();
-        let film = |source: &str| Film {
-            source: SourceName::new(source),
-            identity: Identity::default(),
-            headers: HeaderMap::new(),
-        };
-        let id = |number: usize| ChannelId::of_name(&format!("Film {number}"));
         for number in 0..=FILMS_MAX {
-            films.learn(id(number), film("one"));
-            films.learn(id(number), film("two"));
+            films.state().learn(Of::Channel(id(number)), film("one"));
+            films.state().learn(Of::Channel(id(number)), film("two"));
         }
         assert_eq!(films.get(id(0)), None);
         assert_eq!(films.get(id(1)), Some(film("two")));
         assert_eq!(films.state().films.len(), FILMS_MAX);
+    }
+
+    /// Otherwise a part of one source's file would be answered to who reads another's.
+    #[test]
+    fn each_viewing_has_its_own_file() {
+        let films = Films::default();
+        let [here, there, new] = ["here", "there", "new"].map(Arc::<str>::from);
+        films.learn(id(0), &here, film("one"));
+        films.learn(id(0), &there, film("two"));
+        assert_eq!(films.of_viewing(&here), Some(film("one")));
+        assert_eq!(films.of_viewing(&there), Some(film("two")));
+        assert_eq!(films.of_viewing(&new), None);
+        assert_eq!(films.get(id(0)), Some(film("two")));
     }
 }

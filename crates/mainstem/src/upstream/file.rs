@@ -340,6 +340,15 @@ fn told(from: &HeaderMap) -> HeaderMap {
             headers.insert(name, value.clone());
         }
     }
+    let called = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_media = called.is_some_and(|called| {
+        let called = called.to_ascii_lowercase();
+        called.starts_with("video/") || called.starts_with("audio/")
+    });
+    if !is_media {
+        // A browser would run a page that a provider sends in place of a film as one of ours.
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    }
     headers
 }
 

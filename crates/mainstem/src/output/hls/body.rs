@@ -10,7 +10,9 @@ use ::hls::segment::{Map, Segment};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_RANGE, RANGE,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Frame, SizeHint};
 
@@ -65,7 +67,10 @@ pub(super) fn respond(
     headers: &HeaderMap,
 ) -> Response {
     let all = chunks.len();
-    let asked = headers.get(RANGE).and_then(|value| value.to_str().ok());
+    // Ranges are of GET only (RFC 9110 clause 14.2), and no validator was ever told that If-Range could name.
+    let may_be_part = method == Method::GET && !headers.contains_key(IF_RANGE);
+    let asked = headers.get(RANGE).filter(|_| may_be_part);
+    let asked = asked.and_then(|value| value.to_str().ok());
     let (status, range) = match asked.map_or(Asked::All, |value| Asked::read(value, all)) {
         Asked::All => (StatusCode::OK, 0..all),
         Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
@@ -87,7 +92,11 @@ pub(super) fn respond(
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CONTENT_LENGTH, length.into());
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(CACHE_CONTROL, FOR_EVER);
+    let cached = match status {
+        StatusCode::RANGE_NOT_SATISFIABLE => HeaderValue::from_static("no-store"),
+        _ => FOR_EVER,
+    };
+    headers.insert(CACHE_CONTROL, cached);
     if let Some(said) = said.and_then(|text| HeaderValue::try_from(text).ok()) {
         headers.insert(CONTENT_RANGE, said);
     }

@@ -167,7 +167,12 @@ impl Packagers {
         let (packaged, packager) =
             Packager::new(channel, (self, viewer.reader()), (numbers, known.is_some()));
         // Its end is that of the program.
-        self.start.send((name.into(), packager)).ok()?;
+        if let Err(over) = self.start.send((name.into(), packager)) {
+            // A packager that ends says so in the table.
+            drop(table);
+            drop(over);
+            return None;
+        }
         table.packaged.insert(channel, Arc::clone(&packaged));
         Some(packaged)
     }
