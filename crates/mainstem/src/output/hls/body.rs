@@ -256,4 +256,33 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn caches_keep_what_is_and_head_has_no_ranges() {
+        let answer = |method: &Method, names: &[http::HeaderName], range: &'static str| {
+            let map = ::hls::segment::Map {
+                sequence: 1,
+                bytes: Bytes::from_static(b"0123456789"),
+            };
+            let value = HeaderValue::from_static(range);
+            let headers = names.iter().map(|name| (name.clone(), value.clone())).collect();
+            let chunks = Chunks::Map(Arc::new(map));
+            respond(chunks, HeaderValue::from_static("video/mp4"), method, &headers)
+        };
+        let part = answer(&Method::GET, &[RANGE], "bytes=2-4");
+        assert_eq!(part.status(), 206);
+        assert_eq!(part.headers()[CACHE_CONTROL], FOR_EVER);
+        let beyond = answer(&Method::GET, &[RANGE], "bytes=10-");
+        assert_eq!(beyond.status(), 416);
+        assert_eq!(beyond.headers()[CACHE_CONTROL], "no-store");
+        let head = answer(&Method::HEAD, &[RANGE], "bytes=2-4");
+        assert_eq!(
+            (head.status().as_u16(), &head.headers()[CONTENT_LENGTH]),
+            (200, &"10".parse().unwrap())
+        );
+        assert_eq!(
+            answer(&Method::GET, &[RANGE, IF_RANGE], "bytes=2-4").status(),
+            200
+        );
+    }
 }
