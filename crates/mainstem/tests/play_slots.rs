@@ -73,6 +73,7 @@ async fn sixty_starts_at_once_of_live_hls_and_films_stay_within_the_limit() {
     assert!(login.peak() <= 2 && login.over_limit() == 0, "{:?}", login.log());
     assert!(login.open_now() > 0);
     drop(viewers);
+    // A connection kept for the film's next request goes as well, though nobody asks for it.
     eventually("nothing is in use", || async {
         let status = get_json(&mainstem.url("/status")).await;
         let own = status["connections"]["total_connections"].as_u64();

@@ -272,13 +272,13 @@ impl Pools {
     /// How many more connections `login` and the total allow now.
     #[must_use]
     pub fn free(&self, login: &Login, limit: usize) -> usize {
-        self.state().ledger.free(login, limit, now())
+        self.look(|ledger, now| ledger.free(login, limit, now))
     }
 
     /// Whether [`Pools::try_acquire`] would fulfil a wish now.
     #[must_use]
     pub fn has_spare(&self, wish: &Wish) -> bool {
-        self.state().ledger.has_spare(wish, now())
+        self.look(|ledger, now| ledger.has_spare(wish, now))
     }
 
     /// Whether the login is left alone after an answer that was about it.
@@ -302,7 +302,7 @@ impl Pools {
     /// The source that serves a film to its viewer, while it does or a connection is kept for it.
     #[must_use]
     pub fn source_of(&self, session: &FilmSession) -> Option<SourceName> {
-        self.state().ledger.source_of(session)
+        self.look(|ledger, _| ledger.source_of(session))
     }
 
     /// Says that `who` watches `subject` until the result is dropped. What they watch gives way to what they ask for
@@ -325,7 +325,7 @@ impl Pools {
     /// What is in use, for the operator.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.state().ledger.usage(now())
+        self.look(|ledger, now| ledger.usage(now))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -336,6 +336,16 @@ impl Pools {
         let mut state = self.state();
         let effects = event(&mut state.ledger, now());
         self.carry_out(state, effects);
+    }
+
+    /// Answers from what holds now. While nobody waits, nobody follows the clock: what it has ended is taken out first.
+    fn look<T>(&self, question: impl FnOnce(&mut Ledger, std::time::Instant) -> T) -> T {
+        let mut state = self.state();
+        let now = now();
+        let effects = state.ledger.tick(now);
+        let answer = question(&mut state.ledger, now);
+        self.carry_out(state, effects);
+        answer
     }
 
     fn release(&self, id: LeaseId) {

@@ -302,3 +302,29 @@ async fn a_free_slot_costs_next_to_nothing() {
     println!("one slot, there and back: {each:?}");
     assert!(each <= FREE_SLOT_COSTS_MAX, "{each:?}");
 }
+
+/// Nobody waits, so that nobody follows the clock: the operator must not see a connection in use for ever after a film.
+#[tokio::test(start_paused = true)]
+async fn a_connection_kept_for_a_film_is_free_again_when_its_time_is_over_though_nobody_waits() {
+    let pools = Pools::new(100);
+    let session = FilmSession {
+        name: "a viewing".into(),
+        is_one_player: true,
+        is_seek: false,
+    };
+    let film = Wish {
+        session: Some(session.clone()),
+        ..wish("u", 1)
+    };
+    let slot = pools.acquire(film, WAIT).await.unwrap();
+    slot.keep(Duration::from_secs(10));
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!((pools.usage().total, pools.has_spare(&wish("u", 1))), (1, false));
+    assert!(pools.source_of(&session).is_some());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let usage = pools.usage();
+    assert_eq!((usage.total, usage.by_source.len(), usage.held.len()), (0, 0, 0));
+    assert_eq!(pools.free(&wish("u", 1).places[0].login, 1), 1);
+    assert!(pools.has_spare(&wish("u", 1)));
+    assert_eq!(pools.source_of(&session), None);
+}
