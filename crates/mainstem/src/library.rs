@@ -180,9 +180,11 @@ impl LibraryTask {
                     }
                 }
                 // Half a million channels are not given back in an instant, and streams would wait.
-                background::run("drop", move || drop((old, old_material)))
-                    .await
-                    .unwrap_or_default();
+                let give_back = move || {
+                    drop((old, old_material));
+                    heap::give_back();
+                };
+                background::run("drop", give_back).await.unwrap_or_default();
             }
             Err(error) => {
                 error!(%error, "a fault in mainstem: the channels could not be built; the old ones stay");
