@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use mpegts::SourceReport;
 
 use crate::audition::Audition;
-use crate::beat::turn_after;
+use crate::beat::{GATHERED_FOR, turn_after};
 use crate::{Failure, FailureClass, Input, Timing, Upstream};
 
 /// How long a stream that is behind may take to show that it only waits to be read: after a pause of the machine, what
@@ -43,9 +43,27 @@ const DAMAGE_WITHIN: Duration = Duration::from_secs(10);
 /// After so long a stream that delivers has shown all that its programme has: sounds may come a little after the pictures.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
-/// A stream that delivers is read so often where it has no more at once: the time of a picture, and a part of
-/// what bytes are gathered for. What comes meanwhile is one turn of the splice and one wake of its viewers.
+/// A stream that delivers is read so often where it has no more at once: the time of a picture, and a part of what
+/// bytes are gathered for. What comes meanwhile is one turn of the splice and one wake of its viewers.
 const READ_EVERY: Duration = Duration::from_millis(40);
+
+/// How often a stream that delivers is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cadence {
+    /// Somebody lives on what comes.
+    Prompt,
+    /// All who watch hold enough that bytes are gathered for them: they are read when they are told of.
+    Gathered,
+}
+
+impl Cadence {
+    fn every(self) -> Duration {
+        match self {
+            Self::Prompt => READ_EVERY,
+            Self::Gathered => GATHERED_FOR,
+        }
+    }
+}
 
 type Opening<U> = Pin<Box<dyn Future<Output = Result<U, Failure>> + Send>>;
 
@@ -139,6 +157,8 @@ pub(crate) struct Live<S, U> {
     alone: bool,
     /// A reconnect that replays what viewers saw already shows nothing until it has caught up: until then it must have.
     pub(crate) shows_until: Option<Instant>,
+    /// Whether it is looked at on the beat, as nobody is told when something comes.
+    is_looked_at: bool,
     /// Until then it is left alone where there is nothing to read.
     rests_until: Option<Instant>,
     /// Whether it is known what it shows.
@@ -150,13 +170,15 @@ pub(crate) struct Live<S, U> {
 }
 
 impl<S, U: Upstream> Live<S, U> {
-    pub(crate) fn new((stream, alone): (S, bool), label: Arc<str>, upstream: U, now: Instant) -> Self {
+    pub(crate) fn new((stream, alone): (S, bool), label: Arc<str>, mut upstream: U, now: Instant) -> Self {
+        let is_looked_at = upstream.looks_from_now_on();
         Self {
             stream,
             label,
             upstream,
             since: now,
             alone,
+            is_looked_at,
             shows_until: None,
             rests_until: None,
             is_known: false,
@@ -170,9 +192,9 @@ impl<S, U: Upstream> Live<S, U> {
     }
 
     /// It was read: from now on it rests, if it does not already.
-    pub(crate) fn rest(&mut self, now: Instant) {
+    pub(crate) fn rest(&mut self, now: Instant, cadence: Cadence) {
         if !self.rests(now) {
-            self.rests_until = Some(turn_after(now, READ_EVERY));
+            self.rests_until = Some(turn_after(now, cadence.every()));
         }
     }
 
@@ -181,14 +203,15 @@ impl<S, U: Upstream> Live<S, U> {
         self.rest_over(now).is_some()
     }
 
-    /// What is there, or what comes next; while it rests, only what is there. Cancel-safe.
+    /// What is there, or what comes next; while it rests or is looked at, only what is there: [`Live::read_again_at`] says
+    /// when to ask again. Cancel-safe.
     pub(crate) async fn read(&mut self, now: Instant) -> Result<Input, Failure>
     where
         U: Upstream,
     {
-        let rests = self.rests(now);
+        let only_looks = self.is_looked_at || self.rests(now);
         let mut read = pin!(self.upstream.read());
-        if rests {
+        if only_looks {
             let at_once = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
             return match at_once {
                 Poll::Ready(read) => read,
@@ -198,8 +221,14 @@ impl<S, U: Upstream> Live<S, U> {
         read.await
     }
 
+    /// When it is to be read again if nothing is there now; `None` where it wakes whoever reads.
+    pub(crate) fn read_again_at(&self, now: Instant, cadence: Cadence) -> Option<Instant> {
+        let looked_at = || self.is_looked_at.then(|| turn_after(now, cadence.every()));
+        self.rest_over(now).or_else(looked_at)
+    }
+
     /// Until when it rests.
-    pub(crate) fn rest_over(&self, now: Instant) -> Option<Instant> {
+    fn rest_over(&self, now: Instant) -> Option<Instant> {
         self.rests_until.filter(|until| *until > now)
     }
 
@@ -398,6 +427,8 @@ impl Damage {
 )]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+    use std::task::{Context, Waker};
 
     const BOUNDS: LagBounds = LagBounds {
         suspect: Duration::from_millis(1_500),
@@ -438,6 +469,58 @@ mod tests {
         // For longer than it would be trusted for a single time.
         let found = looks(&burst.repeat(400));
         assert_eq!(found, [(16, Finding::Suspect), (19, Finding::Recovered)]);
+    }
+
+    /// A source that has something after every so many looks, and wakes nobody.
+    struct Looked {
+        looks: usize,
+        every: usize,
+    }
+
+    impl Upstream for Looked {
+        async fn read(&mut self) -> Result<Input, Failure> {
+            self.looks += 1;
+            if !self.looks.is_multiple_of(self.every) {
+                pending::<()>().await;
+            }
+            Ok(Input::Bytes(Bytes::from_static(b"media")))
+        }
+
+        fn set_watched(&mut self, _watched: bool) {}
+
+        fn looks_from_now_on(&mut self) -> bool {
+            true
+        }
+
+        fn take_over(&mut self) {}
+    }
+
+    #[test]
+    fn what_wakes_nobody_is_looked_at_on_the_beat_whether_it_rests_or_not() {
+        let start = Instant::now();
+        for (cadence, every) in [(Cadence::Prompt, 40), (Cadence::Gathered, 120)] {
+            let upstream = Looked { looks: 0, every: 3 };
+            let mut live = Live::new((1, false), "x".into(), upstream, start);
+            let mut now = start;
+            let mut came = Vec::new();
+            while now < start + Duration::from_millis(1_200) {
+                let mut cx = Context::from_waker(Waker::noop());
+                let read = pin!(live.read(now)).poll(&mut cx).is_ready();
+                if read {
+                    live.rest(now, cadence);
+                    came.push(now);
+                } else {
+                    let next = live.read_again_at(now, cadence).unwrap();
+                    assert!(
+                        next > now && next <= now + Duration::from_millis(every),
+                        "{cadence:?}"
+                    );
+                    now = next;
+                }
+            }
+            assert!(live.upstream.looks <= 2 * 1_200 / usize::try_from(every).unwrap() + 2);
+            assert!(came.len() >= live.upstream.looks / 3, "{came:?}");
+        }
     }
 
     /// A source that sends so much at once.

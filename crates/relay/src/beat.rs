@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// How long bytes are gathered for viewers who hold more than that. A write costs the kernel about as much as copying
 /// 40 KB: gathering makes it one for several arrivals.
-const GATHERED_FOR: Duration = Duration::from_millis(120);
+pub(crate) const GATHERED_FOR: Duration = Duration::from_millis(120);
 
 /// When the next stretch of `every` begins: for all broadcasts at the same moment, so that one wake of a worker does
 /// for many what would else be a wake for each.

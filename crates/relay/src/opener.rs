@@ -58,6 +58,12 @@ pub trait Upstream: Send + 'static {
         Duration::ZERO
     }
 
+    /// It delivers, and is read on a beat from now on: a read that finds nothing need not wake anybody when something
+    /// comes. Says whether that is so; otherwise it wakes whoever reads, as before.
+    fn looks_from_now_on(&mut self) -> bool {
+        false
+    }
+
     /// It is the broadcast's only connection, whatever it was opened as: viewers see it, or have nothing else to wait
     /// for. From now on it gives way like any other that has viewers.
     fn take_over(&mut self);

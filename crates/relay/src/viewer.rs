@@ -1,5 +1,6 @@
 //! One attached client: a place in the ring, and the end of it when dropped.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -133,18 +134,43 @@ impl Bell {
 #[derive(Debug)]
 pub(crate) struct Shared {
     ring: Mutex<Ring>,
+    /// Viewers who live on what comes: see [`OnEdge`].
+    on_edge: AtomicUsize,
 }
 
 impl Shared {
     pub(crate) fn new(ring: Ring) -> Self {
         Self {
             ring: Mutex::new(ring),
+            on_edge: AtomicUsize::new(0),
         }
+    }
+
+    /// Whether any viewer lives on what comes. A moment old is as good: it says how often a stream is read.
+    pub(crate) fn is_anybody_on_edge(&self) -> bool {
+        self.on_edge.load(Ordering::Relaxed) > 0
     }
 
     /// The ring, for a moment: it is never held across an await, and no code that holds it can panic half-way.
     pub(crate) fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One viewer who holds too little to wait until bytes have gathered. Its drop counts it out.
+#[derive(Debug)]
+struct OnEdge(Arc<Shared>);
+
+impl OnEdge {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.on_edge.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for OnEdge {
+    fn drop(&mut self) {
+        self.0.on_edge.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -179,6 +205,8 @@ pub struct Viewer {
     cursor: Option<Cursor>,
     /// What its player holds; `None` before it was given anything.
     held: Option<Held>,
+    /// Counted while it cannot wait until bytes have gathered: from its beginning.
+    on_edge: Option<OnEdge>,
     /// How many signs of life were asked for when it was last given something.
     signs_of_life: u64,
     follows_pmt: bool,
@@ -196,6 +224,7 @@ impl Viewer {
         leave: mpsc::UnboundedSender<Command>,
     ) -> Self {
         Self {
+            on_edge: Some(OnEdge::new(&shared)),
             shared,
             ear: bell.ear(),
             cursor: None,
@@ -267,8 +296,11 @@ impl Viewer {
                 return true;
             }
             let told = if self.held.as_ref().is_some_and(|held| held.can_spare(now)) {
+                self.on_edge = None;
                 self.ear.gathered.changed().await
             } else {
+                let shared = &self.shared;
+                self.on_edge.get_or_insert_with(|| OnEdge::new(shared));
                 self.ear.news.changed().await
             };
             if told.is_err() {

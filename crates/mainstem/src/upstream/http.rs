@@ -27,15 +27,20 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::ServiceExt as _;
+use tower::util::MapResponse;
 use url::Url;
 
+use super::socket::{Looks, Socket};
 use super::status_line::AnySocket;
 use crate::slot::Slot;
 
 /// Bytes of headers taken from a provider.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
-type Socket = MaybeHttpsStream<TokioIo<TcpStream>>;
+type MaybeSecure = MaybeHttpsStream<TokioIo<Socket>>;
+
+/// Connects to a name, and makes the socket ours.
+type Connector = MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> TokioIo<Socket>>;
 
 /// Why no answer came. The text holds no address: addresses carry credentials.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -113,8 +118,8 @@ pub struct Response {
 /// Makes requests. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Client {
-    secure: HttpsConnector<HttpConnector>,
-    insecure: HttpsConnector<HttpConnector>,
+    secure: HttpsConnector<Connector>,
+    insecure: HttpsConnector<Connector>,
     redirects_max: usize,
 }
 
@@ -131,6 +136,7 @@ impl Client {
             tcp.set_nodelay(true);
             // One address after the other: a race would open two sockets under one slot.
             tcp.set_happy_eyeballs_timeout(None);
+            let tcp: Connector = tcp.map_response(lookable);
             let tls = super::tls::client_config(insecure)?;
             let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
             Ok::<_, rustls::Error>(builder.https_or_http().enable_http1().wrap_connector(tcp))
@@ -175,11 +181,13 @@ impl Client {
                         headers,
                         body,
                         connection,
+                        looks,
                     } = hop;
                     let body = Body {
                         connection,
                         incoming: body,
                         connection_over: false,
+                        looks,
                         slot,
                     };
                     return Ok(Response {
@@ -212,11 +220,16 @@ impl Client {
         } else {
             &self.secure
         };
-        let socket: Socket = connector
+        let socket: MaybeSecure = connector
             .clone()
             .oneshot(uri.clone())
             .await
             .map_err(|error| HttpError::Connect(chain(&*error)))?;
+        let looks = match &socket {
+            MaybeHttpsStream::Http(socket) => Some(socket.inner().looks()),
+            // TLS has to answer at times, and waits to be told.
+            MaybeHttpsStream::Https(_) => None,
+        };
         let (mut sender, connection) = http1::Builder::new()
             .ignore_invalid_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)
@@ -236,17 +249,24 @@ impl Client {
             headers: head.headers,
             body,
             connection,
+            looks,
         })
     }
 }
 
-type Connection = Pin<Box<http1::Connection<AnySocket<Socket>, Empty<Bytes>>>>;
+/// Makes every new socket one that can be looked at.
+fn lookable(socket: TokioIo<TcpStream>) -> TokioIo<Socket> {
+    TokioIo::new(Socket::new(socket.into_inner()))
+}
+
+type Connection = Pin<Box<http1::Connection<AnySocket<MaybeSecure>, Empty<Bytes>>>>;
 
 struct Hop {
     status: StatusCode,
     headers: HeaderMap,
     body: Incoming,
     connection: Connection,
+    looks: Option<Looks>,
 }
 
 fn outgoing(request: &Request, uri: &Uri) -> Result<http::Request<Empty<Bytes>>, HttpError> {
@@ -351,6 +371,7 @@ pub struct Body {
     incoming: Incoming,
     connection: Connection,
     connection_over: bool,
+    looks: Option<Looks>,
     slot: Option<Slot>,
 }
 
@@ -399,6 +420,14 @@ impl Body {
             () = revoked => None,
             read = self.read() => Some(read),
         }
+    }
+
+    /// From now on a read that finds nothing wakes nobody when something comes, where that can be: says whether it can.
+    pub fn looks_from_now_on(&self) -> bool {
+        if let Some(looks) = &self.looks {
+            looks.begin();
+        }
+        self.looks.is_some()
     }
 
     /// Closes the socket and keeps the slot, for the next request of the same session.

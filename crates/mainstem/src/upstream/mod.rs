@@ -16,6 +16,7 @@ pub mod progressive;
 pub mod radio;
 pub mod range;
 pub mod sniff;
+mod socket;
 mod status_line;
 pub mod titles;
 pub mod tls;
@@ -60,6 +61,13 @@ impl relay::Upstream for Upstream {
         match self {
             Self::Hls(hls) => hls.burst(),
             Self::Progressive(_) | Self::Radio(_) | Self::Card(_) => Duration::ZERO,
+        }
+    }
+
+    fn looks_from_now_on(&mut self) -> bool {
+        match self {
+            Self::Progressive(progressive) => progressive.looks_from_now_on(),
+            Self::Radio(_) | Self::Hls(_) | Self::Card(_) => false,
         }
     }
 

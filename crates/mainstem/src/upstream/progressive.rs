@@ -57,6 +57,11 @@ impl Progressive {
         bytes
     }
 
+    /// From now on a read that finds nothing wakes nobody, where that can be: says whether it can.
+    pub fn looks_from_now_on(&self) -> bool {
+        self.body.looks_from_now_on()
+    }
+
     /// Makes the connection one that carries viewers.
     pub fn promote(&mut self) {
         if let Some(slot) = self.body.slot_mut() {
