@@ -109,6 +109,14 @@ fn report(running: Option<&RunningSource>) -> Value {
     let held = report
         .held
         .map(|held| json!({ "entries": held.entries, "known": held.known, "since": time(held.since) }));
+    let groups = report.groups.as_ref().map(|groups| {
+        json!({
+            "kinds": groups.kinds,
+            "code": groups.code,
+            "detail": groups.detail,
+            "since": time(groups.since),
+        })
+    });
     json!({
         "streams": report.entries,
         "last_refresh": report.refreshed_at.and_then(time),
@@ -117,6 +125,7 @@ fn report(running: Option<&RunningSource>) -> Value {
         "from_disk": report.from_disk,
         "last_error": error,
         "held_back": held,
+        "stale_groups": groups,
         "account": {
             "max_connections": report.account.connections,
             "active_connections": report.account.active,

@@ -99,6 +99,20 @@ impl RefreshError {
         }
     }
 
+    /// Whether it may be over in a moment, as a thing that is not there at all is not.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::LeftAlone(_) | Self::NoSlot(_) | Self::Late(_) => true,
+            Self::Status { status, .. } => *status >= 500 || matches!(status, 408 | 429),
+            Self::File(_)
+            | Self::NotAList(_)
+            | Self::Empty
+            | Self::Collapsed(_)
+            | Self::Account(_)
+            | Self::Internal(_) => false,
+        }
+    }
+
     /// How long the provider asked to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

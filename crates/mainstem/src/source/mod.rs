@@ -24,7 +24,7 @@ pub use failure::RefreshError;
 pub use fetch::FetchBounds;
 pub use fetch::Fetcher;
 pub use m3u::read_file;
-pub use report::{AccountReport, SourceReport};
+pub use report::{AccountReport, GroupsReport, SourceReport};
 pub use series::SeriesShelf;
 pub use series::{Episode, Series};
 pub use task::{Command, SourceHandle, SourceTask, Surroundings, Update};

@@ -24,6 +24,8 @@ pub struct SourceReport {
     pub error: Option<(&'static str, String, SystemTime)>,
     /// A list with far fewer entries, which waits to be believed.
     pub held: Option<Held>,
+    /// Lists of categories that the last refresh could not have: their groups are those known before, or none.
+    pub groups: Option<GroupsReport>,
     /// What its account says of itself.
     pub account: AccountReport,
     /// Its further logins.
@@ -32,6 +34,19 @@ pub struct SourceReport {
     pub series: usize,
     /// Series whose episodes are not known.
     pub series_unexpanded: usize,
+}
+
+/// Why groups are not those the provider has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupsReport {
+    /// Of what they are: `live`, `film`, `episode`.
+    pub kinds: Vec<&'static str>,
+    /// A stable word for it.
+    pub code: &'static str,
+    /// The same in words.
+    pub detail: String,
+    /// The refresh that found it so first.
+    pub since: SystemTime,
 }
 
 /// What an account says of itself.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::m3u::Ending;
-use catalog::{Filters, Listing, SourceName};
+use catalog::{Filters, Kind, Listing, SourceName};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -109,6 +109,8 @@ struct Fetched {
     listing: Option<Listing>,
     /// Why a part of it is the one known before.
     failed: Option<RefreshError>,
+    /// Why its groups are those known before.
+    ungrouped: Vec<(Kind, RefreshError)>,
 }
 
 /// What the log was told of the account, once for each news.
@@ -231,8 +233,15 @@ impl SourceTask {
     async fn refresh(&mut self) -> Duration {
         let started = Instant::now();
         self.know_limit();
+        let mut comes_soon = false;
         let (brought, failed) = match self.fetch().await {
-            Ok(Fetched { listing, failed }) => {
+            Ok(Fetched {
+                listing,
+                failed,
+                ungrouped,
+            }) => {
+                comes_soon = ungrouped.iter().any(|(_, error)| error.is_passing());
+                self.know_groups(&ungrouped);
                 let counts = match listing {
                     Some(listing) => self.take(listing).await,
                     None => self.confirm().await,
@@ -251,9 +260,12 @@ impl SourceTask {
         self.report.send_modify(|report| report.held = self.guard.held());
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let Some(error) = failed else {
-            self.failures = 0;
             let (entries, malformed) = brought.unwrap_or_default();
             info!(entries, malformed, took_ms, "list refreshed");
+            if comes_soon {
+                return self.retry();
+            }
+            self.failures = 0;
             return spread(self.config.refresh_interval, &self.name);
         };
         let known = self.report.borrow().entries;
@@ -267,12 +279,17 @@ impl SourceTask {
             // Asked again at once, a provider in trouble would say the same.
             return spread(self.config.refresh_interval, &self.name);
         }
-        let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
-        self.failures = self.failures.saturating_add(1);
-        let retry = spread(retry.min(self.config.refresh_interval), &self.name);
+        let retry = self.retry();
         // Never before the provider wants it, and not all at once then.
         let asked = error.retry_after().map(|wait| wait + share_of(wait, &self.name));
         retry.max(asked.unwrap_or_default())
+    }
+
+    /// The wait after a refresh that did not bring everything: longer each time.
+    fn retry(&mut self) -> Duration {
+        let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
+        self.failures = self.failures.saturating_add(1);
+        spread(retry.min(self.config.refresh_interval), &self.name)
     }
 
     /// Where lists count as connections, they keep the limit that streams keep.
@@ -308,6 +325,7 @@ impl SourceTask {
         Ok(Fetched {
             listing,
             failed: None,
+            ungrouped: Vec::new(),
         })
     }
 
@@ -393,9 +411,11 @@ impl SourceTask {
         let mut versions = AccountVersions::default();
         if let Some(listing) = listing {
             // Addresses in another form are made anew of the list, changed or not.
-            if account.has_its_form(listing) {
-                versions.live = self.versions.live.clone();
-            }
+            versions.live = if account.has_its_form(listing) {
+                self.versions.live.clone()
+            } else {
+                self.versions.live.names_only()
+            };
             versions.films = self.versions.films.clone();
         }
         if stays {
@@ -410,6 +430,7 @@ impl SourceTask {
             listing,
             series,
             failed,
+            ungrouped,
             versions,
         } = account
             .refresh(&self.around.fetcher, &self.request, known)
@@ -424,7 +445,11 @@ impl SourceTask {
         if let Some(series) = series {
             Arc::make_mut(&mut self.shelf).set_series(series);
         }
-        Ok(Fetched { listing, failed })
+        Ok(Fetched {
+            listing,
+            failed,
+            ungrouped,
+        })
     }
 
     /// What the account says of itself is shown, and told where it matters; what it counts as open is never trusted.

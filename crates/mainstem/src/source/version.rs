@@ -66,6 +66,16 @@ pub(super) struct KindVersion {
     pub(super) malformed: u64,
 }
 
+impl KindVersion {
+    /// Nothing but the names: of a list that is to be read again in any case, whose categories may not come.
+    pub(super) fn names_only(&self) -> Self {
+        Self {
+            names: self.names.clone(),
+            ..Self::default()
+        }
+    }
+}
+
 /// All that a source's list was made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -86,6 +96,15 @@ impl Versions {
         Self {
             asked,
             ..Self::default()
+        }
+    }
+
+    /// What is left of it where something else is asked, or by another program: the names of categories.
+    pub(super) fn names_only(&self, asked: String) -> Self {
+        Self {
+            live: self.live.names_only(),
+            films: self.films.names_only(),
+            ..Self::new(asked)
         }
     }
 }

@@ -11,7 +11,7 @@ use super::addresses::Addresses;
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest, News};
 use super::series::Series;
-use super::version::{KindVersion, Validators};
+use super::version::KindVersion;
 use crate::config::LiveFormat;
 
 /// An account and what the operator wants of it.
@@ -37,6 +37,8 @@ pub(super) struct Brought {
     pub(super) series: Option<Vec<Series>>,
     /// The first kind of list that failed, while another came. What was known of it is in `listing`.
     pub(super) failed: Option<RefreshError>,
+    /// Why lists of categories did not come, of the kinds that did: their groups are those known before, or none.
+    pub(super) ungrouped: Vec<(Kind, RefreshError)>,
     /// What tells all of it from a later one.
     pub(super) versions: AccountVersions,
 }
@@ -113,7 +115,8 @@ impl XtreamAccount {
     }
 
     /// Asks for every kind of list with its categories, for what has changed only. A kind that fails, or comes empty
-    /// where there was something, costs nothing but itself: what is `known` of it stays.
+    /// where there was something, costs nothing but itself: what is `known` of it stays. Without its categories, a kind
+    /// comes all the same.
     pub(super) async fn refresh(
         &self,
         fetcher: &Fetcher,
@@ -121,6 +124,7 @@ impl XtreamAccount {
         known: Known<'_>,
     ) -> Result<Brought, RefreshError> {
         let (mut parts, mut failures, mut asked) = (Vec::new(), Vec::new(), 0);
+        let mut ungrouped = Vec::new();
         let mut versions = AccountVersions::default();
         for (kind, wanted) in [(Kind::Live, self.live), (Kind::Film, self.films)] {
             if !wanted {
@@ -128,11 +132,16 @@ impl XtreamAccount {
             }
             asked += 1;
             let had = known.of(kind).next().is_some();
-            let (part, version) = match self.streams(fetcher, request, kind, known).await {
+            let (version, no_groups) = self.categories(fetcher, request, kind, known.version(kind)).await;
+            let (part, version) = match self.streams(fetcher, request, kind, version).await {
                 Ok((News::List(part, _), version)) if !had || !part.entries.is_empty() => {
+                    ungrouped.extend(no_groups.map(|error| (kind, error)));
                     (Some(part), version)
                 }
-                Ok((News::Same, version)) => (None, version),
+                Ok((News::Same, version)) => {
+                    ungrouped.extend(no_groups.map(|error| (kind, error)));
+                    (None, version)
+                }
                 came => {
                     failures.push(came.err().unwrap_or(RefreshError::Empty));
                     (None, known.version(kind).clone())
@@ -147,12 +156,16 @@ impl XtreamAccount {
         let mut series = self.series.then(Vec::new);
         if self.series {
             asked += 1;
-            let version = match self.series_list(fetcher, request, known).await {
+            let kind = Kind::Episode;
+            let (version, no_groups) = self.categories(fetcher, request, kind, known.version(kind)).await;
+            let version = match self.series_list(fetcher, request, version).await {
                 Ok((News::List(list, _), version)) if !known.has_series || !list.is_empty() => {
+                    ungrouped.extend(no_groups.map(|error| (kind, error)));
                     series = Some(list);
                     version
                 }
                 Ok((News::Same, version)) => {
+                    ungrouped.extend(no_groups.map(|error| (kind, error)));
                     series = None;
                     version
                 }
@@ -179,6 +192,7 @@ impl XtreamAccount {
             listing,
             series,
             failed,
+            ungrouped,
             versions,
         })
     }
@@ -219,12 +233,8 @@ impl XtreamAccount {
         fetcher: &Fetcher,
         request: &ListRequest,
         kind: Kind,
-        known: Known<'_>,
+        mut version: KindVersion,
     ) -> Result<(News<Listing>, KindVersion), RefreshError> {
-        let had_groups = known.of(kind).any(|entry| entry.group().is_some());
-        let mut version = self
-            .categories(fetcher, request, (kind, had_groups), known.version(kind))
-            .await?;
         let (account, groups) = (self.clone(), version.names.clone());
         let read = move |body: &mut dyn Read| account.read_streams(body, kind, &groups);
         let url = self.url(Some(actions(kind).1), &[]);
@@ -297,15 +307,15 @@ impl XtreamAccount {
     }
 
     /// The names of a kind's categories, with what the list may be asked for with: nothing where it must be read again in
-    /// any case. A panel without categories still has its streams; one that `had` them has a fault, and its channels keep
-    /// their groups.
+    /// any case. Where they do not come, or come empty though there were some, those `known` are as good as any, and the
+    /// reason is told.
     async fn categories(
         &self,
         fetcher: &Fetcher,
         request: &ListRequest,
-        (kind, had): (Kind, bool),
+        kind: Kind,
         known: &KindVersion,
-    ) -> Result<KindVersion, RefreshError> {
+    ) -> (KindVersion, Option<RefreshError>) {
         let read = |body: &mut dyn Read| {
             let mut names = BTreeMap::new();
             let take = |category: Category| {
@@ -316,32 +326,27 @@ impl XtreamAccount {
                 Err(error) => Err(list_error(&error)),
             }
         };
-        let action = actions(kind).0;
-        let url = self.url(Some(action), &[]);
+        let url = self.url(Some(actions(kind).0), &[]);
         let (names, categories) = match fetcher.fetch_news(&url, request, &known.categories, read).await {
-            Ok(News::Same) => return Ok(known.clone()),
-            Ok(News::List(names, _)) if names.is_empty() && had => {
-                return Err(RefreshError::NotAList(
-                    "the list of categories is empty".to_owned(),
-                ));
+            Ok(News::Same) => return (known.clone(), None),
+            Ok(News::List(names, _)) if names.is_empty() && !known.names.is_empty() => {
+                let nothing = RefreshError::NotAList("the list of categories is empty".to_owned());
+                return (known.clone(), Some(nothing));
             }
             Ok(News::List(names, validators)) => (names, validators),
-            Err(RefreshError::NotAList(reason)) if !had => {
-                tracing::debug!(source = %self.source, action, reason, "no categories; entries have no group");
-                (BTreeMap::new(), Validators::default())
-            }
-            Err(error) => return Err(error),
+            Err(error) => return (known.clone(), Some(error)),
         };
         let version = if names == known.names {
             known.clone()
         } else {
             KindVersion::default()
         };
-        Ok(KindVersion {
+        let version = KindVersion {
             categories,
             names,
             ..version
-        })
+        };
+        (version, None)
     }
 
     /// Reads one kind of streams into a listing, record by record.
@@ -418,12 +423,8 @@ impl XtreamAccount {
         &self,
         fetcher: &Fetcher,
         request: &ListRequest,
-        known: Known<'_>,
+        mut version: KindVersion,
     ) -> Result<(News<Vec<Series>>, KindVersion), RefreshError> {
-        let kind = Kind::Episode;
-        let mut version = self
-            .categories(fetcher, request, (kind, false), known.version(kind))
-            .await?;
         let (groups, entries_max) = (version.names.clone(), self.entries_max);
         let read = move |body: &mut dyn Read| {
             let mut list = Vec::new();
@@ -434,7 +435,7 @@ impl XtreamAccount {
             let bad = whole(summary, list.len(), entries_max)?;
             Ok((list, bad))
         };
-        let url = self.url(Some(actions(kind).1), &[]);
+        let url = self.url(Some(actions(Kind::Episode).1), &[]);
         match fetcher.fetch_news(&url, request, &version.list, read).await? {
             News::Same => Ok((News::Same, version)),
             News::List((list, bad), validators) => {

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use catalog::Listing;
+use catalog::{Kind, Listing};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
 use super::{SourceTask, Update};
 use crate::background;
 use crate::config::Series as SeriesMode;
+use crate::source::failure::RefreshError;
+use crate::source::report::GroupsReport;
 use crate::source::series::{SeriesShelf, StoredShelf};
 use crate::source::version::{KindVersion, Versions};
 
@@ -69,6 +71,29 @@ impl SourceTask {
         }
         let report = self.report.borrow();
         (report.entries, report.malformed)
+    }
+
+    /// Whose groups are not the provider's own of now, and why: shown as long as it is so, and logged once.
+    pub(super) fn know_groups(&self, ungrouped: &[(Kind, RefreshError)]) {
+        let mut fresh = ungrouped.first().map(|(_, error)| GroupsReport {
+            kinds: ungrouped.iter().map(|(kind, _)| kind.as_str()).collect(),
+            code: error.code(),
+            detail: error.to_string(),
+            since: SystemTime::now(),
+        });
+        let known = self.report.borrow().groups.clone();
+        match (&mut fresh, known) {
+            (Some(fresh), Some(known)) if (&fresh.kinds, fresh.code) == (&known.kinds, known.code) => {
+                fresh.since = known.since;
+            }
+            (Some(fresh), _) => warn!(
+                kinds = fresh.kinds.join(", "),
+                error = fresh.detail,
+                "categories did not come; the streams did, and their groups are those known last"
+            ),
+            (None, _) => {}
+        }
+        self.report.send_modify(|report| report.groups = fresh);
     }
 
     /// The list on disk, and in the same file what tells it from a later one.
@@ -161,9 +186,13 @@ impl SourceTask {
                     report.malformed = listing.malformed;
                     report.from_disk = true;
                 });
-                if let Some(versions) = versions.filter(|kept| kept.asked == self.versions.asked) {
-                    self.versions_kept = versions.clone();
-                    self.versions = versions;
+                match versions {
+                    Some(kept) if kept.asked == self.versions.asked => {
+                        self.versions_kept = kept.clone();
+                        self.versions = kept;
+                    }
+                    Some(kept) => self.versions = kept.names_only(self.versions.asked.clone()),
+                    None => {}
                 }
                 self.listing = Some(listing);
                 self.hand_on().await;
@@ -187,9 +216,11 @@ impl SourceTask {
         if self.config.series != SeriesMode::Off {
             self.shelf = Arc::new(SeriesShelf::with_known(kept.shelf));
             let (asked, version) = kept.series_version;
-            if asked == self.versions.asked {
-                self.series_version = version;
-            }
+            self.series_version = if asked == self.versions.asked {
+                version
+            } else {
+                version.names_only()
+            };
         }
     }
 
