@@ -199,16 +199,42 @@ pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::E
     })
 }
 
-/// `json` with what programs write into strings though RFC 8259 forbids it made readable: bytes that are not UTF-8
-/// (read as Latin-1), bare control characters (blanks), half surrogate pairs (U+FFFD). `None` where there is none.
+/// `json` with what programs write though RFC 8259 forbids it, or no program can read it, made readable: bytes that are
+/// not UTF-8 (each read as Latin-1), bare control characters (blanks), half surrogate pairs (U+FFFD), numbers beyond all
+/// measure (`null`). `None` where there is none.
 fn mended(json: &[u8]) -> Option<String> {
-    let text = match std::str::from_utf8(json) {
-        Ok(text) => text.to_owned(),
-        Err(_) => json.iter().map(|byte| char::from(*byte)).collect(),
-    };
+    let mut text = String::with_capacity(json.len());
+    for chunk in json.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| char::from(*byte)));
+    }
     let blanks = text.replace(|c: char| c.is_ascii_control(), " ");
-    let mended = without_half_surrogates(&blanks);
+    let mended = without_endless_numbers(&without_half_surrogates(&blanks));
     (mended.as_bytes() != json).then_some(mended)
+}
+
+/// Makes `1e999` a `null`: the parser refuses what is greater than any number it has.
+fn without_endless_numbers(json: &str) -> String {
+    let mut whole = String::with_capacity(json.len());
+    let (mut rest, mut in_string) = (json, false);
+    while let Some(first) = rest.chars().next() {
+        let begins_number = first == '-' || first.is_ascii_digit();
+        let length = match first {
+            // What is escaped ends no string.
+            '\\' if in_string => rest.chars().take(2).map(char::len_utf8).sum(),
+            _ if !in_string && begins_number => {
+                let is_part = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+                rest.find(|c| !is_part(c)).unwrap_or(rest.len())
+            }
+            _ => first.len_utf8(),
+        };
+        in_string ^= first == '"';
+        let (part, tail) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        let is_endless = begins_number && !in_string && part.parse().is_ok_and(f64::is_infinite);
+        whole.push_str(if is_endless { "null" } else { part });
+        rest = tail;
+    }
+    whole
 }
 
 fn without_half_surrogates(json: &str) -> String {
@@ -296,6 +322,8 @@ mod tests {
             (br#""\ude00\ud83d\n""#, "\u{fffd}\u{fffd}\n"),
             (b"\"T\xe9l\xe9\"", "Télé"),
             (b"\"a\tb\nc\"", "a b c"),
+            ("\"\u{e9}t\u{e9} \u{20ac}\"".as_bytes(), "\u{e9}t\u{e9} \u{20ac}"),
+            (b"\"\xe2\x82\xac \xe9t\xc3\xa9\"", "\u{20ac} \u{e9}t\u{e9}"),
         ] {
             assert_eq!(
                 parse::<String>(json).unwrap(),
@@ -305,6 +333,15 @@ mod tests {
             );
         }
         assert!(parse::<String>(b"\"a").is_err());
+    }
+
+    #[test]
+    fn numbers_beyond_all_measure_are_none() {
+        let json = br#"["1e999 \" -1e999",1e999,-1E+999,[1e3,2],{"1e999":1e999}]"#;
+        let found: serde_json::Value = parse(json).unwrap();
+        let expected = serde_json::json!(["1e999 \" -1e999", null, null, [1000.0, 2], {"1e999": null}]);
+        assert_eq!(found, expected);
+        assert!(parse::<serde_json::Value>(b"[1e999,-]").is_err());
     }
 
     #[test]
