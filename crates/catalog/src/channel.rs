@@ -270,6 +270,8 @@ pub struct Catalog {
     /// Those that are in no list come last.
     channels: Vec<Channel>,
     listed: usize,
+    /// Places of the live channels that are listed: where one in twenty is live, nobody walks past the films to them.
+    live: Box<[u32]>,
     by_id: IdTable,
     sources: Vec<SourceCount>,
     /// Made when the first id that is no channel's own turns up.
@@ -282,9 +284,13 @@ impl Catalog {
     /// Joins what [`build`](crate::build()) found. Hidden channels come last in `channels`.
     pub(crate) fn new(channels: Vec<Channel>, by_id: IdTable, sources: Vec<SourceCount>) -> Self {
         let listed = channels.partition_point(|channel| !channel.is_hidden());
+        let all = (0u32..).zip(channels.iter().take(listed));
+        let live = all.filter(|(_, channel)| channel.kind() == Kind::Live);
+        let live = live.map(|(place, _)| place).collect();
         Self {
             channels,
             listed,
+            live,
             by_id,
             sources,
             by_kind: OnceLock::new(),
@@ -295,6 +301,14 @@ impl Catalog {
     /// In the order they are shown, without those that are hidden.
     pub fn channels(&self) -> &[Channel] {
         self.channels.get(..self.listed).unwrap_or(&self.channels)
+    }
+
+    /// The live ones of [`channels`](Self::channels), from the place `from` among them on, without a look at any other.
+    pub fn live(&self, from: usize) -> impl Iterator<Item = &Channel> {
+        let places = self.live.get(from..).unwrap_or_default();
+        places
+            .iter()
+            .filter_map(|place| self.channels.get(*place as usize))
     }
 
     /// The channels that are in no list.

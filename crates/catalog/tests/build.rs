@@ -245,3 +245,29 @@ fn a_pattern_without_end_is_told_once_and_given_up() {
         }]
     );
 }
+
+#[test]
+fn live_channels_are_found_without_the_others() {
+    let mut list = Listing::new("a".into());
+    let kinds = [
+        Kind::Film,
+        Kind::Live,
+        Kind::Episode,
+        Kind::Live,
+        Kind::Film,
+        Kind::Live,
+    ];
+    for (number, kind) in kinds.into_iter().enumerate() {
+        list.push(Fields {
+            title: &format!("{number}"),
+            kind,
+            ..Fields::default()
+        });
+    }
+    let (catalog, _) = build(&[(rules("a", 0, "", ""), &list)], &Filters::default());
+    let live = |from| catalog.live(from).map(catalog::Channel::name).collect::<Vec<_>>();
+    assert_eq!(live(0), ["1", "3", "5"]);
+    assert_eq!(live(2), ["5"]);
+    assert!(live(3).is_empty() && live(9).is_empty());
+    assert_eq!(Catalog::default().live(0).count(), 0);
+}

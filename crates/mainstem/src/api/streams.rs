@@ -69,9 +69,8 @@ async fn page(app: &App, catalog: Arc<Catalog>, wanted: &Wanted, base: String) -
     let limit = number("limit", wanted.limit.as_deref(), LIMIT_DEFAULT)?.min(LIMIT_MAX);
     let filter = Filter::new(app, &catalog, wanted)?;
     let found = tokio::task::spawn_blocking(move || {
-        let matching = catalog.channels().iter().filter(|channel| filter.admits(channel));
         let (mut matched, mut streams) = (0, Vec::new());
-        for channel in matching {
+        for channel in filter.of(&catalog) {
             if matched >= offset && streams.len() < limit {
                 streams.push(stream(&catalog, channel, &base));
             }
@@ -122,6 +121,15 @@ impl Filter {
         })
     }
 
+    /// The channels it means; nobody who looks for live ones walks past the films.
+    fn of<'a>(&'a self, catalog: &'a Catalog) -> impl Iterator<Item = &'a Channel> {
+        let is_live = self.kind == Some(Kind::Live);
+        let live = is_live.then(|| catalog.live(0));
+        let all = if is_live { &[] } else { catalog.channels() };
+        let channels = live.into_iter().flatten().chain(all);
+        channels.filter(|channel| self.admits(channel))
+    }
+
     fn admits(&self, channel: &Channel) -> bool {
         self.kind.is_none_or(|kind| channel.kind() == kind)
             && self
@@ -131,18 +139,22 @@ impl Filter {
                 let of_channel = channel.group().unwrap_or_default();
                 of_channel.to_lowercase() == *group
             })
-            && (holds(channel.display_name(), &self.search) || holds(channel.name(), &self.search))
+            && self.is_named(channel)
+    }
+
+    fn is_named(&self, channel: &Channel) -> bool {
+        let (shown, name) = (channel.display_name(), channel.name());
+        self.search.is_empty() || holds(shown, &self.search) || (shown != name && holds(name, &self.search))
     }
 }
 
-/// Whether `text` holds `piece`, which is in lower case, in any case of letters.
+/// Whether `text` holds `piece`, which is not empty and in lower case, in any case of letters.
 fn holds(text: &str, piece: &str) -> bool {
     if text.is_ascii() {
         let (text, piece) = (text.as_bytes(), piece.as_bytes());
-        return piece.is_empty()
-            || text
-                .windows(piece.len())
-                .any(|window| window.eq_ignore_ascii_case(piece));
+        return text
+            .windows(piece.len())
+            .any(|window| window.eq_ignore_ascii_case(piece));
     }
     text.to_lowercase().contains(piece)
 }

@@ -26,8 +26,13 @@ pub(super) struct Links {
 /// Writes the lines of the channels from `at` on; with the header line before the first ones. Says where the next
 /// ones begin; `None` past the last.
 pub(super) fn write(catalog: &Catalog, links: &Links, at: usize, text: &mut String) -> Option<usize> {
-    let channels = catalog.channels();
-    if at > 0 && at >= channels.len() {
+    // One in twenty may be live: nobody who wants those walks past the films.
+    let (live, others) = match links.kind {
+        Some(Kind::Live) => (Some(catalog.live(at)), &[][..]),
+        _ => (None, catalog.channels().get(at..).unwrap_or_default()),
+    };
+    let mut channels = live.into_iter().flatten().chain(others).peekable();
+    if at > 0 && channels.peek().is_none() {
         return None;
     }
     // Writing into a string cannot fail.
@@ -36,7 +41,7 @@ pub(super) fn write(catalog: &Catalog, links: &Links, at: usize, text: &mut Stri
         _ => Writer::after_header(text),
     };
     let mut entry = Entry::default();
-    for channel in channels.iter().skip(at).take(CHANNELS_PER_PIECE) {
+    for channel in channels.take(CHANNELS_PER_PIECE) {
         // What can never be played is not for players. GET /streams says why.
         if links.kind.is_none_or(|kind| kind == channel.kind()) && unplayable(channel).is_none() {
             fill(&mut entry, channel, links);
