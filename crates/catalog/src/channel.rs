@@ -90,6 +90,11 @@ impl StreamEntry {
         self.entry().url()
     }
 
+    /// Where it plays if its provider has no such stream there.
+    pub fn direct(&self) -> Option<StreamUrl> {
+        self.entry().direct()
+    }
+
     /// Headers to send upstream.
     pub fn headers(&self) -> &[Header] {
         self.entry().headers()

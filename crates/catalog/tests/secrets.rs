@@ -135,6 +135,7 @@ fn sample() -> Listing {
         tvg_id: Some("cnn.us"),
         kind: Kind::Film,
         url: "http://u:hunter2@h/2".into(),
+        direct: Some("http://cdn/hunter2/2".into()),
         stream_key: "77",
         tvg_chno: Some("5.1"),
         extra: Extra {
@@ -158,7 +159,7 @@ fn the_store_brings_a_listing_back_whole() {
     let mut bytes = Vec::new();
     listing.entries.write(&mut bytes).unwrap();
     let text = String::from_utf8_lossy(&bytes);
-    assert_eq!(text.matches("hunter2").count(), 3);
+    assert_eq!(text.matches("hunter2").count(), 4);
     let back = Entries::read(&mut bytes.as_slice()).unwrap();
     assert_eq!(back, *listing.entries);
     let mut grown = listing.clone();
@@ -201,4 +202,49 @@ fn an_entry_cuts_what_has_no_end() {
         (entry.group(), entry.logo(), entry.name()),
         (Some("g"), None, entry.title())
     );
+}
+
+#[test]
+fn an_address_beside_another_is_part_of_its_entry() {
+    let mut listing = Listing::new("a".into());
+    let long = format!("http://h/{}", "x".repeat(catalog::listing::TEXT_BYTES_MAX));
+    for (url, direct) in [
+        ("http://h/a/1", None),
+        ("http://h/a/1", Some("http://d/b/1")),
+        ("http://h/a/1", Some("http://d/b/2")),
+        ("1", Some("2")),
+        ("http://h/a/1", Some("")),
+        ("http://h/a/1", Some(long.as_str())),
+        ("http://h/a/1\nb", Some("c\nd")),
+    ] {
+        listing.push(Fields {
+            url: url.into(),
+            direct: direct.map(Into::into),
+            ..Fields::default()
+        });
+    }
+    let all: Vec<_> = listing.entries.iter().collect();
+    let found: Vec<_> = all
+        .iter()
+        .map(|entry| {
+            (
+                entry.url().expose().to_owned(),
+                entry.direct().map(|url| url.expose().to_owned()),
+            )
+        })
+        .collect();
+    let expected = [
+        ("http://h/a/1", None),
+        ("http://h/a/1", Some("http://d/b/1")),
+        ("http://h/a/1", Some("http://d/b/2")),
+        ("1", Some("2")),
+        ("http://h/a/1", None),
+        ("http://h/a/1", None),
+        ("http://h/a/1", None),
+    ];
+    let expected: Vec<_> = expected
+        .map(|(url, direct)| (url.to_owned(), direct.map(str::to_owned)))
+        .into();
+    assert_eq!(found, expected);
+    assert!(all[0] != all[1] && all[1] != all[2] && all[0] == all[4]);
 }

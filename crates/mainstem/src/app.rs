@@ -36,6 +36,7 @@ use crate::store::Store;
 use crate::upstream::http::Client;
 use crate::upstream::open::{OpenTiming, Opening};
 use crate::upstream::titles::Titles;
+use crate::upstream::ways::KnownWays;
 
 /// How long a login rests after its provider said that it is at its limit.
 const LIMIT_REST: Duration = Duration::from_secs(15);
@@ -428,6 +429,7 @@ fn opening(config: &Config, client: Client, pools: Pools) -> Opening {
         pools,
         timing: open_timing(config),
         titles: Titles::default(),
+        ways: KnownWays::default(),
         hls_bandwidth_max: Some(bandwidth_max).filter(|max| *max > 0),
     }
 }

@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use catalog::channel::StreamEntry;
-use catalog::{Catalog, Channel, ChannelId, SourceName, StreamId, order};
+use catalog::{Catalog, Channel, ChannelId, SourceName, StreamId, StreamUrl, order};
 use mpegts::radio::raw_sound;
 use mpegts::slate::{Message, Slate, default_signature};
 use mpegts::{Codec, Likeness, Signature};
 use relay::{Candidate, Failure, FailureClass, Role};
 use tokio::sync::watch;
 
-use crate::config::SourceConfig;
+use crate::config::{FurtherLogin, SourceConfig};
 use crate::health::{Health, LastFailure};
 use crate::signatures::Signatures;
 use crate::slates::Slates;
 use crate::slot::{Login, Pools, Purpose, Subject};
-use crate::source::{SourceHandle, request_headers};
+use crate::source::{SourceHandle, is_of_same_user, request_headers};
 use crate::upstream::Upstream;
 use crate::upstream::http::headers;
 use crate::upstream::open::{CARD_URL, Elsewhere, Opening, Target};
@@ -162,22 +162,26 @@ impl Channels {
         ));
         let addresses = &source.handle.addresses;
         let login = addresses.login(url.expose());
+        let direct = stream.direct();
         let elsewhere = addresses
             .elsewhere(url.expose())
-            .map(|(_, login, url)| Elsewhere {
+            .map(|(further, login, url)| Elsewhere {
                 limit: self.login_limit(&login, source).0,
                 account_ended: self.account_ended(&login, source),
                 login,
                 url,
+                direct: direct.as_ref().map(|direct| direct_of(further, direct, stream)),
             });
+        let elsewhere = elsewhere.collect();
         let account_ended = self.account_ended(&login, source);
         Some(Target {
-            elsewhere: elsewhere.collect(),
+            elsewhere,
             addresses: Some(Arc::clone(addresses)),
             source: name.clone(),
             limit: self.login_limit(&login, source).0,
             login,
             url: url.clone(),
+            direct,
             headers: all,
             insecure_tls: source.config.insecure_tls,
             release_delay: source.config.release_delay,
@@ -358,6 +362,17 @@ fn subject_of(key: &Key) -> Subject {
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
+
+/// The address beside a stream's own for a further login; the same where it names none.
+fn direct_of(further: &FurtherLogin, direct: &StreamUrl, stream: &StreamEntry) -> StreamUrl {
+    let (username, password) = (further.username.expose(), further.password.expose());
+    let names_user = is_of_same_user(direct.expose(), stream.url().expose());
+    names_user
+        .then(|| xtream::url::with_login(direct.expose(), username, password))
+        .flatten()
+        .map_or_else(|| direct.clone(), StreamUrl::from)
+}
+
 /// Whether a login is one of a source's.
 fn is_of(source: &RunningSource, login: &Login) -> bool {
     let report = source.handle.report.borrow();

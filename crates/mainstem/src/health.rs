@@ -180,6 +180,7 @@ mod tests {
             tvg_id: None,
             kind: Kind::Live,
             url: StreamUrl::new(format!("http://h.example/{key}.ts")),
+            direct: None,
             stream_key: &key.to_string(),
             tvg_chno: None,
             extra: Extra::default(),

@@ -294,6 +294,7 @@ mod tests {
             tvg_id: None,
             kind: Kind::Live,
             url: StreamUrl::new("http://provider.example/live/u/secret/1.ts"),
+            direct: None,
             stream_key: "1",
             tvg_chno: None,
             extra: Extra::default(),

@@ -18,6 +18,7 @@ use mainstem::slot::{Login, Pools};
 use mainstem::upstream::http::Client;
 use mainstem::upstream::open::{OpenTiming, Opening, Target};
 use mainstem::upstream::titles::Titles;
+use mainstem::upstream::ways::KnownWays;
 use mpegts::Splicer;
 use relay::{Input, Upstream as _};
 use support::decode::decode_aside;
@@ -248,6 +249,7 @@ async fn read_whole(url: &str) -> Vec<u8> {
         },
         hls_bandwidth_max: None,
         titles: Titles::default(),
+        ways: KnownWays::default(),
     };
     let source = SourceName::new("whole");
     let target = Target {
@@ -255,6 +257,7 @@ async fn read_whole(url: &str) -> Vec<u8> {
         source,
         limit: 1,
         url: StreamUrl::new(url),
+        direct: None,
         elsewhere: Vec::new(),
         addresses: None,
         headers: http::HeaderMap::new(),

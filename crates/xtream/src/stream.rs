@@ -36,7 +36,7 @@ pub struct LiveStream {
     pub tv_archive: bool,
     /// `tv_archive_duration`, days.
     pub tv_archive_days: Option<u32>,
-    /// `direct_source`: an address that bypasses the panel; to be used only where configured.
+    /// `direct_source`: an address beside the panel's own, to be asked where that brings nothing.
     pub direct_source: Option<String>,
     /// `is_adult`.
     pub is_adult: bool,

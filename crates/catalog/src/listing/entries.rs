@@ -29,7 +29,11 @@ const STREAM_KEY: usize = 3;
 const TVG_CHNO: usize = 4;
 const GROUP: usize = 5;
 const LOGO: usize = 6;
+/// With the address beside it, where there is one, behind [`BESIDE`]: few lists have any, and an entry pays nothing for it.
 const URL: usize = 7;
+
+/// What parts an address from the one beside it: no address holds it.
+const BESIDE: char = '\n';
 
 /// A text that several entries have.
 #[derive(Debug, Clone, Copy)]
@@ -147,11 +151,20 @@ impl Entries {
             tvg_id,
             kind,
             url,
+            direct,
             stream_key,
             tvg_chno,
             extra,
         } = fields;
         let extra = self.share_extra(extra);
+        let url = cut(url.expose().split(BESIDE).next().unwrap_or_default());
+        let (url_head, url_tail) = split_head(url);
+        // What does not fit whole leads nowhere.
+        let direct = direct.filter(|direct| {
+            let direct = direct.expose();
+            !direct.is_empty() && !direct.contains(BESIDE) && url.len() + 1 + direct.len() <= TEXT_BYTES_MAX
+        });
+        let both = direct.map(|direct| format!("{url_tail}{BESIDE}{}", direct.expose()));
         let texts = Texts {
             title,
             tvg_name: tvg_name.unwrap_or_default(),
@@ -160,7 +173,7 @@ impl Entries {
             tvg_chno: tvg_chno.unwrap_or_default(),
             group: group.unwrap_or_default(),
             logo: split_head(cut(logo.unwrap_or_default())),
-            url: split_head(cut(url.expose())),
+            url: (url_head, both.as_deref().unwrap_or(url_tail)),
         };
         self.push_texts(&texts, kind, extra);
     }
@@ -422,7 +435,15 @@ impl<'a> Entry<'a> {
 
     /// Where it plays.
     pub fn url(self) -> StreamUrl {
-        StreamUrl::new([self.shared(self.record.url_head), self.own(URL)].concat())
+        let tail = self.own(URL);
+        let tail = tail.split_once(BESIDE).map_or(tail, |(tail, _)| tail);
+        StreamUrl::new([self.shared(self.record.url_head), tail].concat())
+    }
+
+    /// Where it plays if it does not play there: an address beside the panel's own.
+    pub fn direct(self) -> Option<StreamUrl> {
+        let (_, direct) = self.own(URL).split_once(BESIDE)?;
+        Some(StreamUrl::new(direct))
     }
 
     /// The rarer attributes.
@@ -483,7 +504,10 @@ impl PartialEq for Entry<'_> {
             (heads, entry.own(LOGO), entry.own(URL))
         };
         texts(self) == texts(other)
-            && (both(self) == both(other) || (self.logo() == other.logo() && self.url() == other.url()))
+            && (both(self) == both(other)
+                || (self.logo() == other.logo()
+                    && self.url() == other.url()
+                    && self.direct() == other.direct()))
     }
 }
 

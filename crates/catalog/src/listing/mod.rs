@@ -147,6 +147,8 @@ pub struct Fields<'a> {
     pub kind: Kind,
     /// Where it plays.
     pub url: StreamUrl,
+    /// Where it plays if the provider has no such stream there, such as Xtream's `direct_source`.
+    pub direct: Option<StreamUrl>,
     /// The provider's own id of the stream, such as Xtream's `stream_id`; empty where it has none. Never a URL.
     pub stream_key: &'a str,
     /// `tvg-chno`: the channel number, which may be decimal ("5.1") or anything else.

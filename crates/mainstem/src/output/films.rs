@@ -102,6 +102,7 @@ mod tests {
             tvg_id: None,
             kind: Kind::Film,
             url: StreamUrl::new("http://h.example/1.mp4".to_owned()),
+            direct: None,
             stream_key: "1",
             tvg_chno: None,
             extra: Extra::default(),

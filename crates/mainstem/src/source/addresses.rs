@@ -138,6 +138,12 @@ pub(super) fn list_url(config: &SourceConfig) -> String {
     }
 }
 
+/// Whether two addresses name one user, on whatever hosts.
+pub(crate) fn is_of_same_user(one: &str, other: &str) -> bool {
+    let user = |url: &str| xtream::url::credentials_in(url).map(|login| login.username);
+    user(one).is_some_and(|named| Some(named) == user(other))
+}
+
 /// Scheme, host and port.
 fn origin_of(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;

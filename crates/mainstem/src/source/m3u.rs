@@ -18,7 +18,7 @@ use super::fetch::broken;
 const READ_BYTES: usize = 64 << 10;
 
 /// Endings of files that are passed through and not relayed.
-const FILE_ENDINGS: [&str; 10] = [
+pub(super) const FILE_ENDINGS: [&str; 10] = [
     "mp4", "mkv", "avi", "mov", "m4v", "webm", "flv", "wmv", "mpg", "mpeg",
 ];
 
@@ -110,6 +110,7 @@ fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {
         tvg_id: attributes.tvg_id.as_deref(),
         kind: kind(&url),
         url: StreamUrl::new(url),
+        direct: None,
         stream_key: "",
         tvg_chno: attributes.tvg_chno.as_deref(),
         extra,

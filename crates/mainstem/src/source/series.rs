@@ -6,6 +6,8 @@ use catalog::listing::{Extra, Fields, Kind};
 use catalog::{Filters, Listing, SourceName, StreamUrl};
 use serde::{Deserialize, Serialize};
 
+use super::xtream::direct;
+
 /// A series as the account lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Series {
@@ -33,7 +35,7 @@ impl Series {
     }
 }
 
-/// An episode, as it is kept. It holds no credentials: its address is made when it is listed.
+/// An episode, as it is kept. Its address is made when it is listed, and holds the credentials of that day.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
     /// The account's number of it.
@@ -46,6 +48,9 @@ pub struct Episode {
     pub title: Box<str>,
     /// The ending of its file.
     pub extension: Box<str>,
+    /// The address that the account names beside its own; empty where it names none.
+    #[serde(default, with = "catalog::secret::exposed")]
+    pub(super) direct: StreamUrl,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,6 +109,7 @@ impl SeriesShelf {
                 number: episode.episode_num,
                 title: episode.title.into(),
                 extension: episode.container_extension.into(),
+                direct: StreamUrl::from(episode.direct_source.unwrap_or_default()),
             })
             .collect();
         self.expanded.insert(
@@ -164,6 +170,7 @@ impl SeriesShelf {
             };
             for episode in &expanded.episodes {
                 let key = format!("episode:{}", episode.id);
+                let url = url(&episode.id, &episode.extension);
                 listing.push(Fields {
                     tvg_name: None,
                     title: &episode_name(&series.name, episode),
@@ -171,7 +178,8 @@ impl SeriesShelf {
                     logo: series.logo.as_deref(),
                     tvg_id: None,
                     kind: Kind::Episode,
-                    url: StreamUrl::new(url(&episode.id, &episode.extension)),
+                    direct: direct(Some(episode.direct.expose()), &url),
+                    url: StreamUrl::new(url),
                     stream_key: &key,
                     tvg_chno: None,
                     extra: Extra::default(),
@@ -192,6 +200,7 @@ fn is_wanted(series: &Series, filters: &Filters, source: &SourceName) -> bool {
         tvg_id: None,
         kind: Kind::Episode,
         url: StreamUrl::new(""),
+        direct: None,
         stream_key: &series.id,
         tvg_chno: None,
         extra: Extra::default(),
@@ -266,6 +275,34 @@ mod tests {
             "the old episodes stay until the new ones are there"
         );
         assert!(shelf.episodes("2").is_none());
+    }
+
+    #[test]
+    fn an_episode_has_the_address_beside_its_own_after_a_restart_too() {
+        let source = SourceName::new("s");
+        let mut shelf = SeriesShelf::default();
+        shelf.set_series(vec![series("1", "One", 5)]);
+        let beside = xtream::Episode {
+            direct_source: Some("http://cdn.example/11.mkv".to_owned()),
+            ..episode("11")
+        };
+        shelf.set_episodes("1", vec![beside, episode("12")]);
+        assert!(
+            !format!("{shelf:?}").contains("11.mkv"),
+            "it may hold credentials"
+        );
+        let stored = serde_json::to_string(&shelf.to_store()).unwrap();
+        let shelf = SeriesShelf::with_known(serde_json::from_str(&stored).unwrap());
+        let mut listing = Listing::new(source);
+        shelf.list_into(&mut listing, |id, ending| {
+            format!("http://h.example/series/u/p/{id}.{ending}")
+        });
+        let direct: Vec<_> = listing
+            .entries
+            .iter()
+            .map(|entry| entry.direct().map(|url| url.expose().to_owned()))
+            .collect();
+        assert_eq!(direct, [Some("http://cdn.example/11.mkv".to_owned()), None]);
     }
 
     #[test]

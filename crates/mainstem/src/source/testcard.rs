@@ -19,6 +19,7 @@ pub(super) fn listing(source: &SourceName) -> Listing {
         tvg_id: None,
         kind: Kind::Live,
         url: StreamUrl::new(CARD_URL),
+        direct: None,
         stream_key: "testcard",
         tvg_chno: None,
         extra: Extra::default(),

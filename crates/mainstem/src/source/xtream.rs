@@ -5,11 +5,13 @@ use std::io::Read;
 
 use catalog::listing::{Entry, Extra, Fields, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
+use url::Url;
 use xtream::{Account, Category, Error, ListError, Status};
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, is_of_same_user};
 use super::failure::RefreshError;
 use super::fetch::{Fetcher, ListRequest, News};
+use super::m3u::FILE_ENDINGS;
 use super::series::Series;
 use super::version::KindVersion;
 use crate::config::LiveFormat;
@@ -379,6 +381,7 @@ impl XtreamAccount {
             return;
         }
         let (base, user, pass) = self.credentials();
+        let url = xtream::url::live(base, user, pass, &stream.stream_id, self.live_ending());
         listing.push(Fields {
             tvg_name: None,
             title: &stream.name,
@@ -386,13 +389,8 @@ impl XtreamAccount {
             logo: stream.icon.as_deref(),
             tvg_id: stream.epg_channel_id.as_deref(),
             kind: Kind::Live,
-            url: StreamUrl::new(xtream::url::live(
-                base,
-                user,
-                pass,
-                &stream.stream_id,
-                self.live_ending(),
-            )),
+            direct: direct(stream.direct_source.as_deref(), &url),
+            url: StreamUrl::new(url),
             stream_key: &stream.stream_id,
             tvg_chno: None,
             extra: Extra::default(),
@@ -412,6 +410,7 @@ impl XtreamAccount {
             logo: film.icon.as_deref(),
             tvg_id: None,
             kind: Kind::Film,
+            direct: direct(film.direct_source.as_deref(), &url),
             url: StreamUrl::new(url),
             stream_key: &format!("movie:{}", film.stream_id),
             tvg_chno: None,
@@ -470,6 +469,31 @@ pub(super) fn usable(account: &Account) -> Result<(), RefreshError> {
     }
 }
 
+/// The address that a panel names beside its own, where it can be asked and says something else.
+///
+/// One that holds another user's name is not: it would count at a login whose limit nobody knows.
+pub(super) fn direct(written: Option<&str>, own: &str) -> Option<StreamUrl> {
+    let written = written.filter(|written| *written != own && !written.chars().any(char::is_control))?;
+    let url = Url::parse(written).ok()?;
+    let can_be_asked = matches!(url.scheme(), "http" | "https") && url.has_host();
+    let names_nobody = xtream::credentials_in(written).is_none() || is_file_in_folders(&url);
+    (can_be_asked && (names_nobody || is_of_same_user(written, own))).then(|| StreamUrl::new(written))
+}
+
+/// Whether two folders and a number, which look like a name, a password and a stream, are what they are: a file has an
+/// ending that no stream has.
+fn is_file_in_folders(url: &Url) -> bool {
+    let named = url.query().is_some_and(|query| query.contains("username="));
+    let of_panels = ["live", "movie", "series", "timeshift"];
+    let mut folders = url.path().split('/');
+    let ending = url.path().rsplit_once('.').map_or("", |(_, ending)| ending);
+    !named
+        && FILE_ENDINGS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(ending))
+        && !folders.any(|folder| of_panels.contains(&folder))
+}
+
 fn group<'a>(groups: &'a BTreeMap<String, String>, ids: &[String]) -> Option<&'a str> {
     ids.iter().find_map(|id| groups.get(id)).map(String::as_str)
 }
@@ -502,4 +526,36 @@ fn list_error(error: &ListError) -> RefreshError {
 
 fn plain(error: &Error) -> RefreshError {
     RefreshError::NotAList(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_beside_the_panels_own_is_taken_where_it_names_nobody_else() {
+        let own = "http://h.example:80/movie/u/p/1.mkv";
+        for (written, expected) in [
+            ("https://cdn.example/films/2026/1.mkv", true),
+            ("http://cdn.example/a/b/7.mkv?token=x", true),
+            ("http://other.example/movie/u/p/1.mp4", true),
+            ("http://h.example/u/p/1", true),
+            ("", false),
+            (own, false),
+            ("http://h.example/movie/other/secret/1.mkv", false),
+            ("http://upstream.example/other/secret/1.ts", false),
+            ("http://upstream.example/other/secret/1", false),
+            ("http://h.example/a/b/7.mkv?username=other&password=p", false),
+            ("rtmp://h.example/live/1", false),
+            ("http://", false),
+            ("/movie/u/p/1.mkv", false),
+            ("1.mkv", false),
+            ("http://h.example/a\nb.mkv", false),
+        ] {
+            let found = direct(Some(written), own);
+            let expected = expected.then_some(written);
+            assert_eq!(found.as_ref().map(StreamUrl::expose), expected, "{written}");
+        }
+        assert_eq!(direct(None, own), None);
+    }
 }

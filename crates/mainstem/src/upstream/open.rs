@@ -22,6 +22,7 @@ use super::radio::Radio;
 use super::sniff::{Content, sniff};
 use super::titles::{Teller, Titles};
 use super::unsupported::unsupported;
+use super::ways::{KnownWays, Way};
 use super::{Upstream, card};
 use crate::slot::{
     FilmSession, LimitAnswer, Login, Place, Pools, Purpose, Refused, Rest, Slot, Subject, Wish,
@@ -39,6 +40,8 @@ pub struct Target {
     pub limit: usize,
     /// Its address; [`CARD_URL`] for the built-in card.
     pub url: StreamUrl,
+    /// Where it may be if its provider does not have it there.
+    pub direct: Option<StreamUrl>,
     /// The same stream at further logins of its source.
     pub elsewhere: Vec<Elsewhere>,
     /// The hosts its source has.
@@ -66,6 +69,8 @@ pub struct Elsewhere {
     pub limit: usize,
     /// The stream's address there.
     pub url: StreamUrl,
+    /// Where it may be if it is not.
+    pub direct: Option<StreamUrl>,
     /// In words, that its account no longer works, where it does not.
     pub account_ended: Option<String>,
 }
@@ -78,10 +83,12 @@ impl Target {
             .chain(further.map(|elsewhere| (&elsewhere.login, elsewhere.limit)))
     }
 
-    /// The stream's addresses at a login, one for each host.
-    fn urls_at(&self, login: &Login) -> Vec<(usize, String)> {
+    /// One of the stream's addresses at a login, one for each host.
+    fn urls_at(&self, login: &Login, way: Way) -> Vec<(usize, String)> {
         let there = self.elsewhere.iter().find(|elsewhere| elsewhere.login == *login);
-        let url = there.map_or(&self.url, |elsewhere| &elsewhere.url).expose();
+        let (own, direct) = there.map_or((&self.url, &self.direct), |there| (&there.url, &there.direct));
+        let url = direct.as_ref().filter(|_| way == Way::Direct).unwrap_or(own);
+        let url = url.expose();
         match &self.addresses {
             Some(addresses) => addresses.at_hosts(url),
             None => vec![(usize::MAX, url.to_owned())],
@@ -163,6 +170,8 @@ pub struct Opening {
     pub hls_bandwidth_max: Option<u64>,
     /// What is on at the radios that are open.
     pub titles: Titles,
+    /// Which of their addresses streams come from.
+    pub ways: KnownWays,
 }
 
 impl Opening {
@@ -301,6 +310,7 @@ impl Opening {
         // Of several logins the one with most free connections is asked first.
         wish.places
             .sort_by_key(|place| Reverse(self.pools.free(&place.login, place.limit)));
+        let mut ways = self.ways.of(target);
         let mut hosts_failed = 0;
         loop {
             let slot = match closed.take() {
@@ -309,7 +319,7 @@ impl Opening {
             };
             wish.line = slot.line();
             let login = slot.login().unwrap_or_else(|| target.login.clone());
-            let urls = target.urls_at(&login);
+            let urls = target.urls_at(&login, ways.now());
             let (host, url) = urls.first().cloned().unwrap_or_default();
             let mut request = self.request(target, &url)?;
             request.headers.extend(more.clone());
@@ -334,17 +344,37 @@ impl Opening {
                     continue;
                 }
             }
-            let mut answer = answer.map_err(Failure::from)?;
+            let mut answer = match answer {
+                Ok(answer) => answer,
+                Err(error) if ways.now() == Way::Direct => {
+                    hosts_failed = 0;
+                    match ways.go_on(Failure::from(error).into()) {
+                        Some(no) => return Err(no),
+                        None => continue,
+                    }
+                }
+                Err(error) => return Err(Failure::from(error).into()),
+            };
             if ranged && answer.status == StatusCode::RANGE_NOT_SATISFIABLE {
                 return Ok(answer);
             }
             let Some(failure) = failure_of_answer(&asked_url, &answer) else {
+                ways.brings();
                 if let Some(slot) = answer.body.slot_mut() {
                     slot.accepted();
                 }
                 return Ok(answer);
             };
             let head = Some((answer.status, answer.headers.clone()));
+            if ways.is_of_address(Some(answer.status)) {
+                debug!(source = %target.source, status = answer.status.as_u16(), "not at this address");
+                closed = answer.body.into_slot().inspect(Slot::refused);
+                hosts_failed = 0;
+                match ways.go_on(NoStream { head, failure }) {
+                    Some(no) => return Err(no),
+                    None => continue,
+                }
+            }
             match self.blame(target, &login, answer, failure) {
                 Blame::Lingering if purpose.may_wait() => {}
                 Blame::Lingering => {
@@ -558,6 +588,7 @@ mod tests {
                 limit_rest: Duration::from_secs(15),
             },
             titles: Titles::default(),
+            ways: KnownWays::default(),
         }
     }
 
@@ -568,6 +599,7 @@ mod tests {
             source,
             limit: 1,
             url: StreamUrl::new(url),
+            direct: None,
             elsewhere: Vec::new(),
             addresses: None,
             headers: HeaderMap::new(),
