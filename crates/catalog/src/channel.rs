@@ -9,7 +9,7 @@ use std::{
 use crate::{
     id::{ChannelId, Numbered, StreamId, slug_2025, slug_2026, slug_first},
     id_table::IdTable,
-    listing::{Entries, Entry, Header, Kind, SourceName},
+    listing::{Catchup, Entries, Entry, Header, Kind, SourceName},
     secret::StreamUrl,
 };
 
@@ -228,6 +228,11 @@ impl Channel {
     /// `radio` of the first stream that has it.
     pub fn radio(&self) -> Option<&str> {
         self.first(|entry| entry.extra().radio.as_deref())
+    }
+
+    /// How past programmes are played, as the first stream that has any says it.
+    pub fn catchup(&self) -> Option<&Catchup> {
+        self.first(|entry| entry.extra().catchup.as_deref())
     }
 
     fn first<'a, T>(&'a self, attribute: impl Fn(Entry<'a>) -> Option<T>) -> Option<T> {

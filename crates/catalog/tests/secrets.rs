@@ -2,7 +2,7 @@
 
 use catalog::{
     Kind, Listing, Secret, StreamUrl,
-    listing::{Entries, Extra, Fields, Header},
+    listing::{Catchup, Entries, Extra, Fields, Header},
     secret,
 };
 use serde::{Deserialize, Serialize};
@@ -141,6 +141,12 @@ fn sample() -> Listing {
         extra: Extra {
             tvg_url: Some("http://h/xmltv.php?password=hunter2".into()),
             other: vec![("catchup".into(), "default".into())],
+            catchup: Some(Box::new(Catchup {
+                mode: Some("append".into()),
+                days: Some(7),
+                source: Some("?utc={utc}&password=hunter2".into()),
+                correction: Some("-1.5".into()),
+            })),
             headers: vec![Header {
                 name: "Cookie".into(),
                 value: "hunter2".into(),
@@ -159,9 +165,13 @@ fn the_store_brings_a_listing_back_whole() {
     let mut bytes = Vec::new();
     listing.entries.write(&mut bytes).unwrap();
     let text = String::from_utf8_lossy(&bytes);
-    assert_eq!(text.matches("hunter2").count(), 4);
+    assert_eq!(text.matches("hunter2").count(), 5);
     let back = Entries::read(&mut bytes.as_slice()).unwrap();
     assert_eq!(back, *listing.entries);
+    assert_eq!(
+        back.get(1).unwrap().extra(),
+        listing.entries.get(1).unwrap().extra()
+    );
     let mut grown = listing.clone();
     grown.entries = back.into();
     grown.push_copy(listing.entries.get(1).unwrap());

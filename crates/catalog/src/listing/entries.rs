@@ -457,6 +457,7 @@ impl<'a> Entry<'a> {
             parent_code: None,
             audio_track: None,
             aspect_ratio: None,
+            catchup: None,
             other: Vec::new(),
             headers: Vec::new(),
         };

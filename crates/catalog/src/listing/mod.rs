@@ -124,10 +124,25 @@ pub struct Extra {
     pub audio_track: Option<Box<str>>,
     /// `aspect-ratio`.
     pub aspect_ratio: Option<Box<str>>,
+    /// How past programmes are played, where they are.
+    pub catchup: Option<Box<Catchup>>,
     /// Attributes without a field here, in the list's order: name, value.
     pub other: Vec<(Box<str>, Box<str>)>,
     /// Headers to send upstream.
     pub headers: Vec<Header>,
+}
+
+/// How past programmes of an entry are played, as its list says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Catchup {
+    /// `catchup` or `catchup-type`: `default`, `append`, `shift`, `flussonic`, `xc` …, as written. Xtream's own is `xc`.
+    pub mode: Option<Box<str>>,
+    /// Days that its provider keeps.
+    pub days: Option<u32>,
+    /// `catchup-source`: an address with gaps for the times. It may carry credentials.
+    pub source: Option<Secret>,
+    /// `catchup-correction`: hours to add to the times, as a number.
+    pub correction: Option<Box<str>>,
 }
 
 /// Everything an [`Entry`] is made of: what a source fills in from its list. Absent and empty texts are the same.

@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 
 use super::entries::{Entries, OWN, Place, Record};
-use super::{Extra, Header, Kind};
+use super::{Catchup, Extra, Header, Kind};
 use crate::secret::Secret;
 
 /// What the bytes begin with. Other numbers are other forms, which are not read.
@@ -131,6 +131,28 @@ fn get_record(input: &mut impl Read) -> io::Result<Record> {
     Ok(record)
 }
 
+/// The names under which the parts of [`Catchup`] stand among the other attributes: no list can give one of them.
+const CATCHUP: [&str; 4] = ["\0mode", "\0days", "\0source", "\0correction"];
+
+fn catchup_texts(catchup: &Catchup) -> [String; 4] {
+    let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
+    [
+        text(&catchup.mode),
+        catchup.days.map(|days| days.to_string()).unwrap_or_default(),
+        catchup.source.as_ref().map_or("", Secret::expose).to_owned(),
+        text(&catchup.correction),
+    ]
+}
+
+fn set_catchup(catchup: &mut Catchup, which: usize, value: String) {
+    match which {
+        0 => catchup.mode = Some(value.into()),
+        1 => catchup.days = value.parse().ok(),
+        2 => catchup.source = Some(value.into()),
+        _ => catchup.correction = Some(value.into()),
+    }
+}
+
 /// Absent texts are written as empty ones: nothing tells them apart.
 fn put_extra(out: &mut impl Write, extra: &Extra) -> io::Result<()> {
     let texts: [&Option<Box<str>>; EXTRA_TEXTS] = [
@@ -146,8 +168,15 @@ fn put_extra(out: &mut impl Write, extra: &Extra) -> io::Result<()> {
         put_text(out, text.as_deref().unwrap_or_default())?;
     }
     put_text(out, extra.tvg_url.as_ref().map_or("", Secret::expose))?;
-    put_count(out, extra.other.len())?;
+    let catchup = extra.catchup.as_deref().map(catchup_texts).unwrap_or_default();
+    let catchup = CATCHUP.iter().zip(&catchup);
+    let catchup: Vec<_> = catchup.filter(|(_, value)| !value.is_empty()).collect();
+    put_count(out, extra.other.len() + catchup.len())?;
     for (name, value) in &extra.other {
+        put_text(out, name)?;
+        put_text(out, value)?;
+    }
+    for (name, value) in catchup {
         put_text(out, name)?;
         put_text(out, value)?;
     }
@@ -176,8 +205,11 @@ fn get_extra(input: &mut impl Read) -> io::Result<Extra> {
     }
     extra.tvg_url = Some(Secret::from(get_text(input)?)).filter(|url| !url.is_empty());
     for _ in 0..get(input)? {
-        let pair = (get_text(input)?.into(), get_text(input)?.into());
-        extra.other.push(pair);
+        let (name, value) = (get_text(input)?, get_text(input)?);
+        match CATCHUP.iter().position(|known| *known == name) {
+            Some(which) => set_catchup(extra.catchup.get_or_insert_default(), which, value),
+            None => extra.other.push((name.into(), value.into())),
+        }
     }
     for _ in 0..get(input)? {
         extra.headers.push(Header {

@@ -130,6 +130,7 @@ fn report(running: Option<&RunningSource>) -> Value {
             "max_connections": report.account.connections,
             "active_connections": report.account.active,
             "ended": report.account.ended(SystemTime::now()),
+            "timezone": report.account.timezone,
             "expires": report.account.expires_at.and_then(|at| Timestamp::from_second(at).ok()).map(|at| at.to_string()),
         },
         "series": report.series,

@@ -171,6 +171,9 @@ fn stream(catalog: &Catalog, channel: &Channel, base: &str) -> Value {
     let id = channel.id().to_string();
     let group = channel.group().unwrap_or_default();
     let extra = channel.primary().entry().extra();
+    let catchup = channel
+        .catchup()
+        .map(|catchup| json!({ "mode": catchup.mode, "days": catchup.days }));
     json!({
         "id": id,
         "hash": id,
@@ -185,6 +188,7 @@ fn stream(catalog: &Catalog, channel: &Channel, base: &str) -> Value {
         "logo": channel.logo().unwrap_or_default(),
         "kind": channel.kind().as_str(),
         "event": channel.event().unwrap_or_default(),
+        "catchup": catchup,
         "unsupported": unplayable(channel),
     })
 }

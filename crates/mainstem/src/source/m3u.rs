@@ -1,11 +1,12 @@
 //! An M3U list as a [`Listing`].
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use catalog::listing::{Extra, Fields, Header, Kind};
+use catalog::listing::{Catchup, Extra, Fields, Header, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
 use m3u::{Ending, LooksLike};
 use url::Url;
@@ -32,21 +33,35 @@ pub(super) fn read(
 ) -> Result<(Listing, Ending), RefreshError> {
     let mut listing = Listing::new(source.clone());
     let mut too_many = false;
+    let of_list = RefCell::new(m3u::Catchup::default());
     let mut take = |entry: m3u::Entry| {
         if listing.entries.len() >= entries_max {
             too_many = true;
         } else {
-            push(&mut listing, base, &entry);
+            push(&mut listing, base, &entry, &of_list.borrow());
         }
     };
     let mut reader = m3u::Reader::new();
     let mut buffer = vec![0; READ_BYTES];
+    let mut is_first = true;
     loop {
         let read = body.read(&mut buffer).map_err(|error| broken(&error))?;
         if read == 0 {
             break;
         }
-        reader.push(buffer.get(..read).unwrap_or_default(), &mut take);
+        let mut bytes = buffer.get(..read).unwrap_or_default();
+        if std::mem::take(&mut is_first) {
+            // What the list says of itself is said of its first entries too.
+            let line = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            let (line, rest) = bytes
+                .split_at_checked(line.map_or(0, |end| end + 1))
+                .unwrap_or((&[], bytes));
+            reader.push(line, &mut take);
+            of_list.replace(reader.report().header.catchup.clone());
+            bytes = rest;
+        }
+        reader.push(bytes, &mut take);
+        of_list.replace(reader.report().header.catchup.clone());
     }
     let report = reader.finish(&mut take);
     let what = match report.looks_like {
@@ -85,10 +100,14 @@ pub fn read_file(
     read(source, None, entries_max, &mut body).map(|(listing, _)| listing)
 }
 
-fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {
+fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry, of_list: &m3u::Catchup) {
     let url = absolute(base, &entry.url);
+    let kind = kind(&url);
     let attributes = &entry.attributes;
     let extra = Extra {
+        catchup: (kind == Kind::Live)
+            .then(|| catchup(&attributes.catchup, of_list))
+            .flatten(),
         tvg_language: boxed(attributes.tvg_language.as_deref()),
         tvg_country: boxed(attributes.tvg_country.as_deref()),
         radio: attributes.radio.then(|| "true".into()),
@@ -108,13 +127,33 @@ fn push(listing: &mut Listing, base: Option<&Url>, entry: &m3u::Entry) {
         group: attributes.group_title.as_deref(),
         logo: attributes.tvg_logo.as_deref(),
         tvg_id: attributes.tvg_id.as_deref(),
-        kind: kind(&url),
+        kind,
         url: StreamUrl::new(url),
         direct: None,
         stream_key: "",
         tvg_chno: attributes.tvg_chno.as_deref(),
         extra,
     });
+}
+
+/// How past programmes of an entry are played; what it does not say, the list may. No days are no past.
+fn catchup(own: &m3u::Catchup, of_list: &m3u::Catchup) -> Option<Box<Catchup>> {
+    let text = |of: fn(&m3u::Catchup) -> Option<&String>| of(own).or(of(of_list));
+    let days = own.days.or(of_list.days);
+    let mode = text(|catchup| catchup.mode.as_ref());
+    let source = text(|catchup| catchup.source.as_ref());
+    let is_any = days != Some(0) && (days.is_some() || mode.is_some() || source.is_some());
+    is_any.then(|| {
+        Box::new(Catchup {
+            mode: mode.map(|mode| mode.as_str().into()),
+            days,
+            source: source.map(|source| Secret::from(source.as_str())),
+            correction: own
+                .correction
+                .or(of_list.correction)
+                .map(|hours| hours.to_string().into()),
+        })
+    })
 }
 
 fn boxed(text: Option<&str>) -> Option<Box<str>> {

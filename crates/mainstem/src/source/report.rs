@@ -60,6 +60,8 @@ pub struct AccountReport {
     pub expires_at: Option<i64>,
     /// Why it does not work: `expired`, `banned` or `disabled`.
     pub state: Option<&'static str>,
+    /// The zone of its provider's clock, which addresses of past programmes go by.
+    pub timezone: Option<String>,
 }
 
 /// What is known of a further login of a source.
@@ -86,6 +88,7 @@ impl AccountReport {
                 Status::Disabled => Some("disabled"),
                 _ => None,
             },
+            timezone: account.server.timezone.clone(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use catalog::listing::{Entry, Extra, Fields, Kind};
+use catalog::listing::{Catchup, Entry, Extra, Fields, Kind};
 use catalog::{Listing, Secret, SourceName, StreamUrl};
 use url::Url;
 use xtream::{Account, Category, Error, ListError, Status};
@@ -382,6 +382,13 @@ impl XtreamAccount {
         }
         let (base, user, pass) = self.credentials();
         let url = xtream::url::live(base, user, pass, &stream.stream_id, self.live_ending());
+        let catchup = stream.tv_archive.then(|| {
+            Box::new(Catchup {
+                mode: Some("xc".into()),
+                days: stream.tv_archive_days,
+                ..Catchup::default()
+            })
+        });
         listing.push(Fields {
             tvg_name: None,
             title: &stream.name,
@@ -393,7 +400,10 @@ impl XtreamAccount {
             url: StreamUrl::new(url),
             stream_key: &stream.stream_id,
             tvg_chno: None,
-            extra: Extra::default(),
+            extra: Extra {
+                catchup,
+                ..Extra::default()
+            },
         });
     }
 
