@@ -119,6 +119,11 @@ async fn a_bad_account_answer_changes_no_byte_of_the_playlist_and_status_says_wh
         good.contains("group-title=\"Sport\""),
         "categories are joined: {good}"
     );
+    // Channels are there before the first refresh is over: one asked for meanwhile would be taken for it.
+    support::eventually("the first refresh is over", || async {
+        (control::refreshes(&mainstem, "s") > 0).then_some(())
+    })
+    .await;
     let refused = r#"{"user_info":{"auth":0}}"#;
     let expired = r#"{"user_info":{"auth":1,"status":"Expired"},"server_info":{}}"#;
     let banned = r#"{"user_info":{"auth":1,"status":"Banned"},"server_info":{}}"#;
