@@ -12,16 +12,31 @@ use tracing_subscriber::{Layer, Registry};
 use crate::config::{LogFormat, LogLevel};
 
 /// Changes the level of a running log.
-#[derive(Debug, Clone)]
-pub(crate) struct Level(Handle<Targets, Registry>);
+#[derive(Clone)]
+pub(crate) struct Level(Handle<Targets, Spans>);
+
+/// What keeps spans, below the log.
+#[cfg(not(feature = "console"))]
+type Spans = Registry;
+
+/// The same, with everything the runtime does told to tokio-console.
+#[cfg(feature = "console")]
+type Spans = tracing_subscriber::layer::Layered<Box<dyn Layer<Registry> + Send + Sync>, Registry>;
+
+#[cfg(not(feature = "console"))]
+fn spans() -> Spans {
+    tracing_subscriber::registry()
+}
+
+#[cfg(feature = "console")]
+fn spans() -> Spans {
+    tracing_subscriber::registry().with(console_subscriber::spawn().boxed())
+}
 
 /// Starts the log.
 pub(crate) fn start(level: LogLevel, format: LogFormat) -> Result<Level, TryInitError> {
     let (filter, handle) = reload::Layer::new(targets(level));
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(lines(format))
-        .try_init()?;
+    spans().with(lines(format).with_filter(filter)).try_init()?;
     Ok(Level(handle))
 }
 

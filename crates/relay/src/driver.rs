@@ -14,7 +14,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
-use crate::attempt::{Attempt, Cadence, Finding, Live, Progress};
+use crate::attempt::{Attempt, Finding, Live, Progress};
 use crate::broadcast::{Action, Broadcast, Event};
 use crate::pace::Pace;
 use crate::ring::{Bounds, Chunk, Ring};
@@ -172,14 +172,6 @@ impl<O: Opener> Driver<O> {
             .is_none_or(|pace| pace.ahead(now()) <= self.timing.ahead_max)
     }
 
-    fn cadence(&self) -> Cadence {
-        if self.shared.is_anybody_on_edge() {
-            Cadence::Prompt
-        } else {
-            Cadence::Gathered
-        }
-    }
-
     fn deadline(&self) -> Instant {
         let mut deadline = self.status_at + STATUS_EVERY;
         let mut sooner = |instant: Option<Instant>| {
@@ -192,10 +184,11 @@ impl<O: Opener> Driver<O> {
         sooner(self.attempt.as_ref().map(|attempt| attempt.until));
         sooner(self.hedge.as_ref().map(|hedge| hedge.until));
         sooner(self.live.as_ref().and_then(|live| live.shows_until));
+        let cadence = self.shared.cadence();
         sooner(
             self.live
                 .as_ref()
-                .and_then(|live| live.read_again_at(now(), self.cadence())),
+                .and_then(|live| live.read_again_at(now(), cadence)),
         );
         if let Some(pace) = &self.pace {
             match &self.live {
@@ -294,7 +287,7 @@ impl<O: Opener> Driver<O> {
             Input::Bytes(bytes) => bytes.len(),
             Input::Restart => 0,
         };
-        let cadence = self.cadence();
+        let cadence = self.shared.cadence();
         let Some(live) = &mut self.live else { return };
         live.rest(now(), cadence);
         if live.becomes_known(now())

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::Failure;
+use crate::attempt::Cadence;
 use crate::beat::{Beat, Due};
 use crate::driver::Command;
 use crate::held::Held;
@@ -146,9 +147,13 @@ impl Shared {
         }
     }
 
-    /// Whether any viewer lives on what comes. A moment old is as good: it says how often a stream is read.
-    pub(crate) fn is_anybody_on_edge(&self) -> bool {
-        self.on_edge.load(Ordering::Relaxed) > 0
+    /// How often a stream is to be read for those who watch. A moment old it is as good.
+    pub(crate) fn cadence(&self) -> Cadence {
+        if self.on_edge.load(Ordering::Relaxed) > 0 {
+            Cadence::Prompt
+        } else {
+            Cadence::Gathered
+        }
     }
 
     /// The ring, for a moment: it is never held across an await, and no code that holds it can panic half-way.
