@@ -33,7 +33,14 @@ const MEASURED: Duration = Duration::from_secs(20);
 /// How long a viewer of the transport stream is there before the first playlist is asked for.
 const RUNNING: Duration = Duration::from_secs(12);
 
+/// For figures that people read.
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
 /// What the players get of one server.
+#[derive(Clone, Copy)]
 struct Used {
     cpu: Duration,
     bytes: u64,
@@ -42,14 +49,12 @@ struct Used {
 
 impl Used {
     /// Processor seconds per 10⁹ bytes.
-    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     fn per_gigabyte(&self) -> f64 {
-        self.cpu.as_secs_f64() * 1e9 / self.bytes as f64
+        self.cpu.as_secs_f64() * 1e9 / float(self.bytes)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     fn megabits_per_player(&self) -> f64 {
-        self.bytes as f64 * 8.0 / 1e6 / MEASURED.as_secs_f64() / PLAYERS as f64
+        float(self.bytes) * 8.0 / 1e6 / MEASURED.as_secs_f64() / float(PLAYERS as u64)
     }
 }
 
@@ -62,10 +67,23 @@ pub(super) fn measure(program: &Path, folder: &Path, steps: &mut Steps) -> Resul
         entries: 1,
         pages: Vec::new(),
     })?;
-    let (ours, first, recorded) = mainstem(program, folder, upstream)?;
+    let (ours, proxied, first, recorded) = mainstem(program, folder, upstream)?;
     let theirs = files(folder, &recorded)?;
     let ratio = ours.per_gigabyte() / theirs.per_gigabyte();
-    Ok(vec![
+    let behind = |(caches, (nginx, behind)): (&str, &(Used, Used))| {
+        let both = nginx.per_gigabyte() + behind.cpu.as_secs_f64() * 1e9 / float(nginx.bytes);
+        Row::new(
+            format!("HLS, the same through nginx, proxy_cache {caches}: CPU s per GB of both"),
+            format!("{both:.2}"),
+            format!(
+                "nginx alone {:.2}, mainstem alone to players {:.2}",
+                nginx.per_gigabyte(),
+                ours.per_gigabyte()
+            ),
+        )
+    };
+    let proxied = ["off", "on"].into_iter().zip(&proxied).map(behind);
+    let rows = vec![
         Row::new(
             format!(
                 "HLS, 1 channel × {PLAYERS} players, {:.1} Mbit/s each: CPU s per GB",
@@ -88,7 +106,8 @@ pub(super) fn measure(program: &Path, folder: &Path, steps: &mut Steps) -> Resul
             format!("{:.1} ms", first.as_secs_f64() * 1e3),
             "with its connection".to_owned(),
         ),
-    ])
+    ];
+    Ok(rows.into_iter().chain(proxied).collect())
 }
 
 /// Versions of a playlist and when they came, and the segments.
@@ -98,7 +117,11 @@ struct Recorded {
     segments: BTreeMap<String, Vec<u8>>,
 }
 
-fn mainstem(program: &Path, folder: &Path, upstream: u16) -> Result<(Used, Duration, Recorded)> {
+/// What mainstem takes by itself; nginx before it and it behind that, without a cache and with one; how long the first
+/// playlist took; and what was served.
+type Measured = (Used, Vec<(Used, Used)>, Duration, Recorded);
+
+fn mainstem(program: &Path, folder: &Path, upstream: u16) -> Result<Measured> {
     let server = Mainstem::start(program, folder, &format!("http://127.0.0.1:{upstream}/list.m3u"))?;
     let list = server.playlist()?;
     let address = list.lines().find(|line| line.starts_with("http"));
@@ -117,7 +140,34 @@ fn mainstem(program: &Path, folder: &Path, upstream: u16) -> Result<(Used, Durat
     let used = watch("mainstem", server.running.id(), &players, |until| {
         record(server.port, &path, until, &mut recorded)
     })?;
-    Ok((used, first, recorded))
+    drop(players);
+    let proxied = [false, true].map(|caches| behind_nginx(folder, &server, &path, caches));
+    let proxied = proxied.into_iter().collect::<Result<_>>()?;
+    Ok((used, proxied, first, recorded))
+}
+
+/// nginx before mainstem: what each of the two takes.
+fn behind_nginx(folder: &Path, server: &Mainstem, path: &str, caches: bool) -> Result<(Used, Used)> {
+    let (nginx, port) = nginx::start_hls(folder, server.port, caches)?;
+    fan_out::wait_for(port)?;
+    let players = Players::join(port, path);
+    let before = cpu_time(server.running.id())?;
+    let wait = |until: Instant| {
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        Ok(())
+    };
+    let name = if caches {
+        "nginx with proxy_cache"
+    } else {
+        "nginx without proxy_cache"
+    };
+    let used = watch(name, nginx.id(), &players, wait)?;
+    let behind = Used {
+        cpu: cpu_time(server.running.id())?.saturating_sub(before),
+        memory: resident(server.running.id())?,
+        ..used
+    };
+    Ok((used, behind))
 }
 
 /// nginx with the segments as files, and the playlist as it came to be.

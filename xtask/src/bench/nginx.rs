@@ -17,6 +17,18 @@ pub(super) fn start(folder: &Path, upstream: u16) -> Result<(Running, u16)> {
     start_with(folder, &pass)
 }
 
+/// Starts nginx as one process before the HLS of the server at `upstream`, with the cache that `docs/` recommends or
+/// without; gives its port too.
+pub(super) fn start_hls(folder: &Path, upstream: u16, caches: bool) -> Result<(Running, u16)> {
+    let pass = format!("proxy_pass http://127.0.0.1:{upstream}; proxy_http_version 1.1;");
+    let cache = if caches {
+        " proxy_cache hls; proxy_cache_lock on; proxy_cache_key $uri; proxy_cache_valid 200 1s;"
+    } else {
+        ""
+    };
+    start_with(folder, &format!("{pass}{cache}"))
+}
+
 /// Starts nginx as one process that serves the files in `root`; gives its port too.
 pub(super) fn start_files(folder: &Path, root: &Path) -> Result<(Running, u16)> {
     start_with(folder, &format!("root {}; sendfile on;", root.display()))
@@ -39,6 +51,7 @@ http {{
     access_log off; tcp_nodelay on; sendfile on;
     client_body_temp_path {here}/b; proxy_temp_path {here}/p; fastcgi_temp_path {here}/f;
     uwsgi_temp_path {here}/u; scgi_temp_path {here}/s;
+    proxy_cache_path {here}/cache keys_zone=hls:1m;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         location / {{ {location} }}
