@@ -68,6 +68,13 @@ impl Interleaver {
         queue.frames.push_back(frame);
     }
 
+    /// A track is not waited for until it comes again: it is known to have gone.
+    pub fn dismiss(&mut self, track: usize) {
+        if let Some(queue) = self.queues.get_mut(track).filter(|queue| queue.frames.is_empty()) {
+            queue.waited_for = false;
+        }
+    }
+
     /// Nothing more is waited for until the next [`Self::push`]: at the end, and before the timeline jumps.
     pub const fn flush(&mut self) {
         self.flushing = true;
@@ -170,6 +177,21 @@ mod tests {
         interleaver.push(frame(0, 13));
         interleaver.push(frame(0, 14));
         assert_eq!(taken(&mut interleaver), [(0, 13), (1, 13)], "from now on it is");
+    }
+
+    #[test]
+    fn what_has_gone_is_not_waited_for() {
+        let mut interleaver = interleaver();
+        (0..2).for_each(|second| interleaver.push(frame(0, second)));
+        interleaver.push(frame(1, 0));
+        interleaver.dismiss(1);
+        assert_eq!(taken(&mut interleaver), [(0, 0), (1, 0)], "it has not gone yet");
+        interleaver.dismiss(1);
+        assert_eq!(taken(&mut interleaver), [(0, 1)]);
+        interleaver.push(frame(1, 2));
+        interleaver.push(frame(0, 2));
+        interleaver.push(frame(0, 3));
+        assert_eq!(taken(&mut interleaver), [(0, 2), (1, 2)], "it is back");
     }
 
     #[test]

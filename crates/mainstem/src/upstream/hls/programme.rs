@@ -3,6 +3,9 @@
 //! Transport-stream segments that have everything in them are passed on as they are. Bare sound alone goes on as radio does.
 //! Everything else, fragmented MP4 and sound in segments of its own, is taken apart into frames and put into one programme.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -291,8 +294,9 @@ impl Programme {
     /// Makes the programme of all tracks, once they are known, and anew where others came.
     fn compose(&mut self, out: &mut VecDeque<Input>) -> Result<(), Useless> {
         let tracks = self.tracks();
-        if let Output::Mixing(mix) = &self.output {
+        if let Output::Mixing(mix) = &mut self.output {
             if tracks.iter().all(|track| mix.known.contains(track)) {
+                mix.wait_for(&tracks);
                 return Ok(());
             }
             self.end_mix(out);
@@ -328,18 +332,14 @@ impl Programme {
         let apart = self.lanes.len() > 1;
         let mut tracks = Vec::new();
         for (number, lane) in self.lanes.iter().enumerate() {
-            for (index, track) in lane.tracks().iter().enumerate() {
+            for (index, track) in lane.tracks() {
                 let wanted = match number {
                     0 => !(apart && track.codec.is_audio()),
                     _ => track.codec.is_audio(),
                 };
                 if wanted {
                     let language = lane.language.or(track.language);
-                    let track = Track {
-                        language,
-                        ..track.clone()
-                    };
-                    tracks.push((number, index, track));
+                    tracks.push((number, index, Track { language, ..track }));
                 }
             }
         }
@@ -423,11 +423,20 @@ impl Lane {
         }
     }
 
-    fn tracks(&self) -> Vec<Track> {
+    /// The tracks there are now, each with the index that frames name it by. What a programme map listed once and does no
+    /// longer is none: a programme with it would wait for sound that never comes.
+    fn tracks(&self) -> Vec<(usize, Track)> {
         match &self.media {
-            Some(Media::Transport(demuxer)) => demuxer.tracks().to_vec(),
-            Some(Media::Fragments(reader)) => reader.tracks().to_vec(),
-            Some(Media::Packed(packed)) => packed.codec().map(Track::new).into_iter().collect(),
+            Some(Media::Transport(demuxer)) => {
+                let track = |index: usize| Some((index, demuxer.tracks().get(index)?.clone()));
+                demuxer.programme().filter_map(track).collect()
+            }
+            Some(Media::Fragments(reader)) => reader.tracks().iter().cloned().enumerate().collect(),
+            Some(Media::Packed(packed)) => packed
+                .codec()
+                .map(|codec| (0, Track::new(codec)))
+                .into_iter()
+                .collect(),
             None => Vec::new(),
         }
     }
@@ -524,6 +533,15 @@ impl Mix {
         let place = |(of, index, _): &LaneTrack| (*of, *index) == (lane, frame.track);
         if let Some(track) = self.tracks.iter().position(place) {
             self.order.push(Frame { track, ..frame });
+        }
+    }
+
+    /// Only these are waited for: others are not in the programme now, and may come back.
+    fn wait_for(&mut self, tracks: &[LaneTrack]) {
+        for (index, track) in self.tracks.iter().enumerate() {
+            if !tracks.contains(track) {
+                self.order.dismiss(index);
+            }
         }
     }
 
