@@ -285,6 +285,21 @@ async fn a_thousand_viewers_cost_one_upstream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn made_up_devices_of_one_address_leave_room_for_other_viewers() {
+    let form = "  api_interval: 0s\nhls: {segment: 1s, linger: 1m}\nlimits: {viewers: 4}\n";
+    let scene = Scene::of(vec![case("full")], &[(SHORT_SEGMENTS.0, form)], |_| {}).await;
+    let stream = scene.mainstem.stream_url("full").await;
+    let mut answers = Vec::new();
+    for number in 0..6 {
+        let answer = get(&format!("{stream}/live.m3u8?device=made-up-{number}")).await;
+        answers.push(answer.status);
+    }
+    assert_eq!(answers, [200, 200, 429, 429, 429, 429]);
+    let viewer = Viewer::open(&stream).await;
+    assert_eq!(viewer.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_comes_back_finds_higher_numbers() {
     let scene = scene(vec![case("back")]).await;
     let (login, _) = scene.logins(&scene.case("back"));

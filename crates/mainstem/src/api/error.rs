@@ -136,6 +136,11 @@ impl ApiError {
     pub fn not_served(why: NotServed) -> Self {
         match why {
             NotServed::TooMany => Self::too_many_viewers(),
+            NotServed::AddressFull => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "address_limit",
+                "As many watch as HLS from this address as one may have; behind a proxy, see trusted_proxies.",
+            ),
             NotServed::ClientFull => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "client_limit",

@@ -29,6 +29,15 @@ const PLAYER_BYTES_MAX: usize = 120;
 /// Bytes a device's token may have.
 const TOKEN_BYTES_MAX: usize = 64;
 
+/// Parts of a hundred of `limits.viewers` that those may be who watch as HLS from one address. Such a viewer holds no
+/// connection, and counts for a while after a single request: with made-up tokens of devices, one client would else be
+/// all the viewers there may be. It is a share, and a large one, as a proxy that `trusted_proxies` does not name is one
+/// address for everybody behind it.
+pub const SESSIONS_PERCENT_PER_ADDRESS: usize = 50;
+
+/// Bits of an IPv6 address that are one client's: what a home is given at least (RFC 6177), and can choose the rest of.
+const NETWORK_BITS: u32 = 64;
+
 /// The parameter of a stream's address that names the device.
 pub const DEVICE: &str = "device";
 
@@ -94,6 +103,9 @@ pub enum NotServed {
     /// `limits.viewers` is reached.
     #[error("as many viewers as limits.viewers allows are watching")]
     TooMany,
+    /// As many watch as HLS from the client's address as [`SESSIONS_PERCENT_PER_ADDRESS`] allows.
+    #[error("as many HLS viewers as one address may have are watching from there")]
+    AddressFull,
     /// The client watches as many channels as it may.
     #[error("this client watches as many channels as limits.channels_per_client allows")]
     ClientFull,
@@ -103,6 +115,21 @@ pub enum NotServed {
 struct State {
     rules: Rules,
     stops: HashMap<PresenceId, CancellationToken>,
+    /// How many watch as HLS, by network.
+    sessions: HashMap<Network, usize>,
+}
+
+/// The part of an address that tells clients apart.
+type Network = IpAddr;
+
+fn network(address: IpAddr) -> Network {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let bits = address.to_bits() >> NETWORK_BITS << NETWORK_BITS;
+            std::net::Ipv6Addr::from_bits(bits).into()
+        }
+    }
 }
 
 /// All who watch. Clones are cheap and mean the same people.
@@ -125,6 +152,7 @@ impl Audience {
             state: Arc::new(Mutex::new(State {
                 rules: Rules::new(rule),
                 stops: HashMap::new(),
+                sessions: HashMap::new(),
             })),
             left: Arc::default(),
             pools,
@@ -139,11 +167,28 @@ impl Audience {
     /// # Errors
     /// [`NotServed`] where there is no room.
     pub async fn enter(&self, asker: &Asker, channel: ChannelId) -> Result<Present, NotServed> {
+        self.enter_as(asker, channel, None).await
+    }
+
+    /// The same for a client that watches without a connection of its own.
+    ///
+    /// # Errors
+    /// [`NotServed`] where there is no room.
+    pub async fn enter_session(&self, asker: &Asker, channel: ChannelId) -> Result<Present, NotServed> {
+        self.enter_as(asker, channel, Some(network(asker.address))).await
+    }
+
+    async fn enter_as(
+        &self,
+        asker: &Asker,
+        channel: ChannelId,
+        session: Option<Network>,
+    ) -> Result<Present, NotServed> {
         let until = Instant::now() + self.grace;
         let client = asker.client();
         loop {
             let left = self.left.notified();
-            if let Some(present) = self.try_enter(&client, channel)? {
+            if let Some(present) = self.try_enter(&client, channel, session)? {
                 return Ok(present);
             }
             if timeout_at(until, left).await.is_err() {
@@ -164,10 +209,20 @@ impl Audience {
         self.state().rules.is_empty()
     }
 
-    fn try_enter(&self, client: &Client, channel: ChannelId) -> Result<Option<Present>, NotServed> {
+    fn try_enter(
+        &self,
+        client: &Client,
+        channel: ChannelId,
+        session: Option<Network>,
+    ) -> Result<Option<Present>, NotServed> {
         let mut state = self.state();
         if state.rules.len() >= self.viewers_max {
             return Err(NotServed::TooMany);
+        }
+        let sessions_max = (self.viewers_max * SESSIONS_PERCENT_PER_ADDRESS).div_ceil(100);
+        let sessions = session.and_then(|network| state.sessions.get(&network));
+        if sessions.is_some_and(|sessions| *sessions >= sessions_max) {
+            return Err(NotServed::AddressFull);
         }
         let Answer::Served(id, stop) = state.rules.enter(client, channel, Instant::now().into_std()) else {
             return Ok(None);
@@ -186,12 +241,16 @@ impl Audience {
         }
         let token = CancellationToken::new();
         state.stops.insert(id, token.clone());
+        if let Some(network) = session {
+            *state.sessions.entry(network).or_default() += 1;
+        }
         drop(state);
         let subject: Subject = channel.to_string().into();
         Ok(Some(Present {
             _watching: self.pools.watching(&subject, client.token.clone()),
             stop: token,
             id,
+            session,
             audience: self.clone(),
         }))
     }
@@ -207,6 +266,7 @@ pub struct Present {
     _watching: Watching,
     stop: CancellationToken,
     id: PresenceId,
+    session: Option<Network>,
     audience: Audience,
 }
 
@@ -228,6 +288,14 @@ impl Drop for Present {
         let mut state = self.audience.state();
         state.rules.leave(self.id);
         state.stops.remove(&self.id);
+        if let Some(network) = self.session
+            && let Some(sessions) = state.sessions.get_mut(&network)
+        {
+            *sessions -= 1;
+            if *sessions == 0 {
+                state.sessions.remove(&network);
+            }
+        }
         drop(state);
         self.audience.left.notify_waiters();
     }
@@ -236,6 +304,57 @@ impl Drop for Present {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ClientPolicy;
+
+    fn audience(viewers_max: usize) -> Audience {
+        let rule = Rule {
+            channels_max: 0,
+            policy: ClientPolicy::RefuseNewest,
+            cool_down: Duration::ZERO,
+        };
+        Audience::new(Pools::new(1), viewers_max, rule, Duration::ZERO)
+    }
+
+    fn asker(address: &str, device: usize) -> Asker {
+        Asker {
+            address: address.parse().unwrap(),
+            player: String::new(),
+            device: Some(device.to_string().into()),
+        }
+    }
+
+    #[tokio::test]
+    async fn made_up_devices_of_one_address_leave_room_for_others() {
+        let channel = ChannelId::of_name("One");
+        for (addresses, other) in [
+            (["192.0.2.1", "192.0.2.1", "::ffff:192.0.2.1"], "192.0.2.2"),
+            (
+                ["2001:db8::1", "2001:db8::2", "2001:db8::3:4:5:6"],
+                "2001:db8:0:1::1",
+            ),
+        ] {
+            let audience = audience(4);
+            let enter = async |number: usize| {
+                let asker = asker(addresses[number % 3], number);
+                audience.enter_session(&asker, channel).await
+            };
+            let mut there = vec![enter(0).await.unwrap(), enter(1).await.unwrap()];
+            for number in 2..10 {
+                assert_eq!(enter(number).await.unwrap_err(), NotServed::AddressFull);
+            }
+            there.pop();
+            there.push(enter(2).await.unwrap());
+            let stream = audience.enter(&asker(addresses[0], 20), channel).await;
+            let other = audience.enter_session(&asker(other, 21), channel).await;
+            assert!(stream.is_ok() && other.is_ok());
+            drop(there);
+            assert_eq!(
+                audience.state().sessions.len(),
+                1,
+                "nothing is kept of who has left"
+            );
+        }
+    }
 
     #[test]
     fn only_a_plain_token_names_a_device() {

@@ -237,7 +237,7 @@ async fn join(
     until: Instant,
 ) -> Result<std::sync::Arc<packager::Packaged>, ApiError> {
     app.packagers.zap(channel.id(), asker);
-    let present = app.audience.enter(asker, channel.id()).await;
+    let present = app.audience.enter_session(asker, channel.id()).await;
     let present = present.map_err(ApiError::not_served)?;
     let key = Key {
         channel: channel.id(),
