@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use provider_double::{Account, Channel, Clip, Plan, Provider};
 use support::process::QUICK;
@@ -12,10 +12,15 @@ use support::ts::Report;
 use support::{Mainstem, Raw, SOON, Viewer, eventually, get_json};
 
 async fn scene(speed: f64) -> (Provider, Mainstem, String) {
+    scene_with(speed, QUICK).await
+}
+
+async fn scene_with(speed: f64, timing: &str) -> (Provider, Mainstem, String) {
     let provider = Provider::start(
         Plan::new()
             .account(Account::new("login", "secret").max_connections(2))
-            .channel(Channel::new(1, "One", Clip::H264Closed).speed(speed)),
+            .channel(Channel::new(1, "One", Clip::H264Closed).speed(speed))
+            .channel(Channel::new(2, "Two", Clip::H264Closed)),
     )
     .unwrap();
     let url = format!(
@@ -23,7 +28,7 @@ async fn scene(speed: f64) -> (Provider, Mainstem, String) {
         provider.base_url()
     );
     let mainstem = Mainstem::start(&format!(
-        "{QUICK}log_level: DEBUG\nsources:\n  - {{name: one, type: m3u, url: \"{url}\"}}\n"
+        "{timing}log_level: DEBUG\nsources:\n  - {{name: one, type: m3u, url: \"{url}\"}}\n"
     ))
     .await;
     let url = mainstem.stream_url("One").await;
@@ -61,6 +66,48 @@ async fn who_stops_reading_is_cut_and_others_do_not_notice() {
     report.assert_clean("who went on reading");
     assert!(report.largest_step < 0.5, "{}", report.largest_step);
     assert_eq!(provider.account("login").peak(), 1);
+}
+
+/// Bytes that wait in the kernel to be sent from one port of loopback to another (proc(5): /proc/net/tcp).
+fn waiting(from: u16, to: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let (from, to) = (format!(":{from:04X}"), format!(":{to:04X}"));
+    let waiting = table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = fields.get(1)?.ends_with(&from) && fields.get(2)?.ends_with(&to);
+        let (sending, _) = fields.get(4).filter(|_| is_it)?.split_once(':')?;
+        usize::from_str_radix(sending, 16).ok()
+    });
+    waiting.unwrap_or_default()
+}
+
+/// Whoever waits for more hears of it at once; so does who has no room for what there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_makes_room_like_any_other() {
+    let timing = QUICK.replace("  viewer_stall: 2s\n", "  viewer_stall: 2m\n");
+    let limits = "limits: {channels_per_client: 1, client_policy: stop_oldest}\n";
+    let (provider, mainstem, url) = scene_with(1.0, &format!("{timing}{limits}")).await;
+    let stuck = Raw::get(&url, true).await;
+    let (here, there) = stuck.ports();
+    let full = std::cell::Cell::new((0, Instant::now()));
+    eventually("the connection is full", || async {
+        let now = waiting(there, here);
+        let (before, since) = full.get();
+        if now != before {
+            full.set((now, Instant::now()));
+        }
+        // Something comes in each quarter of that.
+        (now > 0 && now == before && since.elapsed() > Duration::from_secs(1)).then_some(())
+    })
+    .await;
+    let other = Viewer::open_as(&mainstem.stream_url("Two").await, &[("User-Agent", "other")]).await;
+    assert_eq!(other.status, 200);
+    let login = provider.account("login");
+    login
+        .wait_until(|log| log.opens.len() == 2 && log.open_now == 1, SOON)
+        .await
+        .unwrap();
+    drop(stuck);
 }
 
 #[tokio::test(flavor = "multi_thread")]

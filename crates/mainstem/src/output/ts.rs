@@ -37,6 +37,9 @@ const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
 /// turn is long in coming. Larger writes take hardly less processor time.
 const WRITE_BYTES_MAX: usize = 128 << 10;
 
+/// A client that is told to stop may take what was begun for so long, so that its stream ends with a whole packet.
+const FINISH_MAX: Duration = Duration::from_secs(1);
+
 /// How much longer than `timing.head_within` a viewer waits for the slate, should deciding take its time.
 const HEAD_MARGIN: Duration = Duration::from_secs(3);
 
@@ -194,7 +197,27 @@ impl Watch {
                 return wire.end().await;
             }
             Self::take_frames(&mut self.raw, &mut pieces);
-            wire.write(&mut pieces).await?;
+            let is_told = {
+                let mut write = pin!(wire.write(&mut pieces));
+                tokio::select! {
+                    biased;
+                    written = &mut write => {
+                        written?;
+                        false
+                    }
+                    () = &mut stopped => match timeout(FINISH_MAX, write).await {
+                        Ok(written) => {
+                            written?;
+                            true
+                        }
+                        // It takes nothing, and another stream waits for its place.
+                        Err(_) => return Ok(()),
+                    },
+                }
+            };
+            if is_told {
+                return wire.end().await;
+            }
         }
     }
 }

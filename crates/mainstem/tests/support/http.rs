@@ -314,6 +314,12 @@ impl Raw {
         raw
     }
 
+    /// Its own port, and the other side's.
+    pub(crate) fn ports(&self) -> (u16, u16) {
+        let [own, other] = [self.socket.local_addr(), self.socket.peer_addr()].map(Result::unwrap);
+        (own.port(), other.port())
+    }
+
     /// Sends anything.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).await.unwrap();
