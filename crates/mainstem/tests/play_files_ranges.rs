@@ -5,8 +5,9 @@
 mod support;
 
 use provider_double::{Account, Extent, Fault, HeadStyle, Movie, Plan, Provider, RangeStyle, RedirectForm};
+use support::origin::{Origin, Page};
 use support::process::QUICK;
-use support::{Answer, Launch, Mainstem, SOON, request};
+use support::{Answer, Launch, Mainstem, SOON, eventually, get_json, request};
 
 const BYTES: u64 = 700_000;
 
@@ -216,4 +217,66 @@ async fn a_part_far_into_what_only_comes_whole_is_answered_with_the_whole() {
     let account = provider.account("one");
     assert_eq!((account.peak(), account.over_limit()), (1, 0));
     assert_eq!(account.requests().len(), 1, "one request is enough");
+}
+
+/// A film at an origin, and behind it, where `second` says so, the same at a good provider.
+async fn at_origin(text: &str, second: bool) -> (Origin, Provider, Mainstem, String) {
+    let origin = Origin::start().await;
+    origin.put("/movie/1.mp4", Page::text(text));
+    let plan = Plan::new().account(Account::new("two", "secret"));
+    let provider = Provider::start(plan.movie(Movie::new(900, "Film", BYTES))).unwrap();
+    let list = |url: &str| format!("#EXTM3U\n#EXTINF:-1,Film\n{url}\n");
+    let sources = ["one", "two"].map(|name| format!("  - {{name: {name}, type: m3u, url: {name}.m3u}}\n"));
+    let config = format!(
+        "{QUICK}log_level: DEBUG\nsources:\n{}",
+        sources[..1 + usize::from(second)].concat()
+    );
+    let mainstem = Launch::new(&config)
+        .file("one.m3u", &list(&origin.url("/movie/1.mp4")))
+        .file("two.m3u", &list(&provider.movie_url("two", 900)))
+        .ready()
+        .await;
+    let url = mainstem.stream_url("Film").await;
+    (origin, provider, mainstem, url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_no_film_though_a_part_of_one_was_asked_for() {
+    let (origin, _provider, mainstem, url) = at_origin("<!DOCTYPE html><title>Sorry</title>", true).await;
+    // The lists come in any order.
+    let streams = mainstem.url("/streams");
+    eventually("both sources are there", || async {
+        let list = get_json(&streams).await;
+        (list["streams"][0]["sources"] == 2).then_some(())
+    })
+    .await;
+    for range in ["bytes=0-499", "bytes=0-7"] {
+        let answer = request("GET", &url, &[("Range", range)]).await;
+        assert_eq!(answer.status, 206, "{}", answer.text());
+        assert_eq!(&answer.body[4..8], b"ftyp", "{range}: the other source's film");
+    }
+    let asked = origin.asked();
+    assert!(asked.iter().any(|asked| asked.status == 206), "{asked:?}");
+}
+
+/// A browser would else run what a provider sends as a page of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_provider_calls_a_film_it_is_no_page() {
+    let text = format!("A film?{}<script>alert()</script>", " ".repeat(2_000));
+    let (_origin, _provider, _mainstem, url) = at_origin(&text, false).await;
+    for (range, status) in [
+        (None, 200),
+        (Some("bytes=0-2020"), 206),
+        (Some("bytes=2000-2030"), 206),
+    ] {
+        let headers: Vec<(&str, &str)> = range.map(|range| ("Range", range)).into_iter().collect();
+        let answer = request("GET", &url, &headers).await;
+        assert_eq!(answer.status, status, "{range:?}");
+        assert_eq!(
+            answer.header("content-type"),
+            "application/octet-stream",
+            "{range:?}"
+        );
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{range:?}");
+    }
 }

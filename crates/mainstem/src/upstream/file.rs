@@ -89,8 +89,8 @@ pub async fn open_file(
         }
     };
     let mut headers = told(&answer.headers);
-    // A part of a file may begin with anything; pages and errors come whole.
-    let head = if answer.status == StatusCode::OK {
+    // A part from the middle of a file may begin with anything.
+    let head = if found.begins == Some(0) {
         let (head, content) = opening.first_bytes(&mut answer.body).await?;
         must_be_film(content)?;
         name_content(&mut headers, content);
@@ -174,6 +174,8 @@ struct Sent {
 #[derive(Debug, Default)]
 struct Found {
     identity: Identity,
+    /// The first byte that came.
+    begins: Option<u64>,
 }
 
 impl Found {
@@ -194,6 +196,7 @@ impl Found {
         {
             part.total = known.total.filter(|total| part.end <= Some(*total));
         }
+        self.begins = part.first;
         self.identity = Identity {
             total: part.total,
             validators,
