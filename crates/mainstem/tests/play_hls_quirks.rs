@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use provider_double::{Account, Channel, Clip, Fault, Now, Plan, Provider};
 use support::decode::{Colour, decode_aside};
-use support::origin::{Cut, Origin, Page, Recording, Shelf, encrypt};
+use support::origin::{Asked, Cut, Origin, Page, Recording, Shelf, encrypt};
 use support::process::QUICK;
 use support::ts::{PACKET, Report, pid};
 use support::{Launch, Mainstem, SOON, Viewer, eventually, get_json};
@@ -430,4 +430,87 @@ async fn fragmented_mp4_gives_way_to_a_transport_stream_and_comes_back() {
             .unwrap();
         assert!(red > 0 && red + 1 < scenes.len(), "{scenes:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variant_that_cannot_be_had_leaves_the_one_before_playing() {
+    let Some(recording) = Recording::make(60) else {
+        return;
+    };
+    let origin = Origin::start().await;
+    let shelf = recording.hls("ts", &["-hls_time", "2"]).put(&origin, true);
+    // Two in a row that come too slowly, and no smaller variant is there.
+    let shelf = shelf.map(|number, listed| {
+        if [EARLY, EARLY + 1].contains(&number) {
+            let path = listed.lines.lines().last().unwrap().to_owned();
+            let (bytes, takes) = (origin.file(&path), Duration::from_millis(2_200));
+            origin.put(&format!("/slow{path}"), Page::Slow { bytes, takes });
+            listed.lines = listed.lines.replace(&path, &format!("/slow{path}"));
+        }
+    });
+    origin.put("/live.m3u8", variants(&[(3, "high.m3u8"), (1, "low.m3u8")]));
+    origin.put("/high.m3u8", live(shelf));
+    let mainstem = mainstem(&[("one", origin.url("/live.m3u8"))]).await;
+    let viewer = Viewer::open(&mainstem.stream_url("one").await).await;
+    let count = |path: &str, status: u16| {
+        let asked = origin.asked();
+        let same = |asked: &&Asked| asked.target == path && asked.status == status;
+        asked.iter().filter(same).count()
+    };
+    eventually("the other variant is asked for", || async {
+        (count("/low.m3u8", 404) > 0).then_some(())
+    })
+    .await;
+    viewer.more_media(Duration::from_secs(8), SOON).await;
+    Report::of(&viewer.bytes()).assert_clean("one variant of two");
+    assert_eq!(count("/low.m3u8", 404), 1, "it is tried no more");
+    assert_eq!(count("/live.m3u8", 200), 1, "the session went on");
+}
+
+/// Pictures that come do not make up for a sound that does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_that_is_lost_for_good_is_a_reason_to_take_the_next_source() {
+    let Some(recording) = Recording::make(60) else {
+        return;
+    };
+    let origin = Origin::start().await;
+    for (list, map) in [("video", "0:v"), ("sound", "0:a")] {
+        let shelf = recording
+            .hls(list, &["-map", map, "-hls_time", "2"])
+            .put(&origin, true)
+            .map(|number, listed| {
+                if list == "sound" && number >= EARLY {
+                    listed.lines = listed.lines.replace("/sound/", "/gone/");
+                }
+            });
+        origin.put(&format!("/{list}.m3u8"), live(shelf));
+    }
+    let master = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"a\",DEFAULT=YES,URI=\"sound.m3u8\"\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=300000,AUDIO=\"a\"\nvideo.m3u8\n";
+    origin.put("/live.m3u8", Page::text(master));
+    let plan = Plan::new()
+        .account(Account::new("u", "p").max_connections(1))
+        .channel(Channel::new(1, "Both", Clip::H264Closed));
+    let provider = Provider::start(plan).unwrap();
+    let config = format!(
+        "{QUICK}log_level: DEBUG\nsources:\n  - {{name: hls, type: m3u, url: hls.m3u, account: hls}}\n  - {{name: ts, type: m3u, url: ts.m3u}}\n"
+    );
+    let list = |url: &str| format!("#EXTM3U\n#EXTINF:-1,Both\n{url}\n");
+    let mainstem = Launch::new(&config)
+        .file("hls.m3u", &list(&origin.url("/live.m3u8")))
+        .file("ts.m3u", &list(&provider.live_url("u", 1)))
+        .ready()
+        .await;
+    let streams = mainstem.url("/streams");
+    eventually("both sources are there", || async {
+        let list = get_json(&streams).await;
+        (list["streams"][0]["sources"] == 2).then_some(())
+    })
+    .await;
+    let viewer = Viewer::open(&mainstem.stream_url("Both").await).await;
+    let login = provider.account("u");
+    login.wait_until(|log| log.open_now == 1, SOON).await.unwrap();
+    let lost = |asked: &&Asked| asked.target.starts_with("/gone/");
+    assert!(origin.asked().iter().filter(lost).count() >= 3);
+    viewer.more_media(Duration::from_secs(2), SOON).await;
 }

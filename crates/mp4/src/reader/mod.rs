@@ -385,4 +385,53 @@ mod tests {
         // Nonsense does not last.
         check(&[&[(-9_000_000, 0), (20, 20)]], &[-9_000_000, -449_980]);
     }
+
+    /// A box of that kind.
+    fn boxed(kind: &[u8; 4], contents: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(contents.len() + 8).unwrap();
+        [&length.to_be_bytes()[..], kind, contents].concat()
+    }
+
+    /// The movie header of a clip, its first track with a picture parameter set of so many bytes.
+    fn movie_with_set(bytes: u16) -> Vec<u8> {
+        let clip = include_bytes!("../../tests/shapes/avc.plain.mp4");
+        let at = |kind: &[u8; 4]| clip.windows(4).position(|four| four == kind).unwrap() - 4;
+        let length = |at: usize| u32::from_be_bytes(clip[at..at + 4].try_into().unwrap());
+        let end = |kind| at(kind) + length(at(kind)) as usize;
+        let mut movie = clip[..end(b"moov")].to_vec();
+        // Version, profile, compatibility, level, bytes of lengths; a sequence parameter set, and one for pictures.
+        let mut record = vec![1, 0x42, 0xC0, 0x1E, 0xFF];
+        record.extend([0xE1, 0, 5, 0x67, 0x42, 0xC0, 0x1E, 0xDA]);
+        record.push(1);
+        record.extend(bytes.to_be_bytes());
+        record.push(0x68);
+        record.resize(record.len() + usize::from(bytes) - 1, 0x55);
+        let record = boxed(b"avcC", &record);
+        let more = u32::try_from(record.len()).unwrap() - length(at(b"avcC"));
+        for kind in [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"] {
+            let at = at(kind);
+            movie[at..at + 4].copy_from_slice(&(length(at) + more).to_be_bytes());
+        }
+        movie.splice(at(b"avcC")..end(b"avcC"), record);
+        movie
+    }
+
+    /// Five bytes each, and 16 thousand of parameter sets before every one: three times what there may be.
+    #[test]
+    fn pictures_of_nothing_fill_no_memory() {
+        const PICTURES: u32 = 18_000;
+        const PICTURE: [u8; 5] = [0, 0, 0, 1, 0x65];
+        let mut reader = Reader::new(&movie_with_set(16_000)).unwrap();
+        // Of track 1, each of so many bytes and depending on no other; counted from the header.
+        let flags = 0x0002_0030_u32.to_be_bytes();
+        let head = [flags, [0, 0, 0, 1], [0, 0, 0, 5], [2, 0, 0, 0]].concat();
+        let run = [[0; 4], PICTURES.to_be_bytes()].concat();
+        let traf = [boxed(b"tfhd", &head), boxed(b"trun", &run)].concat();
+        let mut segment = boxed(b"moof", &boxed(b"traf", &traf));
+        segment.extend(boxed(b"mdat", &PICTURE.repeat(PICTURES as usize)));
+        reader.push(&segment).unwrap();
+        let frames = core::iter::from_fn(|| reader.take());
+        let bytes: usize = frames.map(|frame| frame.data.len()).sum();
+        assert!(bytes > OUT_BYTES_MAX / 2 && bytes <= OUT_BYTES_MAX, "{bytes}");
+    }
 }

@@ -225,3 +225,86 @@ fn first_numbers() -> Numbers {
 pub(super) fn nobody() -> Mutex<Clients> {
     Mutex::new(Clients::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mpegts::Signature;
+    use mpegts::slate::{Message, Slate};
+    use relay::{Candidate, Claim, Failure, HubTask, Input, Opener, Role, Timing, Upstream};
+
+    /// Channels without streams.
+    struct Silence;
+
+    impl Upstream for Silence {
+        async fn read(&mut self) -> Result<Input, Failure> {
+            std::future::pending().await
+        }
+
+        fn set_watched(&mut self, _: bool) {}
+
+        fn take_over(&mut self) {}
+    }
+
+    impl Opener for Silence {
+        type Key = u8;
+        type StreamId = u8;
+        type Upstream = Self;
+
+        fn candidates(&self, _: &u8, _: Option<&Signature>) -> Vec<Candidate<u8>> {
+            Vec::new()
+        }
+
+        fn open(
+            &self,
+            _: &u8,
+            _: u8,
+            _: Role,
+        ) -> impl Future<Output = Result<Self, Failure>> + Send + 'static {
+            std::future::pending()
+        }
+
+        fn ended(&self, _: u8, _: &Failure, _: Duration) {}
+
+        fn delivers(&self, _: u8, _: Option<&Signature>) {}
+
+        fn shows(&self, _: u8, _: &Signature) {}
+
+        fn slate(&self, _: &u8, _: Message, _: Option<&Signature>) -> Option<Slate> {
+            None
+        }
+    }
+
+    async fn viewer(hub: &relay::Hub<u8>) -> Viewer {
+        let claim = Claim {
+            client: "test".to_owned(),
+            user: None,
+            follows_pmt: true,
+        };
+        hub.join(1, claim).await.unwrap()
+    }
+
+    /// A packager that never ran ends like any other, and says so in the table: not while that is held.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_packager_that_nobody_runs_any_more_is_none() {
+        let (hub, task) = HubTask::new(Arc::new(Silence), Timing::default());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(task.run());
+        let viewer = viewer(&hub).await;
+        let settings = Settings::new(&Config::default(), Path::new("/nowhere"));
+        let (packagers, task) = Packagers::new(settings);
+        drop(task);
+        let channel = ChannelId::of_name("One");
+        // A lock that is taken twice would wait for ever.
+        let (sender, started) = std::sync::mpsc::channel();
+        let of_thread = Arc::clone(&packagers);
+        let thread = std::thread::spawn(move || {
+            let started = of_thread.find_or_start((channel, "One"), &viewer).is_some();
+            sender.send(started)
+        });
+        let started = started.recv_timeout(Duration::from_secs(20));
+        assert_eq!(started, Ok(false));
+        thread.join().unwrap().unwrap();
+        assert!(packagers.find(channel).is_none());
+    }
+}
