@@ -45,8 +45,8 @@ impl Player {
     }
 
     /// Longest time without a new picture, the source's death in it: on a busy machine pictures come up to 0.4 s apart.
-    /// Chromium's own player begins with three segments in reserve and asks late for the playlist: where a source fell
-    /// silent, which is noticed after 2.8 s, it was out of pictures for 1.3 s to 3.2 s.
+    /// Chromium's own player begins with three segments in reserve and asks late for the playlist: it was out of pictures
+    /// for up to 3.8 s in some runs, and in others not at all.
     pub(crate) fn stop_max(self) -> Duration {
         match self {
             Self::HlsJs => Duration::from_secs(1),

@@ -24,8 +24,8 @@ use crate::ts::{PACKET, is_random_access, starts_unit};
 
 /// How long the players have watched when the sources die.
 const WATCHED: Duration = Duration::from_secs(9);
-/// How long they watch on. Where the first source falls silent, 9 s pass until the next is listed (2.5 s until that is noticed,
-/// the keyframe, a segment of 4 s), and VLC shows what was listed up to 17 s before.
+/// How long they watch on. Where the first source falls silent, some 5 s pass until the next is listed (2.5 s until that is
+/// noticed, the keyframe, a segment of a second or two), and VLC shows what was listed up to 17 s before.
 const AFTER: Duration = Duration::from_secs(36);
 /// What a busy machine may need to start a player and to show the first picture.
 const START_MAX: Duration = Duration::from_secs(6);
@@ -362,11 +362,6 @@ fn vlc_plays_on() {
         command
     });
     for (scene, folder) in left {
-        // Where the source falls silent, VLC 3.0 was seen to go on and was seen not to show the next source within 36 s:
-        // until it is known why, nothing is claimed of it, and nothing is proven here.
-        if scene.death != Now::Eof {
-            continue;
-        }
         let name = format!("VLC, {}", scene.name);
         let log = said(folder.path(), "said");
         let is_stop = |line: &&str| {

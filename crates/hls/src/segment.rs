@@ -34,13 +34,19 @@ const LATE_90K: u64 = 36_000;
 /// EXTINF that is still rounded down to the target duration.
 const ROUNDED_90K: u64 = 44_999;
 
-/// Media of the first segment of all, at least: whoever waits for it waits for nothing else.
+/// Media of the first segment of all, at least, and of the first behind a silence: whoever waits for it waits for nothing
+/// else.
 const FIRST_90K: u64 = TICKS_PER_SECOND;
+
+/// How much less media than time has passed in a segment, by which it is told that the source fell silent before another
+/// one began: players have that much less left.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// How far the first segment of all may grow beyond the wanted duration without a second keyframe.
 const FIRST_LATE_90K: u64 = 2 * TICKS_PER_SECOND;
 
-/// Playlists are first filled quickly: until this many wanted durations are there, segments are half as long.
+/// Playlists are filled quickly, at first and behind a silence: until this many wanted durations are there, segments are
+/// half as long.
 const FILLED_TARGETS: u64 = 3;
 
 /// A step in the decoding times that no stream's own makes: beyond it the timeline counts as another.
@@ -48,6 +54,10 @@ const STEP_90K: u64 = TICKS_PER_SECOND;
 
 /// Media that is worth a segment though nothing follows it.
 const CUT_NOW_90K: u64 = TICKS_PER_SECOND / 2;
+
+/// Bytes of a segment that a playlist may end with. VLC 3.0 reads 50 packets at once, and looks only then whether anything
+/// is listed beyond: one that comes to the end of the playlist within them takes it for the end of the stream, for good.
+const LAST_BYTES_MIN: usize = 64 * mpegts::PACKET_BYTES;
 
 /// Bytes of one segment: past this it is cut wherever that can be done. 4 s at 130 Mbit/s.
 const SEGMENT_BYTES_MAX: usize = 64 << 20;
@@ -123,11 +133,32 @@ impl Segment {
         self.end_90k.saturating_sub(self.start_90k)
     }
 
+    /// Whether there is enough in it for a playlist to end with it.
+    fn may_be_last(&self) -> MayBeLast {
+        if self.duration_90k() < CUT_NOW_90K {
+            MayBeLast::No
+        } else if self.bytes < LAST_BYTES_MIN {
+            MayBeLast::IfNeedBe
+        } else {
+            MayBeLast::Yes
+        }
+    }
+
     /// How long it plays.
     #[must_use]
     pub fn duration(&self) -> Duration {
         to_duration(self.duration_90k())
     }
+}
+
+/// Whether a playlist may end with a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum MayBeLast {
+    /// It waits for one that may, however long that takes.
+    No,
+    /// Rather than that the playlist stands still.
+    IfNeedBe,
+    Yes,
 }
 
 /// Where numbers go on.
@@ -179,6 +210,10 @@ pub struct Segmenter {
     tables: Bytes,
     /// A time of day, and the media time that belongs to it.
     anchor: Option<(Duration, u64)>,
+    /// What was cut last is handed out with what follows: a playlist that has just changed may not change again for half a
+    /// target duration.
+    holds: bool,
+    /// Media that was cut since there was nothing to play.
     cut_90k: u64,
     longest_90k: u64,
     ready: VecDeque<Segment>,
@@ -201,6 +236,7 @@ impl Segmenter {
             breaks: goes_on,
             tables: Bytes::new(),
             anchor: None,
+            holds: false,
             cut_90k: 0,
             longest_90k: 0,
             ready: VecDeque::new(),
@@ -214,6 +250,8 @@ impl Segmenter {
         if chunk.keyframe {
             self.see_keyframe(chunk);
         }
+        let behind_silence =
+            chunk.discontinuity && self.open.as_ref().is_some_and(|open| open.fell_silent(now));
         match self.open.as_ref().map(|open| (open.end_90k(), open.epoch)) {
             Some((end, _)) if chunk.skipped => {
                 self.close(end);
@@ -233,6 +271,12 @@ impl Segmenter {
             Some(_) => {}
             None => self.breaks |= chunk.skipped,
         }
+        if behind_silence {
+            self.cut_90k = 0;
+            // What plays for longer than that is no worse off by itself.
+            let left = self.ready.back().map(Segment::duration_90k);
+            self.holds = left.is_some_and(|left| left < self.target_90k / 2);
+        }
         match &mut self.open {
             Some(open) => open.add(chunk),
             None => self.begin(chunk, parameters, now),
@@ -240,19 +284,24 @@ impl Segmenter {
     }
 
     /// Ends the segment being written though nothing follows it yet: a playlist must not stand still. What follows goes
-    /// on where this one ends.
+    /// on where this one ends, and is cut sooner, as players have nothing left.
     pub fn cut_now(&mut self) {
         if let Some(open) = &self.open
             && let end = open.end_90k()
-            && end - open.start_90k >= CUT_NOW_90K
+            && end.saturating_sub(open.start_90k) >= CUT_NOW_90K
         {
             self.close(end);
         }
+        self.cut_90k = 0;
+        self.holds = false;
     }
 
     /// The next segment that is finished, as `pack` leaves it: another container may be put around it, which may need a
     /// discontinuity. With the first one the target duration is fixed.
     pub fn take(&mut self, pack: impl FnOnce(&mut Segment)) -> Option<Segment> {
+        if self.holds && self.ready.len() < 2 {
+            return None;
+        }
         let mut segment = self.ready.pop_front()?;
         if self.target_duration.is_none() {
             self.target_duration = Some(self.target_seconds());
@@ -320,7 +369,7 @@ impl Segmenter {
 
     /// From here on a segment ends at the next keyframe.
     fn wanted_90k(&self) -> u64 {
-        if self.cut_90k == 0 {
+        if self.cut_90k < FIRST_90K {
             FIRST_90K
         } else if self.cut_90k < FILLED_TARGETS * self.target_90k {
             self.target_90k / 2
@@ -426,6 +475,7 @@ impl Segmenter {
             None => open.parameters,
         });
         self.end_90k = Some(end_90k);
+        self.holds = false;
         self.ready.push_back(segment);
     }
 }
@@ -434,6 +484,12 @@ impl Open {
     /// Where it ends if nothing follows.
     fn end_90k(&self) -> u64 {
         self.last_90k + self.step_90k
+    }
+
+    /// Whether its media falls short of the time since it began.
+    fn fell_silent(&self, now: Duration) -> bool {
+        let media = to_duration(self.end_90k().saturating_sub(self.start_90k));
+        now.saturating_sub(self.came_at) >= media + SILENCE
     }
 
     fn add(&mut self, chunk: &Chunk) {

@@ -128,6 +128,8 @@ struct Scene {
     watch: Watch,
     sent: Vec<Bytes>,
     got: BTreeMap<u64, std::sync::Arc<Segment>>,
+    /// When each was listed.
+    listed_at: BTreeMap<u64, Duration>,
     now: Duration,
     looks_at: Duration,
 }
@@ -149,6 +151,7 @@ impl Scene {
             watch: Watch::default(),
             sent: Vec::new(),
             got: BTreeMap::new(),
+            listed_at: BTreeMap::new(),
             now: Duration::ZERO,
             looks_at: Duration::ZERO,
         }
@@ -181,12 +184,20 @@ impl Scene {
         for fresh in self.watch.see(self.now, &text).unwrap() {
             let segment = self.live.held().find(|held| held.sequence == fresh.sequence);
             self.got.insert(fresh.sequence, segment.unwrap().clone());
+            self.listed_at.insert(fresh.sequence, self.now);
         }
         for kept in self.watch.still_there(self.now) {
             let held = self.live.held().find(|held| held.sequence == kept.sequence);
             assert!(held.is_some(), "{} was let go of too early", kept.sequence);
         }
         let listing = self.watch.last().unwrap();
+        // VLC takes the end of a playlist that it runs over for the end of the stream.
+        let last = listing.entries.last().unwrap();
+        assert!(
+            last.micros >= 500_000,
+            "it ends with {} microseconds",
+            last.micros
+        );
         let all = listing
             .entries
             .iter()
@@ -428,6 +439,126 @@ fn a_silent_source_is_no_playlist_that_stands_still() {
         times[0] >= TIME_OF_DAY + before + Duration::from_secs(4),
         "{times:?}"
     );
+}
+
+/// What is cut before the next chunk is there ends where that one is expected; it may begin sooner.
+#[test]
+fn what_comes_sooner_than_expected_behind_a_cut_is_no_segment_of_its_own() {
+    let mut scene = Scene::new(FORM);
+    let mut muxer = Muxer::default();
+    for number in 0..21 * 25 + 20 {
+        scene.push(muxer.chunk(number * TICKS / 25, (number % 50 == 0).then_some(1), 0x1B));
+        scene.look();
+        scene.pass(scene.now + Duration::from_millis(40));
+    }
+    scene.pass(scene.now + Duration::from_secs(6));
+    let cut = scene.got.values().last().unwrap().end_90k;
+    scene.push(muxer.chunk(cut - TICKS / 50, None, 0x1B));
+    // Until another version is owed.
+    while scene.now < scene.listed_at.values().last().copied().unwrap() + Duration::from_secs(7) {
+        scene.now += Duration::from_millis(100);
+        scene.live.update(scene.now, |_| {});
+    }
+    assert!(scene.live.held().all(|segment| segment.end_90k <= cut));
+}
+
+/// Segments of so few bytes that no playlist should end with one are listed rather than that it stands still.
+#[test]
+fn a_channel_of_few_bytes_is_listed_in_time() {
+    let mut scene = Scene::new(FORM);
+    let mut muxer = Muxer::default();
+    for number in 0..2 * 120 {
+        scene.push(muxer.chunk(number * TICKS / 2, (number % 4 == 0).then_some(1), 0x1B));
+        scene.look();
+        scene.pass(scene.now + Duration::from_millis(500));
+    }
+    assert!(scene.judge() > 25);
+    assert!(
+        scene
+            .got
+            .values()
+            .all(|segment| segment.bytes < 64 * PACKET_BYTES)
+    );
+}
+
+#[test]
+fn behind_a_silence_the_first_segment_comes_soon() {
+    for (played, silence, tail) in [
+        (21 * 25, 4_000, 3),
+        (21 * 25 + 10, 3_000, 3),
+        (21 * 25 + 20, 1_500, 0),
+        (21 * 25 + 31, 6_000, 3),
+        (23 * 25, 3_000, 3),
+        (24 * 25 + 20, 3_500, 1),
+    ] {
+        let mut scene = Scene::new(FORM);
+        let mut muxer = Muxer::default();
+        for number in 0..played {
+            scene.push(muxer.chunk(number * TICKS / 25, (number % 25 == 0).then_some(1), 0x1B));
+            scene.look();
+            scene.pass(scene.now + Duration::from_millis(40));
+        }
+        scene.pass(scene.now + Duration::from_millis(silence));
+        let (switched, version) = (scene.now, *scene.listed_at.values().last().unwrap());
+        // What the splice had not let go of comes with the next source.
+        for number in played..played + tail {
+            scene.push(muxer.chunk(number * TICKS / 25, None, 0x1B));
+        }
+        let begins = played + tail;
+        for number in begins..begins + 25 * 30 {
+            let mut chunk = muxer.chunk(
+                number * TICKS / 25,
+                ((number - begins) % 25 == 0).then_some(2),
+                0x1B,
+            );
+            chunk.discontinuity = number == begins;
+            scene.push(chunk);
+            scene.look();
+            scene.pass(scene.now + Duration::from_millis(40));
+        }
+        scene.judge();
+        let (number, first) = scene
+            .got
+            .iter()
+            .find(|(_, segment)| segment.discontinuity)
+            .unwrap();
+        assert!(
+            first.independent && first.duration_90k() <= TICKS,
+            "{played} {silence}"
+        );
+        // No new version comes earlier than half a target duration after the one before, which may have listed what was left.
+        let left = scene.listed_at[&(number - 1)];
+        let version = if left < scene.listed_at[number] {
+            left
+        } else {
+            version
+        };
+        let soonest = (switched + Duration::from_secs(1)).max(version + Duration::from_millis(2_080));
+        let owed = version + Duration::from_millis(5_600);
+        let is_owed = owed > switched && owed < soonest;
+        // Then what there is of the first has too few bytes for the last one.
+        let soonest = if is_owed {
+            owed + Duration::from_millis(2_080)
+        } else {
+            soonest
+        };
+        let late = scene.listed_at[number].saturating_sub(soonest);
+        assert!(
+            late <= Duration::from_millis(160),
+            "{played} {silence}: {late:?} late"
+        );
+        // They are short until as much is there as at the beginning, and then as long as ever.
+        let mut lengths = scene
+            .got
+            .range(number..)
+            .map(|(_, segment)| segment.duration_90k() / TICKS);
+        let first: Vec<u64> = lengths.by_ref().take(7).collect();
+        assert!(
+            is_owed || first == [1, 2, 2, 2, 2, 2, 2],
+            "{played} {silence}: {first:?}"
+        );
+        assert!(is_owed || lengths.all(|length| length == 4));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Segment, to_duration};
+use super::{MayBeLast, Segment, to_duration};
 
 /// Target durations a playlist without an end never falls below (RFC 8216 clause 6.2.2).
 const TARGETS_MIN: u64 = 3;
@@ -90,21 +90,18 @@ impl Window {
     /// Lists what is due, and lets go of what is past; says whether there is a new version of the playlist.
     pub fn update(&mut self, now: Duration) -> bool {
         let first = self.version_at.is_none();
-        let due = |window: &Self| {
-            first || window.waiting.len() > WAITING_MAX || window.due_at().is_some_and(|at| at <= now)
-        };
         let mut changed = false;
-        while due(self)
-            && let Some(segment) = self.waiting.pop_front()
-        {
-            self.listed_90k += segment.duration_90k();
-            self.next_after = self.next_after.max(now) + segment.duration() * PACE_PERCENT / 100;
-            self.listed.push_back(Listed {
-                segment,
-                longest_90k: 0,
-            });
+        while let Some(count) = self.due_count(now) {
+            for segment in self.waiting.drain(..count) {
+                self.listed_90k += segment.duration_90k();
+                self.next_after = self.next_after.max(now) + segment.duration() * PACE_PERCENT / 100;
+                self.listed.push_back(Listed {
+                    segment,
+                    longest_90k: 0,
+                });
+            }
             changed = true;
-            if !first && self.next_after > now {
+            if first || self.next_after > now {
                 break;
             }
         }
@@ -139,10 +136,10 @@ impl Window {
         Some(version + self.target() * LATEST_PERCENT / 100)
     }
 
-    /// Whether a finished segment waits to be listed.
+    /// Whether a finished segment waits to be listed that a playlist may end with.
     #[must_use]
     pub fn waits(&self) -> bool {
-        !self.waiting.is_empty()
+        self.best_waiting() > Some(MayBeLast::No)
     }
 
     /// The segments the playlist lists, oldest first.
@@ -180,11 +177,41 @@ impl Window {
     }
 
     fn due_at(&self) -> Option<Duration> {
-        self.waiting.front()?;
         let version = self.version_at?;
         let earliest = version + self.target() * EARLIEST_PERCENT / 100;
         let latest = version + self.target() * LATEST_PERCENT / 100;
-        Some(self.next_after.max(earliest).min(latest))
+        match self.best_waiting()? {
+            MayBeLast::No => None,
+            MayBeLast::IfNeedBe => Some(latest),
+            MayBeLast::Yes => Some(self.next_after.max(earliest).min(latest)),
+        }
+    }
+
+    /// How fit to be the last one listed the fittest of those is that wait.
+    fn best_waiting(&self) -> Option<MayBeLast> {
+        self.waiting.iter().map(|segment| segment.may_be_last()).max()
+    }
+
+    /// How many of those that wait are listed now, together; `None` where it is not time yet.
+    fn due_count(&self, now: Duration) -> Option<usize> {
+        let best = self.best_waiting()?;
+        let mut fit = self.waiting.iter().map(|segment| segment.may_be_last() == best);
+        let is_first = self.version_at.is_none();
+        let is_due = self.waiting.len() > WAITING_MAX || self.due_at().is_some_and(|at| at <= now);
+        let last = match best {
+            // Whoever waits for the very first one waits for nothing else.
+            _ if is_first && best < MayBeLast::Yes => Some(0),
+            // What came at once is listed at once.
+            _ if is_first => fit.rposition(|fit| fit),
+            // Others have to wait for the next version, which takes a while.
+            MayBeLast::IfNeedBe => fit.rposition(|fit| fit),
+            _ => fit.position(|fit| fit),
+        };
+        let count = last.filter(|_| is_first || is_due)? + 1;
+        // What was left of the source before does not keep the next one waiting.
+        let next = self.waiting.get(count);
+        let goes_along = next.is_some_and(|next| next.discontinuity && next.may_be_last() == best);
+        Some(count + usize::from(goes_along))
     }
 
     /// Takes segments off the front until the playlist fits.
