@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use crate::segment::{Map, Segment, Window};
 
-/// What clause 7 asks for EXTINF with fractions of a second.
-const VERSION: u32 = 3;
-
-/// The same for segments that need EXT-X-MAP; of fragmented MP4, players expect one more than the clause asks.
-const VERSION_WITH_MAPS: u32 = 7;
+/// EXT-X-VERSION of every playlist, from its first version on: clause 6.2.1 does not let it change, and nobody knows yet
+/// what will be listed. Clause 7 asks for 3 where EXTINF has fractions and for 6 where there is EXT-X-MAP (of fragmented
+/// MP4, players expect one more), and RFC 8216bis for 8 where there is EXT-X-GAP.
+const VERSION: u32 = 8;
 
 /// Bytes of text per segment, about.
 const LINES_BYTES: usize = 160;
@@ -26,6 +25,10 @@ pub enum Named<'a> {
 }
 
 /// A live media playlist. `uri` says where things are, relative to the playlist or not.
+///
+/// Of a segment the same is said in each version, its time of day included, as only what is appended and what is removed may
+/// change (clause 6.2.1). EXT-X-INDEPENDENT-SEGMENTS is never there: it would hold for all that is ever listed, and a source
+/// with endless groups of pictures may come at any time.
 #[must_use]
 pub fn media(window: &Window, uri: impl Fn(Named<'_>) -> String) -> String {
     let segments = window.listed();
@@ -33,26 +36,19 @@ pub fn media(window: &Window, uri: impl Fn(Named<'_>) -> String) -> String {
         return String::new();
     };
     let mut text = String::with_capacity((segments.len() + 2) * LINES_BYTES);
-    let has_maps = window.listed().any(|segment| segment.map.is_some());
-    let version = if has_maps { VERSION_WITH_MAPS } else { VERSION };
     let target_duration = window.target_duration();
     let sequence = first.sequence;
     // A tag that is still in the playlist is counted there (clause 4.3.3.3).
     let discontinuities = first.discontinuity_sequence - u64::from(first.discontinuity);
-    let independent = if window.is_independent() {
-        "#EXT-X-INDEPENDENT-SEGMENTS\n"
-    } else {
-        ""
-    };
     // Writing to a string does not fail.
     let written: std::fmt::Result = (|| {
         write!(
             text,
-            "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target_duration}\n\
-             #EXT-X-MEDIA-SEQUENCE:{sequence}\n#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuities}\n{independent}"
+            "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{target_duration}\n\
+             #EXT-X-MEDIA-SEQUENCE:{sequence}\n#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuities}\n"
         )?;
         let mut map = None;
-        for (place, segment) in segments.enumerate() {
+        for segment in segments {
             if segment.discontinuity {
                 text.push_str("#EXT-X-DISCONTINUITY\n");
             }
@@ -61,13 +57,10 @@ pub fn media(window: &Window, uri: impl Fn(Named<'_>) -> String) -> String {
                 writeln!(text, "#EXT-X-MAP:URI=\"{}\"", uri(Named::Map(needed)))?;
             }
             map = needed;
-            if place == 0 || segment.discontinuity {
-                let time = Time(segment.program_date_time);
-                writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:{time}")?;
-            }
             writeln!(
                 text,
-                "#EXTINF:{},\n{}",
+                "#EXT-X-PROGRAM-DATE-TIME:{}\n#EXTINF:{},\n{}",
+                Time(segment.program_date_time),
                 Seconds::of(segment),
                 uri(Named::Segment(segment))
             )?;

@@ -154,12 +154,6 @@ impl Window {
         removed.chain(self.listed())
     }
 
-    /// Whether each segment that is listed begins with a keyframe.
-    #[must_use]
-    pub fn is_independent(&self) -> bool {
-        self.listed().all(|segment| segment.independent)
-    }
-
     /// EXT-X-TARGETDURATION, in seconds.
     #[must_use]
     pub fn target_duration(&self) -> u64 {

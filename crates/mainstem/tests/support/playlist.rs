@@ -34,8 +34,8 @@ pub(crate) struct Entry {
     pub(crate) micros: u64,
     /// URI of the EXT-X-MAP that holds for it.
     pub(crate) map: Option<String>,
-    /// Milliseconds since the Unix epoch, where it is said.
-    pub(crate) time: Option<i64>,
+    /// Milliseconds since the Unix epoch.
+    pub(crate) time: i64,
 }
 
 /// One version of a playlist.
@@ -88,6 +88,7 @@ impl Listing {
                 _ if line.starts_with('#') => {}
                 _ => {
                     let micros = extinf.take().ok_or_else(|| format!("no EXTINF before {line}"))?;
+                    let time: Option<i64> = time.take();
                     entries.push(Entry {
                         sequence: 0,
                         discontinuity_sequence: 0,
@@ -95,7 +96,7 @@ impl Listing {
                         uri: line.to_owned(),
                         micros,
                         map: map.clone(),
-                        time: time.take(),
+                        time: time.ok_or_else(|| format!("no time of day before {line}"))?,
                     });
                 }
             }
@@ -141,19 +142,12 @@ impl Listing {
                     entry.sequence, entry.micros, self.target
                 ));
             }
-            if entry.discontinuity && entry.time.is_none() {
-                return Err(format!(
-                    "no time of day behind the discontinuity at {}",
-                    entry.sequence
-                ));
-            }
             if entry.map.is_some() && self.version < 6 {
                 return Err("EXT-X-MAP needs version 6 (7)".to_owned());
             }
         }
         match self.entries.first() {
             None => Err("no segment".to_owned()),
-            Some(first) if first.time.is_none() => Err("no time of day at the first segment".to_owned()),
             Some(_) => Ok(()),
         }
     }
@@ -199,40 +193,33 @@ impl Watch {
             }
             self.successor(now, *at, listing)?;
         }
-        let (mut fresh, mut time) = (Vec::new(), None);
+        let (mut fresh, mut time) = (Vec::new(), None::<i64>);
         for entry in &listing.entries {
             // A time of day is that of the segment before, and its duration later, unless something broke.
-            if let (Some(said), Some(expected), false) = (entry.time, time, entry.discontinuity)
-                && i64::abs_diff(said, expected) > 1
-            {
-                return Err(format!("the time of day jumps at {}", entry.sequence));
+            if let Some(expected) = time {
+                if !entry.discontinuity && i64::abs_diff(entry.time, expected) > 1 {
+                    return Err(format!("the time of day jumps at {}", entry.sequence));
+                }
+                if entry.time + 1 < expected {
+                    return Err(format!("the time of day goes back at {}", entry.sequence));
+                }
             }
             let micros = i64::try_from(entry.micros).map_err(|error| error.to_string())?;
-            if let (Some(said), Some(expected)) = (entry.time, time)
-                && said + 1 < expected
-            {
-                return Err(format!("the time of day goes back at {}", entry.sequence));
-            }
-            time = entry.time.or(time).map(|time| time + micros / 1_000);
+            time = Some(entry.time + micros / 1_000);
             match self.seen.get(&entry.sequence) {
                 None => {
                     if self.seen.values().any(|known| known.uri == entry.uri) {
                         return Err(format!("{} names two segments", entry.uri));
                     }
-                    let mut known = entry.clone();
-                    known.time = None;
-                    self.seen.insert(entry.sequence, known);
+                    self.seen.insert(entry.sequence, entry.clone());
                     fresh.push(entry.clone());
                 }
-                Some(known) => {
-                    let mut now = entry.clone();
-                    now.time = None;
-                    if *known != now {
-                        return Err(format!(
-                            "a listed segment changed (6.2.1): {known:?} is now {now:?}"
-                        ));
-                    }
+                Some(known) if known != entry => {
+                    return Err(format!(
+                        "a listed segment changed (6.2.1): {known:?} is now {entry:?}"
+                    ));
                 }
+                Some(_) => {}
             }
             let longest = self.longest.entry(entry.sequence).or_default();
             *longest = (*longest).max(listing.duration());
@@ -249,6 +236,9 @@ impl Watch {
         let target = Duration::from_secs(last.target);
         if listing.target != last.target {
             return Err("EXT-X-TARGETDURATION changed (6.2.1)".to_owned());
+        }
+        if (listing.version, listing.independent) != (last.version, last.independent) {
+            return Err("EXT-X-VERSION or EXT-X-INDEPENDENT-SEGMENTS changed (6.2.1)".to_owned());
         }
         if listing.sequence < last.sequence {
             return Err("EXT-X-MEDIA-SEQUENCE went back (6.2.2)".to_owned());
