@@ -57,6 +57,8 @@ impl Remuxer {
             self.writer = Some(Writer::new(tracks.to_vec()));
         }
         let writer = self.writer.as_mut().ok_or(WriteError::NoFrames)?;
+        let listed: Vec<usize> = self.demuxer.programme().collect();
+        writer.keep(&listed);
         let media = writer.segment(&frames, until)?;
         Ok(Segment {
             init: writer.init(),

@@ -9,6 +9,9 @@ use clip::{essence, file, of_mp4, of_ts};
 use mp4::{Remuxer, WriteError, Writer, from_ts};
 use mpegts::{Codec, Frame, MediaTime, Track};
 
+/// A clip of MPEG-2 video and layer II, of the provider that other tests use.
+const MPEG_2: &str = "../../../provider-double/clips/g.ts";
+
 /// The frames of a clip in segments, each from a keyframe on.
 fn segments(of: &str) -> (Vec<Track>, Vec<Vec<Frame>>) {
     let (tracks, frames) = of_ts(&file(of));
@@ -153,6 +156,39 @@ fn a_segment_without_a_keyframe_needs_one_before_it() {
         without.len()
     );
     assert_eq!(writer.segment(&[], None), Err(WriteError::NoFrames));
+}
+
+/// Nothing else takes its place where a backup has other pictures than the source before it.
+#[test]
+fn mpeg_2_video_is_carried_as_it_is() {
+    let ts = file(MPEG_2);
+    let segment = from_ts(&ts, None, None).unwrap();
+    assert_eq!(segment.codecs, ["mp4v.61", "mp4a.40.33"]);
+    let size = segment.picture.map(|size| (size.width, size.height));
+    assert_eq!(size, Some((160, 90)));
+    let (tracks, frames) = of_ts(&ts);
+    let (read, again) = of_mp4(&[&segment.init[..], &segment.media].concat(), 1_000);
+    let codecs = |tracks: &[Track]| tracks.iter().map(|track| track.codec).collect::<Vec<_>>();
+    assert_eq!(codecs(&read), codecs(&tracks));
+    let pictures = |frames: &[Frame]| -> Vec<_> {
+        let pictures = frames.iter().filter(|frame| frame.track == 0).cloned();
+        pictures.collect()
+    };
+    assert!(pictures(&again) == pictures(&frames));
+}
+
+#[test]
+fn what_the_programme_lists_no_more_is_in_no_init() {
+    let mut remuxer = Remuxer::new();
+    let [hevc, mpeg_2] = [file("hevc.ts"), file(MPEG_2)];
+    let mut inits = Vec::new();
+    for ts in [&hevc, &mpeg_2, &hevc] {
+        let segment = remuxer.segment(ts, None).unwrap();
+        assert_eq!(segment.codecs.len(), 2, "{:?}", segment.codecs);
+        inits.push(segment.init);
+    }
+    assert_eq!(inits[0], inits[2]);
+    assert_ne!(inits[0], inits[1]);
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) enum Entry {
         /// The parameter sets, with start codes.
         sets: Vec<u8>,
     },
+    /// MPEG-2 video, whose samples are pictures as they are.
+    Mpeg2,
     /// AAC: the header that a frame of no length would have.
     Aac([u8; 7]),
     /// A sound whose samples are frames as they are.
@@ -34,6 +36,7 @@ impl Entry {
     pub(super) const fn codec(&self) -> Codec {
         match self {
             Self::Picture { codec, .. } | Self::Sound(codec) => *codec,
+            Self::Mpeg2 => Codec::Mpeg2Video,
             Self::Aac(_) => Codec::Aac,
         }
     }
@@ -52,6 +55,7 @@ impl Entry {
         Ok(match &kind {
             b"avc1" | b"avc3" => in_picture(b"avcC").and_then(avc),
             b"hvc1" | b"hev1" => in_picture(b"hvcC").and_then(hevc),
+            b"mp4v" => in_picture(b"esds").and_then(elementary),
             b"mp4a" => in_sound(b"esds").and_then(elementary),
             b"ac-3" => Some(Self::Sound(Codec::Ac3)),
             b"ec-3" => Some(Self::Sound(Codec::Eac3)),
@@ -144,6 +148,8 @@ fn elementary(contents: &[u8]) -> Option<Entry> {
     Some(match object_type {
         // ISO 14496-3, and 13818-7 of three profiles (14496-1 Table 5; the MP4 registration authority).
         0x40 | 0x66..=0x68 => Entry::Aac(adts_head(descriptor(config.rest(), 0x05)?.rest())?),
+        // 13818-2 of six profiles, and 11172-2.
+        0x60..=0x65 | 0x6A => Entry::Mpeg2,
         0x69 | 0x6B => Entry::Sound(Codec::MpegAudio),
         0xA5 => Entry::Sound(Codec::Ac3),
         0xA6 => Entry::Sound(Codec::Eac3),

@@ -30,6 +30,11 @@ pub(super) fn write(
         Entry::Picture {
             codec, length_bytes, ..
         } => picture(*codec, units(sample, *length_bytes), intra, sets, out),
+        Entry::Mpeg2 => {
+            out.put_slice(sample);
+            let access = inspect(Codec::Mpeg2Video, sample, sets);
+            (!sample.is_empty()).then_some(access.random_access)
+        }
         Entry::Aac(head) => {
             let length = head.len() + sample.len();
             if sample.is_empty() || length > ADTS_BYTES_MAX {

@@ -3,7 +3,7 @@
 
 use super::WriteError;
 use super::out::{boxed, put};
-use mpegts::es::{self, PictureCoding, Profile, audio_frame, codec_string};
+use mpegts::es::{self, ParameterSets, PictureCoding, PictureSize, Profile, audio_frame, codec_string};
 use mpegts::{Codec, Frame};
 
 /// data_reference_index and the six reserved bytes before it: the data are in the same file.
@@ -15,6 +15,13 @@ const PICTURE_SCALE: u32 = 90_000;
 /// Bytes of the longest parameter set: its length has 16 bits.
 const SET_BYTES_MAX: usize = u16::MAX as usize;
 
+/// Bytes of a sequence header and its extensions: one with two matrices has 150.
+const HEADERS_BYTES_MAX: usize = 1024;
+
+/// streamType of pictures and of sound (14496-1 Table 6).
+const VISUAL_STREAM: u8 = 4;
+const AUDIO_STREAM: u8 = 5;
+
 /// How the frames of a track are coded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -24,6 +31,14 @@ pub(super) enum Form {
         coding: PictureCoding,
         /// Its parameter sets, without start codes, in their order.
         sets: Vec<Vec<u8>>,
+    },
+    /// MPEG-2 video, and MPEG-1 video.
+    Mpeg2 {
+        size: Option<PictureSize>,
+        /// objectTypeIndication (14496-1 Table 5).
+        object_type: u8,
+        /// The sequence header and its extensions, with their start codes.
+        headers: Vec<u8>,
     },
     /// Sound.
     Sound {
@@ -48,6 +63,9 @@ impl Form {
         if !frame.random_access {
             return Ok(None);
         }
+        if codec == Codec::Mpeg2Video {
+            return mpeg2(&frame.data).map(Some);
+        }
         let sets: Vec<_> = es::leading(codec, &frame.data)
             .filter(|unit| is_set(codec, unit))
             .map(<[u8]>::to_vec)
@@ -67,14 +85,20 @@ impl Form {
     pub(super) const fn carries(codec: Codec) -> bool {
         matches!(
             codec,
-            Codec::H264 | Codec::Hevc | Codec::Aac | Codec::Ac3 | Codec::Eac3 | Codec::MpegAudio
+            Codec::H264
+                | Codec::Hevc
+                | Codec::Mpeg2Video
+                | Codec::Aac
+                | Codec::Ac3
+                | Codec::Eac3
+                | Codec::MpegAudio
         )
     }
 
     /// Ticks in a second of the track.
     pub(super) const fn scale(&self) -> u32 {
         match self {
-            Self::Picture { .. } => PICTURE_SCALE,
+            Self::Picture { .. } | Self::Mpeg2 { .. } => PICTURE_SCALE,
             Self::Sound { rate, .. } => *rate,
         }
     }
@@ -83,13 +107,21 @@ impl Form {
     pub(super) fn codec_string(&self) -> String {
         match self {
             Self::Picture { coding, .. } => coding.codec_string(),
+            Self::Mpeg2 { object_type, .. } => format!("mp4v.{object_type:02X}"),
             Self::Sound { string, .. } => string.clone(),
         }
     }
 
-    pub(super) const fn picture(&self) -> Option<&PictureCoding> {
+    /// Whether it is one of pictures.
+    pub(super) const fn is_picture(&self) -> bool {
+        !matches!(self, Self::Sound { .. })
+    }
+
+    /// How large the pictures are.
+    pub(super) const fn size(&self) -> Option<PictureSize> {
         match self {
-            Self::Picture { coding, .. } => Some(coding),
+            Self::Picture { coding, .. } => coding.size,
+            Self::Mpeg2 { size, .. } => *size,
             Self::Sound { .. } => None,
         }
     }
@@ -106,7 +138,7 @@ impl Form {
                 };
                 !delimiter && (!is_set(*codec, unit) || sets.iter().all(|set| set != unit))
             }
-            Self::Sound { .. } => true,
+            Self::Mpeg2 { .. } | Self::Sound { .. } => true,
         }
     }
 
@@ -116,13 +148,23 @@ impl Form {
             Self::Picture { codec, coding, sets } => {
                 let hevc = *codec == Codec::Hevc;
                 boxed(out, if hevc { b"hvc1" } else { b"avc1" }, |out| {
-                    visual(coding, out);
+                    visual(coding.size, out);
                     match coding.profile {
                         Profile::H264(profile) => boxed(out, b"avcC", |out| avc(profile, coding, sets, out)),
                         Profile::Hevc { .. } => boxed(out, b"hvcC", |out| hevc_record(coding, sets, out)),
                     }
                 });
             }
+            Self::Mpeg2 {
+                size,
+                object_type,
+                headers,
+            } => boxed(out, b"mp4v", |out| {
+                visual(*size, out);
+                boxed(out, b"esds", |out| {
+                    put(out, &es_descriptor(VISUAL_STREAM, *object_type, Some(headers)));
+                });
+            }),
             Self::Sound {
                 codec,
                 rate,
@@ -160,8 +202,8 @@ fn is_set(codec: Codec, unit: &[u8]) -> bool {
 }
 
 /// VisualSampleEntry (12.1.3).
-fn visual(coding: &PictureCoding, out: &mut Vec<u8>) {
-    let (width, height) = coding.size.map_or((0, 0), |size| (size.width, size.height));
+fn visual(size: Option<PictureSize>, out: &mut Vec<u8>) {
+    let (width, height) = size.map_or((0, 0), |size| (size.width, size.height));
     put(out, &ENTRY_HEAD);
     put(out, &[0; 16]);
     put(out, &width.to_be_bytes());
@@ -251,6 +293,48 @@ fn hevc_record(coding: &PictureCoding, sets: &[Vec<u8>], out: &mut Vec<u8>) {
     }
 }
 
+/// What a picture with a sequence header says (13818-2 6.2.2.1, 6.2.2.3).
+fn mpeg2(data: &[u8]) -> Result<Form, WriteError> {
+    const SEQUENCE: u8 = 0xB3;
+    const EXTENSION: u8 = 0xB5;
+    let unreadable = WriteError::Parameters(Codec::Mpeg2Video);
+    let code = |range: &core::ops::Range<usize>| data.get(range.start).copied();
+    let mut units = es::ranges(data, 0).skip_while(|range| code(range) != Some(SEQUENCE));
+    let begins = units.next().ok_or(unreadable)?.start - 3;
+    let mut profile = None;
+    let behind = units.find(|range| {
+        if let (None, Some([EXTENSION, first, second, ..])) = (profile, data.get(range.clone()))
+            // sequence_extension: its identifier, then profile_and_level_indication.
+            && first >> 4 == 1
+        {
+            profile = Some(first << 4 | second >> 4);
+        }
+        code(range) != Some(EXTENSION)
+    });
+    let ends = behind.map_or(data.len(), |range| range.start - 3);
+    let headers = data.get(begins..ends).unwrap_or_default();
+    if headers.len() > HEADERS_BYTES_MAX {
+        return Err(unreadable);
+    }
+    let mut sets = ParameterSets::new();
+    es::inspect(Codec::Mpeg2Video, data, &mut sets);
+    // Table 8-2 of 13818-2: escape bit, profile, level. 14496-1 Table 5 has a type for each profile.
+    let object_type = match profile.map(|indication| (indication & 0x80, (indication >> 4) & 7)) {
+        None => 0x6A,
+        Some((0, 1)) => 0x64,
+        Some((0, 2)) => 0x63,
+        Some((0, 3)) => 0x62,
+        Some((0, 5)) => 0x60,
+        Some((0x80, _)) => 0x65,
+        Some(_) => 0x61,
+    };
+    Ok(Form::Mpeg2 {
+        size: sets.picture(),
+        object_type,
+        headers: headers.to_vec(),
+    })
+}
+
 fn sound(codec: Codec, data: &[u8]) -> Option<Form> {
     let frame = audio_frame(codec, data)?;
     let (channels, specific) = match codec {
@@ -258,13 +342,14 @@ fn sound(codec: Codec, data: &[u8]) -> Option<Form> {
             let config = audio_specific_config(data)?;
             // Configuration 7 is of eight channels (14496-3 Table 1.19).
             let channels = if frame.layout == 7 { 8 } else { frame.layout };
-            (channels, es_descriptor(0x40, Some(&config)))
+            (channels, es_descriptor(AUDIO_STREAM, 0x40, Some(&config)))
         }
         // Mode 3 is a single channel; object types of MPEG-1 and of MPEG-2 audio (14496-1 Table 5).
         Codec::MpegAudio => {
             let mpeg_1 = data.get(1)? & 0x08 != 0;
             let channels = if frame.layout & 3 == 3 { 1 } else { 2 };
-            (channels, es_descriptor(if mpeg_1 { 0x6B } else { 0x69 }, None))
+            let object_type = if mpeg_1 { 0x6B } else { 0x69 };
+            (channels, es_descriptor(AUDIO_STREAM, object_type, None))
         }
         Codec::Ac3 => (ac3_channels(frame.layout), dac3(data, frame.layout)?),
         Codec::Eac3 => (ac3_channels(frame.layout), dec3(data, &frame)?),
@@ -291,14 +376,18 @@ fn audio_specific_config(adts: &[u8]) -> Option<[u8; 2]> {
 }
 
 /// The contents of an esds box (14496-14 5.6, 14496-1 7.2.6).
-fn es_descriptor(object_type: u8, specific: Option<&[u8]>) -> Vec<u8> {
+fn es_descriptor(stream_type: u8, object_type: u8, specific: Option<&[u8]>) -> Vec<u8> {
     let descriptor = |tag, contents: &[u8]| {
-        let mut out = vec![tag, contents.len().to_le_bytes()[0]];
+        // Seven bits of the length in each byte, all but the last of which say that more follow (14496-1 8.3.3).
+        let [low, high, ..] = (contents.len() << 1).to_le_bytes();
+        let mut out = vec![tag];
+        out.extend((high > 0).then_some(0x80 | high));
+        out.push(low >> 1);
         out.extend_from_slice(contents);
         out
     };
-    // streamType 5 is audio; upStream 0, reserved 1. No buffer size and no rates are told.
-    let mut config = vec![object_type, 5 << 2 | 1];
+    // upStream 0, reserved 1. No buffer size and no rates are told.
+    let mut config = vec![object_type, stream_type << 2 | 1];
     config.extend([0; 11]);
     config.extend(
         specific

@@ -29,7 +29,7 @@ pub enum WriteError {
     TooLarge,
 }
 
-/// Writes segments of H.264, HEVC, AAC, AC-3, E-AC-3 and MPEG audio; frames of other codecs are left out.
+/// Writes segments of H.264, HEVC, MPEG-2 video, AAC, AC-3, E-AC-3 and MPEG audio; frames of other codecs are left out.
 ///
 /// Decode times are those of the frames in a time scale of the track: 90 kHz for pictures, the sampling rate for sound,
 /// whose durations are exact. A frame of sound whose time is where the one before it ended, but for rounding, goes on there.
@@ -38,6 +38,8 @@ pub struct Writer {
     tracks: Vec<Track>,
     states: Vec<State>,
     init: Bytes,
+    /// A track has left it.
+    is_stale: bool,
     sequence: u32,
 }
 
@@ -58,6 +60,7 @@ impl Writer {
             tracks,
             states,
             init: Bytes::new(),
+            is_stale: false,
             sequence: 0,
         }
     }
@@ -66,6 +69,16 @@ impl Writer {
     #[must_use]
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
+    }
+
+    /// Tracks that `listed` does not name are over: they leave the initialisation segment until frames of them come again.
+    pub fn keep(&mut self, listed: &[usize]) {
+        for (index, state) in self.states.iter_mut().enumerate() {
+            if state.form.is_some() && !listed.contains(&index) {
+                *state = State::default();
+                self.is_stale = true;
+            }
+        }
     }
 
     /// The initialisation segment (`ftyp`, `moov`) that the last segment needs: what EXT-X-MAP names. Compare it with the
@@ -87,7 +100,7 @@ impl Writer {
     #[must_use]
     pub fn picture(&self) -> Option<PictureSize> {
         let mut forms = self.states.iter().filter_map(|state| state.form.as_ref());
-        forms.find_map(Form::picture)?.size
+        forms.find_map(Form::size)
     }
 
     /// One media segment (`styp`, `moof`, `mdat`) of `frames`, each track's in its decoding order. `until` is when the
@@ -124,7 +137,7 @@ impl Writer {
     /// Takes up how the frames are coded.
     fn learn(&mut self, frames: &[Frame]) -> Result<(), WriteError> {
         let mut told = vec![false; self.states.len()];
-        let mut news = false;
+        let mut news = core::mem::take(&mut self.is_stale);
         let mut unreadable = None;
         for frame in frames {
             let (Some(track), Some(state), Some(told)) = (

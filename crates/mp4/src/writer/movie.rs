@@ -57,7 +57,7 @@ pub(super) fn init<'a>(tracks: impl Iterator<Item = (u32, &'a Track, &'a Form)> 
 }
 
 fn trak(number: u32, track: &Track, form: &Form, out: &mut Vec<u8>) {
-    let size = form.picture().and_then(|coding| coding.size);
+    let size = form.size();
     // Enabled, in the movie (8.3.2).
     full(out, b"tkhd", (0, 3), |out| {
         put(out, &[0; 8]);
@@ -90,20 +90,14 @@ fn trak(number: u32, track: &Track, form: &Form, out: &mut Vec<u8>) {
         });
         full(out, b"hdlr", (0, 0), |out| {
             put(out, &[0; 4]);
-            put(
-                out,
-                if form.picture().is_some() {
-                    b"vide"
-                } else {
-                    b"soun"
-                },
-            );
+            put(out, if form.is_picture() { b"vide" } else { b"soun" });
             put(out, &[0; 12 + 1]); // reserved, no name
         });
         boxed(out, b"minf", |out| {
-            match form.picture() {
-                Some(_) => full(out, b"vmhd", (0, 1), |out| put(out, &[0; 8])),
-                None => full(out, b"smhd", (0, 0), |out| put(out, &[0; 4])),
+            if form.is_picture() {
+                full(out, b"vmhd", (0, 1), |out| put(out, &[0; 8]));
+            } else {
+                full(out, b"smhd", (0, 0), |out| put(out, &[0; 4]));
             }
             boxed(out, b"dinf", |out| {
                 full(out, b"dref", (0, 0), |out| {

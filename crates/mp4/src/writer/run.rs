@@ -68,7 +68,7 @@ impl Run {
             number,
             begins: 0,
             samples: Vec::new(),
-            pictures: form.picture().is_some(),
+            pictures: form.is_picture(),
             data_bytes: 0,
             offset_at: 0,
         };
@@ -77,7 +77,7 @@ impl Run {
         let mut step = PICTURE_90K;
         for frame in frames {
             let (begins, lasts) = match form {
-                Form::Picture { .. } => (frame.dts.as_90k().max(0), None),
+                Form::Picture { .. } | Form::Mpeg2 { .. } => (frame.dts.as_90k().max(0), None),
                 Form::Sound { codec, rate, .. } => {
                     let expected = last.map(|(_, ends)| ends).or(ended);
                     let samples = samples_of(*codec, &frame.data);
@@ -140,6 +140,7 @@ impl Run {
             let begins = out.len();
             match form {
                 Form::Picture { .. } => write_units(form, &frame.data, out),
+                Form::Mpeg2 { .. } => out.extend_from_slice(&frame.data),
                 Form::Sound { codec, .. } => {
                     out.extend_from_slice(
                         frame
