@@ -99,6 +99,8 @@ pub struct Segment {
     pub discontinuity: bool,
     /// Whether it begins with a keyframe.
     pub independent: bool,
+    /// Whether nothing of it can be had: EXT-X-GAP (RFC 8216bis clause 4.4.4.7).
+    pub gap: bool,
     /// Where it begins on the timeline, 90 kHz.
     pub start_90k: u64,
     /// Where the next one begins.
@@ -124,6 +126,14 @@ pub struct Contents {
     pub picture: Option<PictureSize>,
     /// All its streams as CODECS of a multivariant playlist names them; empty where one has no name that players know.
     pub codecs: Vec<String>,
+}
+
+impl Contents {
+    /// Whether anything is known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.video.is_some() || !self.codecs.is_empty()
+    }
 }
 
 impl Segment {
@@ -168,6 +178,8 @@ pub struct Numbers {
     pub sequence: u64,
     /// The Discontinuity Sequence Number of the last one.
     pub discontinuity_sequence: u64,
+    /// EXT-X-TARGETDURATION in seconds, where it is fixed: players that go on with a successor's playlist know it.
+    pub target_duration: Option<u64>,
 }
 
 /// The segment being written.
@@ -226,7 +238,7 @@ impl Segmenter {
     pub fn new(target: Duration, numbers: Numbers, goes_on: bool) -> Self {
         Self {
             target_90k: to_ticks(target).max(TICKS_PER_SECOND),
-            target_duration: None,
+            target_duration: numbers.target_duration,
             gop_longest_90k: 0,
             keyframe_at: None,
             numbers,
@@ -321,7 +333,10 @@ impl Segmenter {
     /// Where the numbers of a successor go on.
     #[must_use]
     pub fn numbers(&self) -> Numbers {
-        self.numbers
+        Numbers {
+            target_duration: self.target_duration,
+            ..self.numbers
+        }
     }
 
     fn see_keyframe(&mut self, chunk: &Chunk) {
@@ -459,6 +474,7 @@ impl Segmenter {
             discontinuity_sequence: self.numbers.discontinuity_sequence,
             discontinuity,
             independent: open.independent,
+            gap: false,
             start_90k: open.start_90k,
             end_90k,
             program_date_time: self.time_of_day(open.start_90k),

@@ -57,6 +57,9 @@ pub fn media(window: &Window, uri: impl Fn(Named<'_>) -> String) -> String {
                 writeln!(text, "#EXT-X-MAP:URI=\"{}\"", uri(Named::Map(needed)))?;
             }
             map = needed;
+            if segment.gap {
+                text.push_str("#EXT-X-GAP\n");
+            }
             writeln!(
                 text,
                 "#EXT-X-PROGRAM-DATE-TIME:{}\n#EXTINF:{},\n{}",
@@ -75,9 +78,9 @@ pub fn media(window: &Window, uri: impl Fn(Named<'_>) -> String) -> String {
 /// listed now.
 #[must_use]
 pub fn multivariant(window: &Window, uri: &str) -> String {
-    let Some(last) = window.listed().next_back() else {
+    if window.listed().len() == 0 {
         return String::new();
-    };
+    }
     let rate = |bytes: usize, ticks_90k: u64| {
         let bits = 8 * 90_000 * u128::try_from(bytes).unwrap_or(u128::MAX);
         u64::try_from(bits / u128::from(ticks_90k.max(1))).unwrap_or(u64::MAX)
@@ -85,20 +88,23 @@ pub fn multivariant(window: &Window, uri: &str) -> String {
     // The peak is that of what lasts half a target duration at least (clause 4.1).
     let lasts =
         |segment: &&std::sync::Arc<Segment>| segment.duration_90k() >= window.target_duration() * 45_000;
-    let rates = window
-        .listed()
+    let there = || window.listed().filter(|segment| !segment.gap);
+    let rates = there()
         .filter(lasts)
         .map(|segment| rate(segment.bytes, segment.duration_90k()));
-    let bytes = window.listed().map(|segment| segment.bytes).sum();
-    let average = rate(bytes, window.listed().map(|segment| segment.duration_90k()).sum());
+    let bytes = there().map(|segment| segment.bytes).sum();
+    let average = rate(bytes, there().map(|segment| segment.duration_90k()).sum());
     let peak = rates.max().unwrap_or(average).max(average);
     let mut attributes = format!("BANDWIDTH={peak},AVERAGE-BANDWIDTH={average}");
-    let contents = &last.contents;
-    if !contents.codecs.is_empty() {
-        attributes.push_str(&format!(",CODECS=\"{}\"", contents.codecs.join(",")));
-    }
-    if let Some(size) = contents.picture {
-        attributes.push_str(&format!(",RESOLUTION={}x{}", size.width, size.height));
+    // A segment that begins without tables and picture does not tell.
+    let mut newest = there().rev().map(|segment| &segment.contents);
+    if let Some(contents) = newest.find(|contents| contents.is_known()) {
+        if !contents.codecs.is_empty() {
+            attributes.push_str(&format!(",CODECS=\"{}\"", contents.codecs.join(",")));
+        }
+        if let Some(size) = contents.picture {
+            attributes.push_str(&format!(",RESOLUTION={}x{}", size.width, size.height));
+        }
     }
     format!("#EXTM3U\n#EXT-X-STREAM-INF:{attributes}\n{uri}\n")
 }

@@ -145,9 +145,15 @@ impl Scene {
         let numbers = Numbers {
             sequence: 7,
             discontinuity_sequence: 3,
+            target_duration: None,
         };
+        Self::after(form, numbers, false)
+    }
+
+    /// Where another playlist of the channel ended.
+    fn after(form: Form, numbers: Numbers, goes_on: bool) -> Self {
         Self {
-            live: Live::new(form, numbers, false),
+            live: Live::new(form, numbers, goes_on),
             watch: Watch::default(),
             sent: Vec::new(),
             got: BTreeMap::new(),
@@ -329,6 +335,59 @@ fn segments_end_at_the_first_keyframe_past_the_target() {
         assert!(listing.duration() <= Duration::from_secs(9 * target_duration));
         assert!(listing.duration() >= Duration::from_secs(7 * target_duration));
     }
+}
+
+#[test]
+fn a_successor_goes_on_with_what_players_know() {
+    let mut last: Option<(Numbers, u64)> = None;
+    for pictures in [75, 25] {
+        let before = last.map(|(numbers, _)| numbers);
+        let mut scene = Scene::after(FORM, before.unwrap_or_default(), before.is_some());
+        let mut muxer = Muxer::default();
+        for number in 0..25 * 60 {
+            let keyframe = (number % pictures == 0).then_some(1);
+            scene.push(muxer.chunk((10 * 25 + number) * TICKS / 25, keyframe, 0x1B));
+            scene.look();
+            scene.pass(scene.now + Duration::from_millis(40));
+        }
+        let first = scene.watch.seen().next().unwrap().clone();
+        let target = scene.watch.last().unwrap().target;
+        if let Some((numbers, target_before)) = last {
+            assert_eq!(first.sequence, numbers.sequence);
+            assert!(first.discontinuity);
+            assert_eq!(target, target_before);
+        }
+        last = Some((scene.live.numbers(), target));
+    }
+}
+
+#[test]
+fn a_segment_that_cannot_be_had_is_a_gap() {
+    let mut live = Live::new(FORM, Numbers::default(), false);
+    let mut muxer = Muxer::default();
+    let mut watch = Watch::default();
+    for number in 0..25 * 40 {
+        let keyframe = (number % 50 == 0).then_some(1);
+        live.push(&muxer.chunk(number * TICKS / 25, keyframe, 0x1B), TIME_OF_DAY);
+    }
+    live.update(Duration::ZERO, |segment| {
+        segment.gap = segment.sequence == 3;
+        if segment.gap {
+            segment.bytes = 0;
+        }
+    });
+    let text = live.media(name);
+    watch.see(Duration::ZERO, &text).unwrap();
+    for entry in &watch.last().unwrap().entries {
+        assert_eq!(entry.gap, entry.sequence == 3, "{text}");
+    }
+    // What cannot be had has no bit rate.
+    let attribute = |name: &str| -> u64 {
+        let text = live.multivariant("uri");
+        let (_, rest) = text.split_once(&format!(":{name}=")).or(text.split_once(&format!(",{name}="))).unwrap();
+        rest.split([',', '\n']).next().unwrap().parse().unwrap()
+    };
+    assert!(attribute("AVERAGE-BANDWIDTH") * 11 / 10 > attribute("BANDWIDTH"));
 }
 
 /// The judge sees what is wrong: otherwise it says nothing of what is right.

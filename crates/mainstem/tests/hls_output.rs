@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use provider_double::{Account, Channel, Clip, Fault, Now, Plan, Provider};
-use support::decode::{Colour, decode_aside, decode_aside_but_for, has_tool};
+use support::decode::{Colour, decode_aside, decode_aside_but_for, decode_mp4, has_tool};
 use support::hls::HlsViewer;
 use support::process::QUICK;
 use support::scene::{Case, FIRST, SECOND, Scene};
@@ -252,6 +252,53 @@ async fn hevc_is_packed_as_mp4() {
     viewer.watch_more(Duration::from_secs(3)).await;
     let is_mp4: Vec<bool> = viewer.segments().map(|(entry, _)| entry.map.is_some()).collect();
     assert!(is_mp4.is_sorted() && is_mp4.last() == Some(&true), "{is_mp4:?}");
+}
+
+/// MP4 goes on as MP4 behind a backup of another age, and is what it was when the first source is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn hevc_that_becomes_mpeg_2_and_hevc_again_is_one_playlist() {
+    let scene = scene(vec![Case::new("older", Clip::Hevc, Clip::Mpeg2)]).await;
+    let streams = scene.streams(&scene.case("older"));
+    let mut viewer = HlsViewer::new(&playlist_url(&scene, "older").await);
+    viewer.watch_media(Duration::from_secs(4)).await;
+    streams.0.fault(gone());
+    streams.0.now(Now::Eof);
+    viewer
+        .watch_until("the other codec", |seen| seen.discontinuities() == 1)
+        .await;
+    viewer.watch_more(Duration::from_secs(4)).await;
+    streams.0.clear();
+    streams.1.fault(gone());
+    streams.1.now(Now::Eof);
+    viewer
+        .watch_until("the first codec", |seen| seen.discontinuities() == 2)
+        .await;
+    viewer.watch_more(Duration::from_secs(2)).await;
+    let mut stretches: Vec<(String, Vec<u8>)> = Vec::new();
+    for (entry, bytes) in viewer.segments() {
+        let map = entry.map.clone().expect("each segment is MP4");
+        if stretches.last().is_none_or(|(last, _)| *last != map) {
+            let init = viewer.fetch_uri(&map).await;
+            assert_eq!((init.status, init.header("content-type")), (200, "video/mp4"));
+            stretches.push((map, init.body.to_vec()));
+        }
+        stretches.last_mut().unwrap().1.extend_from_slice(bytes);
+    }
+    assert_eq!(stretches.len(), 3);
+    for ((_, bytes), (clip, kind)) in stretches.iter().zip([
+        (Clip::Hevc, b"hvc1"),
+        (Clip::Mpeg2, b"mp4v"),
+        (Clip::Hevc, b"hvc1"),
+    ]) {
+        let begin = &bytes[..bytes.len().min(2_000)];
+        assert!(begin.windows(4).any(|four| four == kind), "{clip:?}");
+        if let Some(decoded) = decode_mp4(bytes) {
+            assert!(decoded.pictures > 25, "{clip:?}: {} pictures", decoded.pictures);
+            let scenes = decoded.scenes();
+            assert_eq!(scenes.len(), 1, "{clip:?}: {scenes:?}");
+            assert!(scenes[0].is_like(Colour::of(clip).unwrap()), "{clip:?}: {scenes:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

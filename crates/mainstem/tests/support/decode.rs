@@ -155,9 +155,28 @@ fn complaints(output: &Output) -> String {
     }
 }
 
+/// Decodes the pictures of an MP4 file.
+///
+/// # Panics
+/// ffmpeg has something to complain about.
+#[track_caller]
+pub(crate) fn decode_mp4(bytes: &[u8]) -> Option<Decoded> {
+    if !has_tool("ffmpeg") {
+        return None;
+    }
+    let (decoded, complaints) = decode_as(".mp4", bytes, (1, 0));
+    assert!(complaints.is_empty(), "ffmpeg complains:\n{complaints}");
+    Some(decoded)
+}
+
 /// Decodes everything, once; the pictures are shrunk so far that a hash of each is cheap and the frame number burnt in
 /// still shows.
 fn pictures(bytes: &[u8]) -> (Decoded, String) {
+    let report = super::ts::Report::of(bytes);
+    decode_as(".ts", bytes, (report.pictures(), report.sounds()))
+}
+
+fn decode_as(suffix: &str, bytes: &[u8], (has_pictures, has_sounds): (usize, usize)) -> (Decoded, String) {
     const SIDE: usize = 64;
     const PICTURE_BYTES: usize = SIDE * SIDE * 3;
     let scale = format!("scale={SIDE}:{SIDE}:flags=area,format=rgb24");
@@ -173,14 +192,13 @@ fn pictures(bytes: &[u8]) -> (Decoded, String) {
         "rawvideo",
         "-",
     ];
-    let report = super::ts::Report::of(bytes);
     // ffmpeg takes an output without a stream for an error.
-    let wanted = match (report.pictures(), report.sounds()) {
+    let wanted = match (has_pictures, has_sounds) {
         (0, _) => audio.to_vec(),
         (_, 0) => video.to_vec(),
         _ => [video.as_slice(), audio.as_slice()].concat(),
     };
-    let output = ffmpeg(bytes, &wanted);
+    let output = ffmpeg(suffix, bytes, &wanted);
     let (pictures, _) = output.stdout.as_chunks::<PICTURE_BYTES>();
     let distinct: std::collections::HashSet<&[u8]> =
         pictures.iter().map(<[u8; PICTURE_BYTES]>::as_slice).collect();
@@ -197,8 +215,8 @@ fn pictures(bytes: &[u8]) -> (Decoded, String) {
     (decoded, complaints(&output))
 }
 
-fn ffmpeg(bytes: &[u8], arguments: &[&str]) -> Output {
-    let file = NamedTempFile::with_suffix(".ts").unwrap();
+fn ffmpeg(suffix: &str, bytes: &[u8], arguments: &[&str]) -> Output {
+    let file = NamedTempFile::with_suffix(suffix).unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     Command::new("nice")
         .args([
@@ -232,6 +250,7 @@ pub(crate) fn loudness(bytes: &[u8]) -> Option<Vec<f64>> {
         return None;
     }
     let output = ffmpeg(
+        ".ts",
         bytes,
         &["-map", "0:a", "-ac", "1", "-ar", "8000", "-f", "s16le", "-"],
     );
@@ -259,5 +278,5 @@ pub(crate) fn first_picture(bytes: &[u8]) -> Option<Vec<u8>> {
         "rawvideo",
         "-",
     ];
-    has_tool("ffmpeg").then(|| ffmpeg(bytes, &wanted).stdout)
+    has_tool("ffmpeg").then(|| ffmpeg(".ts", bytes, &wanted).stdout)
 }

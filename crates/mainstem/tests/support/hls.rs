@@ -39,6 +39,7 @@ impl HlsViewer {
         assert_eq!(playlist.header("cache-control"), "no-cache");
         let fresh = self.watch.see(self.since.elapsed(), &playlist.text());
         for entry in fresh.unwrap_or_else(|problem| panic!("{problem}")) {
+            assert!(!entry.gap, "{} cannot be had", entry.uri);
             let segment = self.fetch(&entry).await;
             assert_eq!(segment.status, 200, "{}", entry.uri);
             let container = if entry.map.is_some() {

@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) micros: u64,
     /// URI of the EXT-X-MAP that holds for it.
     pub(crate) map: Option<String>,
+    /// Nothing is to be had at its URI.
+    pub(crate) gap: bool,
     /// Milliseconds since the Unix epoch.
     pub(crate) time: i64,
 }
@@ -61,6 +63,7 @@ impl Listing {
         let mut once: BTreeMap<&str, &str> = BTreeMap::new();
         let mut entries: Vec<Entry> = Vec::new();
         let (mut extinf, mut discontinuity, mut time, mut map) = (None, false, None, None);
+        let mut gap = false;
         for line in lines.filter(|line| !line.is_empty()) {
             let (tag, value) = line.split_once(':').unwrap_or((line, ""));
             if OF_PLAYLIST.contains(&tag) {
@@ -74,6 +77,7 @@ impl Listing {
             }
             match tag {
                 "#EXT-X-DISCONTINUITY" => discontinuity = true,
+                "#EXT-X-GAP" => gap = true,
                 "#EXT-X-PROGRAM-DATE-TIME" => time = Some(millis(value)?),
                 "#EXT-X-MAP" => map = Some(attribute(value, "URI").ok_or("EXT-X-MAP without URI")?),
                 "#EXTINF" => {
@@ -96,12 +100,13 @@ impl Listing {
                         uri: line.to_owned(),
                         micros,
                         map: map.clone(),
+                        gap: std::mem::take(&mut gap),
                         time: time.ok_or_else(|| format!("no time of day before {line}"))?,
                     });
                 }
             }
         }
-        if extinf.is_some() || discontinuity || time.is_some() {
+        if extinf.is_some() || discontinuity || time.is_some() || gap {
             return Err("tags without a segment behind them".to_owned());
         }
         if once.contains_key("#EXT-X-ENDLIST") {
@@ -141,6 +146,9 @@ impl Listing {
                     "segment {} of {} µs is longer than EXT-X-TARGETDURATION {} (4.3.3.1)",
                     entry.sequence, entry.micros, self.target
                 ));
+            }
+            if entry.gap && self.version < 8 {
+                return Err("EXT-X-GAP needs version 8 (RFC 8216bis 8)".to_owned());
             }
             if entry.map.is_some() && self.version < 6 {
                 return Err("EXT-X-MAP needs version 6 (7)".to_owned());

@@ -237,6 +237,7 @@ mod tests {
             discontinuity_sequence: 0,
             discontinuity: false,
             independent: true,
+            gap: false,
             start_90k: 0,
             end_90k: 1,
             program_date_time: std::time::Duration::ZERO,

@@ -1,5 +1,11 @@
 //! What segments are packed in: transport streams as they are, or fragmented MP4, where the pictures are HEVC, which players
 //! of Apple's take in nothing else (HLS authoring specification, 1.5).
+//!
+//! Once a playlist has a segment of MP4, all that follow are. The standard would allow transport streams again behind a
+//! discontinuity and an EXT-X-MAP that has their tables (RFC 8216 clauses 3.2 and 4.3.2.5), but players built on ffmpeg
+//! read all of a playlist with one demuxer, and one of MP4 takes the packets for a box of a gigabyte, which it waits for to
+//! the end. So MPEG-2 video goes into MP4, too, and what nothing can be made of is a gap (EXT-X-GAP): players that know
+//! it step over, others find nothing at the address and go on with the next segment.
 
 use std::sync::Arc;
 
@@ -16,15 +22,11 @@ pub(super) struct Container {
     remuxer: Option<Remuxer>,
     map: Option<Arc<Map>>,
     segments: u64,
-    failed: bool,
+    /// The last segment could not be packed.
+    behind_gap: bool,
 }
 
 impl Container {
-    /// Whether a segment could not be packed: the playlist cannot go on, another one can.
-    pub(super) fn has_failed(&self) -> bool {
-        self.failed
-    }
-
     /// Packs a segment.
     pub(super) fn pack(&mut self, segment: &mut Segment) {
         self.segments += 1;
@@ -34,38 +36,131 @@ impl Container {
             self.remuxer = Some(Remuxer::new());
         }
         let Some(remuxer) = &mut self.remuxer else { return };
-        let video = segment.contents.video;
-        if video.is_some_and(|codec| !matches!(codec, Codec::H264 | Codec::Hevc)) {
-            self.failed = true;
-            return;
-        }
         let time = |ticks: u64| MediaTime::from_90k(i64::try_from(ticks).unwrap_or(i64::MAX));
         remuxer.set_near(time(segment.start_90k));
         let until = Some(time(segment.end_90k));
-        match block_in_place(|| remuxer.segment(&segment.chunks.concat(), until)) {
-            Ok(packed) => {
-                let map = match self.map.take().filter(|map| map.bytes == packed.init) {
-                    Some(map) => map,
-                    None => {
-                        // Other tracks, or others in form.
-                        segment.discontinuity |= self.segments > 1;
-                        Arc::new(Map {
-                            sequence: segment.sequence,
-                            bytes: packed.init,
-                        })
-                    }
-                };
-                self.map = Some(Arc::clone(&map));
-                segment.map = Some(map);
-                segment.bytes = packed.media.len();
-                segment.chunks = vec![packed.media];
-                segment.contents.codecs = packed.codecs;
-                segment.contents.picture = packed.picture.or(segment.contents.picture);
+        let packed = match segment.contents.video {
+            Some(codec) if !matches!(codec, Codec::H264 | Codec::Hevc | Codec::Mpeg2Video) => {
+                Err(Unpacked::Pictures(codec))
             }
+            _ => block_in_place(|| remuxer.segment(&segment.chunks.concat(), until)).map_err(Unpacked::Frames),
+        };
+        match packed {
+            Ok(packed) => self.put(segment, packed),
             Err(error) => {
-                warn!(%error, "a segment cannot be made into MP4; the playlist begins anew");
-                self.failed = true;
+                if !std::mem::replace(&mut self.behind_gap, true) {
+                    warn!(%error, "a segment cannot be made into MP4: a gap in the playlist");
+                }
+                segment.gap = true;
+                segment.map.clone_from(&self.map);
+                segment.chunks.clear();
+                segment.bytes = 0;
             }
+        }
+    }
+
+    fn put(&mut self, segment: &mut Segment, packed: mp4::Segment) {
+        segment.discontinuity |= std::mem::take(&mut self.behind_gap);
+        let map = match self.map.take().filter(|map| map.bytes == packed.init) {
+            Some(map) => map,
+            None => {
+                // Other tracks, or others in form.
+                segment.discontinuity |= self.segments > 1;
+                Arc::new(Map {
+                    sequence: segment.sequence,
+                    bytes: packed.init,
+                })
+            }
+        };
+        self.map = Some(Arc::clone(&map));
+        segment.map = Some(map);
+        segment.bytes = packed.media.len();
+        segment.chunks = vec![packed.media];
+        // MPEG-2 has a name that players refuse, and play all the same, as in transport streams.
+        if segment.contents.video != Some(Codec::Mpeg2Video) {
+            segment.contents.codecs = packed.codecs;
+        }
+        segment.contents.picture = packed.picture.or(segment.contents.picture);
+    }
+}
+
+/// Why there is no MP4 of a segment.
+#[derive(Debug, thiserror::Error)]
+enum Unpacked {
+    #[error("it does not carry {0:?}")]
+    Pictures(Codec),
+    #[error(transparent)]
+    Frames(#[from] mp4::WriteError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::hls::segment::Contents;
+    use bytes::Bytes;
+
+    const HEVC: &[u8] = include_bytes!("../../../../mp4/tests/shapes/hevc.ts");
+    const MPEG_2: &[u8] = include_bytes!("../../../../provider-double/clips/g.ts");
+
+    fn segment(sequence: u64, video: Codec, bytes: &'static [u8]) -> Segment {
+        Segment {
+            sequence,
+            discontinuity_sequence: 0,
+            discontinuity: false,
+            independent: true,
+            gap: false,
+            start_90k: sequence * 90_000,
+            end_90k: (sequence + 1) * 90_000,
+            program_date_time: std::time::Duration::ZERO,
+            chunks: vec![Bytes::from_static(bytes)],
+            bytes: bytes.len(),
+            map: None,
+            contents: Contents {
+                video: Some(video),
+                ..Contents::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_playlist_of_mp4_goes_on_whatever_comes() {
+        let other = Codec::OtherVideo(0xD2);
+        let mut container = Container::default();
+        let mut told = Vec::new();
+        let mut maps = Vec::new();
+        for (sequence, (video, bytes)) in (1..).zip([
+            (Codec::Hevc, HEVC),
+            (Codec::Hevc, b"no packets"),
+            (Codec::Hevc, HEVC),
+            (Codec::Mpeg2Video, MPEG_2),
+            (other, MPEG_2),
+            (other, MPEG_2),
+            (Codec::Hevc, HEVC),
+        ]) {
+            let mut segment = segment(sequence, video, bytes);
+            container.pack(&mut segment);
+            assert_eq!(
+                segment.gap,
+                segment.chunks.is_empty(),
+                "what there is can be fetched"
+            );
+            told.push((segment.gap, segment.discontinuity));
+            maps.push(segment.map.unwrap().sequence);
+        }
+        let packed = (false, false);
+        let (gap, fresh) = ((true, false), (false, true));
+        assert_eq!(told, [packed, gap, fresh, fresh, gap, gap, fresh]);
+        assert_eq!(maps, [1, 1, 1, 4, 4, 4, 7]);
+    }
+
+    #[test]
+    fn transport_streams_are_left_as_they_are() {
+        let mut container = Container::default();
+        for (sequence, video) in [(1, Codec::Mpeg2Video), (2, Codec::OtherVideo(0xD2))] {
+            let mut segment = segment(sequence, video, MPEG_2);
+            container.pack(&mut segment);
+            assert_eq!((segment.gap, segment.bytes), (false, MPEG_2.len()));
+            assert!(segment.map.is_none());
         }
     }
 }

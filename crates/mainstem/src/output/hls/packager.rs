@@ -92,7 +92,8 @@ impl Packaged {
             .segments
             .binary_search_by_key(&sequence, |segment| segment.sequence);
         let segment = published.segments.get(place.ok()?)?;
-        (segment.map.is_some() == is_mp4).then(|| published.placement.chunks(segment))
+        let is_there = segment.map.is_some() == is_mp4 && !segment.gap;
+        is_there.then(|| published.placement.chunks(segment))
     }
 
     /// What is needed before the segment of this number, and those behind it.
@@ -176,9 +177,6 @@ impl Packager {
         self.seed();
         loop {
             self.publish();
-            if self.container.has_failed() {
-                break;
-            }
             let deadline = self.deadline();
             tokio::select! {
                 biased;
@@ -249,7 +247,7 @@ impl Packager {
         if was_on_disk && !shelf.is_on_disk() {
             self.live.set_bytes(self.settings.bytes);
         }
-        let Some(target_duration) = self.live.target_duration().filter(|_| !container.has_failed()) else {
+        let Some(target_duration) = self.live.target_duration() else {
             return;
         };
         self.ending.numbers = Some(self.live.numbers());

@@ -10,6 +10,7 @@ use catalog::ChannelId;
 use relay::Viewer;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{Instrument as _, error, error_span};
 
 use super::clients::Clients;
@@ -28,6 +29,11 @@ const NUMBERS_SINCE: Duration = Duration::from_secs(1_735_689_600);
 /// Discontinuities are rarer than segments: one in so many seconds is left room for. hls.js walks through all numbers from
 /// zero to that of the first segment each time it loads a playlist, which takes it seconds when they are tens of millions.
 const DISCONTINUITY_EVERY_S: u64 = 600;
+
+/// How long after a packager's end its successor keeps to the target duration that players know, which may not change
+/// (RFC 8216 clause 6.2.1). Whoever comes later begins anew; a channel that one source with long groups of pictures made
+/// slow is as quick as it can be again.
+const KNOWN_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// What the operator wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,8 +66,19 @@ impl Settings {
 #[derive(Debug, Default)]
 struct Table {
     packaged: HashMap<ChannelId, Arc<Packaged>>,
-    /// Where the numbers of channels go on.
-    numbers: HashMap<ChannelId, Numbers>,
+    /// Where the numbers of channels go on, and since when.
+    numbers: HashMap<ChannelId, (Numbers, Instant)>,
+}
+
+impl Table {
+    /// Where the numbers of a channel go on at `now`, if it had some.
+    fn known(&self, channel: ChannelId, now: Instant) -> Option<Numbers> {
+        let (mut numbers, since) = *self.numbers.get(&channel)?;
+        if now.saturating_duration_since(since) > KNOWN_FOR {
+            numbers.target_duration = None;
+        }
+        Some(numbers)
+    }
 }
 
 /// All channels that are made into HLS.
@@ -152,7 +169,7 @@ impl Packagers {
             if table.numbers.len() >= REMEMBERED_MAX {
                 table.numbers.clear();
             }
-            table.numbers.insert(channel, numbers);
+            table.numbers.insert(channel, (numbers, Instant::now()));
         }
     }
 
@@ -162,7 +179,7 @@ impl Packagers {
         if let Some(packaged) = table.packaged.get(&channel) {
             return Some(Arc::clone(packaged));
         }
-        let known = table.numbers.get(&channel).copied();
+        let known = table.known(channel, Instant::now());
         let numbers = known.unwrap_or_else(first_numbers);
         let (packaged, packager) =
             Packager::new(channel, (self, viewer.reader()), (numbers, known.is_some()));
@@ -218,6 +235,7 @@ fn first_numbers() -> Numbers {
     Numbers {
         sequence: seconds,
         discontinuity_sequence: seconds / DISCONTINUITY_EVERY_S,
+        target_duration: None,
     }
 }
 
@@ -306,5 +324,26 @@ mod tests {
         assert_eq!(started, Ok(false));
         thread.join().unwrap().unwrap();
         assert!(packagers.find(channel).is_none());
+    }
+
+    #[test]
+    fn numbers_go_on_for_ever_and_the_target_duration_while_somebody_knows_it() {
+        let channel = ChannelId::of_name("any");
+        let numbers = Numbers {
+            sequence: 7,
+            discontinuity_sequence: 1,
+            target_duration: Some(12),
+        };
+        let mut table = Table::default();
+        let now = Instant::now();
+        assert_eq!(table.known(channel, now), None);
+        table.numbers.insert(channel, (numbers, now));
+        assert_eq!(table.known(channel, now + KNOWN_FOR), Some(numbers));
+        let later = Numbers {
+            target_duration: None,
+            ..numbers
+        };
+        let past = now + KNOWN_FOR + Duration::from_secs(1);
+        assert_eq!(table.known(channel, past), Some(later));
     }
 }

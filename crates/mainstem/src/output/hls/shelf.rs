@@ -63,7 +63,9 @@ impl Shelf {
 
     /// Puts a finished segment on the disk, if that is where it belongs.
     pub(super) fn put(&mut self, segment: &mut Segment) {
-        let Some(spool) = &mut self.spool else { return };
+        let Some(spool) = self.spool.as_mut().filter(|_| !segment.gap) else {
+            return;
+        };
         // A slow disk holds up this channel's playlist, and nobody else.
         match block_in_place(|| spool.write(&segment.chunks)) {
             Ok(spooled) => {
