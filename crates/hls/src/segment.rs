@@ -10,6 +10,7 @@
 
 mod live;
 mod parameters;
+mod sounds;
 mod window;
 
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use mpegts::es::PictureSize;
 
 pub use live::{Form, Live};
 use parameters::Parameters;
+pub use sounds::{About, Rendition};
 pub use window::{Bounds, Window};
 
 /// 90 kHz ticks in a second (ISO 13818-1 clause 2.4.3.7).
@@ -113,8 +115,25 @@ pub struct Segment {
     pub bytes: usize,
     /// What stands before it where it is no transport stream.
     pub map: Option<Arc<Map>>,
+    /// Sounds beside the first, one for each rendition that there was when it was cut.
+    pub sounds: Vec<Sound>,
     /// What is in it.
     pub contents: Contents,
+}
+
+/// A further sound of a segment, in a file of its own.
+#[derive(Debug, Clone)]
+pub struct Sound {
+    /// What the source has; absent where another sound stands in.
+    pub about: Option<About>,
+    /// Its packets.
+    pub chunks: Vec<Bytes>,
+    /// How many bytes these are.
+    pub bytes: usize,
+    /// What stands before it where it is no transport stream.
+    pub map: Option<Arc<Map>>,
+    /// Whether nothing of it can be had.
+    pub gap: bool,
 }
 
 /// What is in a segment, as far as its packets tell.
@@ -124,7 +143,12 @@ pub struct Contents {
     pub video: Option<Codec>,
     /// How large they are.
     pub picture: Option<PictureSize>,
-    /// All its streams as CODECS of a multivariant playlist names them; empty where one has no name that players know.
+    /// The first sound, where there are others.
+    pub first: Option<About>,
+    /// Its pictures as CODECS names them; nothing inside where they have no name that players know.
+    pub pictures: Option<Option<String>>,
+    /// What is in its main file as CODECS of a multivariant playlist names it; empty where a stream has no name that
+    /// players know.
     pub codecs: Vec<String>,
 }
 
@@ -152,6 +176,12 @@ impl Segment {
         } else {
             MayBeLast::Yes
         }
+    }
+
+    /// Bytes of all its files.
+    #[must_use]
+    pub fn bytes_in_all(&self) -> usize {
+        self.bytes + self.sounds.iter().map(|sound| sound.bytes).sum::<usize>()
     }
 
     /// How long it plays.
@@ -481,6 +511,7 @@ impl Segmenter {
             chunks: open.chunks,
             bytes: open.bytes,
             map: None,
+            sounds: Vec::new(),
             contents: open.parameters.contents(),
         };
         self.numbers.sequence += 1;

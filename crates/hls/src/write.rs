@@ -3,12 +3,19 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::segment::{Map, Segment, Window};
+use mpegts::Codec;
+
+use crate::language;
+use crate::segment::{About, Map, Rendition, Segment, Sound, Window};
 
 /// EXT-X-VERSION of every playlist, from its first version on: clause 6.2.1 does not let it change, and nobody knows yet
 /// what will be listed. Clause 7 asks for 3 where EXTINF has fractions and for 6 where there is EXT-X-MAP (of fragmented
 /// MP4, players expect one more), and RFC 8216bis for 8 where there is EXT-X-GAP.
 const VERSION: u32 = 8;
+
+/// GROUP-ID of the sounds of the first one's codec, and of all of them.
+const GROUP: &str = "audio";
+const GROUP_OF_ALL: &str = "audio-all";
 
 /// Bytes of text per segment, about.
 const LINES_BYTES: usize = 160;
@@ -20,8 +27,49 @@ const SECONDS_PER_DAY: u64 = 86_400;
 pub enum Named<'a> {
     /// A segment.
     Segment(&'a Segment),
+    /// A further sound of it.
+    Sound(&'a Segment, &'a Sound),
     /// What a decoder needs before it.
     Map(&'a Map),
+}
+
+/// Which file of each segment a playlist lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    /// The pictures and the first sound.
+    Main,
+    /// The sound in that place.
+    Sound(usize),
+}
+
+/// One file of a segment.
+struct Listed<'a> {
+    segment: &'a Segment,
+    named: Named<'a>,
+    map: Option<&'a Map>,
+    gap: bool,
+}
+
+impl<'a> Listed<'a> {
+    fn of(segment: &'a Segment, file: File) -> Option<Self> {
+        Some(match file {
+            File::Main => Self {
+                segment,
+                named: Named::Segment(segment),
+                map: segment.map.as_deref(),
+                gap: segment.gap,
+            },
+            File::Sound(place) => {
+                let sound = segment.sounds.get(place)?;
+                Self {
+                    segment,
+                    named: Named::Sound(segment, sound),
+                    map: sound.map.as_deref(),
+                    gap: sound.gap,
+                }
+            }
+        })
+    }
 }
 
 /// A live media playlist. `uri` says where things are, relative to the playlist or not.
@@ -30,12 +78,15 @@ pub enum Named<'a> {
 /// change (clause 6.2.1). EXT-X-INDEPENDENT-SEGMENTS is never there: it would hold for all that is ever listed, and a source
 /// with endless groups of pictures may come at any time.
 #[must_use]
-pub fn media(window: &Window, uri: impl Fn(Named<'_>) -> String) -> String {
-    let segments = window.listed();
-    let Some(first) = window.listed().next() else {
+pub fn media(window: &Window, file: File, uri: impl Fn(Named<'_>) -> String) -> String {
+    let mut listed = window
+        .listed()
+        .filter_map(|segment| Listed::of(segment, file))
+        .peekable();
+    let Some(first) = listed.peek().map(|listed| listed.segment) else {
         return String::new();
     };
-    let mut text = String::with_capacity((segments.len() + 2) * LINES_BYTES);
+    let mut text = String::with_capacity((window.listed().len() + 2) * LINES_BYTES);
     let target_duration = window.target_duration();
     let sequence = first.sequence;
     // A tag that is still in the playlist is counted there (clause 4.3.3.3).
@@ -48,16 +99,17 @@ pub fn media(window: &Window, uri: impl Fn(Named<'_>) -> String) -> String {
              #EXT-X-MEDIA-SEQUENCE:{sequence}\n#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuities}\n"
         )?;
         let mut map = None;
-        for segment in segments {
+        for listed in listed {
+            let segment = listed.segment;
             if segment.discontinuity {
                 text.push_str("#EXT-X-DISCONTINUITY\n");
             }
-            let needed = segment.map.as_deref();
+            let needed = listed.map;
             if let Some(needed) = needed.filter(|needed| Some(*needed) != map) {
                 writeln!(text, "#EXT-X-MAP:URI=\"{}\"", uri(Named::Map(needed)))?;
             }
             map = needed;
-            if segment.gap {
+            if listed.gap {
                 text.push_str("#EXT-X-GAP\n");
             }
             writeln!(
@@ -65,7 +117,7 @@ pub fn media(window: &Window, uri: impl Fn(Named<'_>) -> String) -> String {
                 "#EXT-X-PROGRAM-DATE-TIME:{}\n#EXTINF:{},\n{}",
                 Time(segment.program_date_time),
                 Seconds::of(segment),
-                uri(Named::Segment(segment))
+                uri(listed.named)
             )?;
         }
         Ok(())
@@ -74,39 +126,189 @@ pub fn media(window: &Window, uri: impl Fn(Named<'_>) -> String) -> String {
     text
 }
 
-/// A multivariant playlist with the one variant there is, at `uri` (clause 4.3.4.2). Its bit rates are those of the segments
-/// listed now.
+/// A multivariant playlist with the one variant there is, at `uri(None)` (clause 4.3.4.2), and the sounds to choose from,
+/// where the newest segment has several. Its bit rates are those of the segments listed now, with the largest of the sounds.
+///
+/// Sounds of another codec than the first are in a variant of their own, which has all sounds: a player that lacks the
+/// codec leaves out what has it in CODECS, and would be left with nothing.
 #[must_use]
-pub fn multivariant(window: &Window, uri: &str) -> String {
+pub fn multivariant(
+    window: &Window,
+    renditions: &[&Rendition],
+    uri: impl Fn(Option<&Rendition>) -> String,
+) -> String {
+    let there = || window.listed().filter(|segment| !segment.gap);
     if window.listed().len() == 0 {
         return String::new();
     }
+    // A segment that begins without tables and picture does not tell.
+    let newest = there().rev().find(|segment| segment.contents.is_known());
+    let choices = newest.map_or_else(Vec::new, |segment| choices(segment, renditions));
+    let is_like_first = |choice: &&Choice<'_>| {
+        choices
+            .first()
+            .is_some_and(|first| first.about.codec == choice.about.codec)
+    };
+    let alike: Vec<&Choice<'_>> = choices.iter().filter(is_like_first).collect();
+    let all: Vec<&Choice<'_>> = choices.iter().collect();
+    let is_mixed = alike.len() < all.len();
+    let groups = [(GROUP, alike), (GROUP_OF_ALL, all)];
+    let mut text = String::from("#EXTM3U\n");
+    for (group, choices) in groups.iter().take(if is_mixed { 2 } else { 1 }) {
+        media_of(group, choices, &uri, &mut text);
+        let place = |choice: &&Choice<'_>| choice.place;
+        let places: Vec<usize> = choices.iter().filter_map(place).collect();
+        let (average, peak) = rates(window, &places);
+        text.push_str(&format!(
+            "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average}"
+        ));
+        if let Some(segment) = newest {
+            let codecs = codecs(segment, choices);
+            if !codecs.is_empty() {
+                text.push_str(&format!(",CODECS=\"{}\"", codecs.join(",")));
+            }
+            if let Some(size) = segment.contents.picture {
+                text.push_str(&format!(",RESOLUTION={}x{}", size.width, size.height));
+            }
+        }
+        if !choices.is_empty() {
+            text.push_str(&format!(",AUDIO=\"{group}\""));
+        }
+        text.push_str(&format!("\n{}\n", uri(None)));
+    }
+    text
+}
+
+/// Bits in a second of what a player loads: on the average, and at the peak. `places` are the sounds it may choose.
+fn rates(window: &Window, places: &[usize]) -> (u64, u64) {
+    let there = || window.listed().filter(|segment| !segment.gap);
     let rate = |bytes: usize, ticks_90k: u64| {
         let bits = 8 * 90_000 * u128::try_from(bytes).unwrap_or(u128::MAX);
         u64::try_from(bits / u128::from(ticks_90k.max(1))).unwrap_or(u64::MAX)
     };
+    let bytes_of = |segment: &Segment| {
+        let sounds = places.iter().filter_map(|place| segment.sounds.get(*place));
+        segment.bytes + sounds.map(|sound| sound.bytes).max().unwrap_or_default()
+    };
     // The peak is that of what lasts half a target duration at least (clause 4.1).
-    let lasts =
-        |segment: &&std::sync::Arc<Segment>| segment.duration_90k() >= window.target_duration() * 45_000;
-    let there = || window.listed().filter(|segment| !segment.gap);
+    let least_90k = window.target_duration() * 45_000;
     let rates = there()
-        .filter(lasts)
-        .map(|segment| rate(segment.bytes, segment.duration_90k()));
-    let bytes = there().map(|segment| segment.bytes).sum();
+        .filter(|segment| segment.duration_90k() >= least_90k)
+        .map(|segment| rate(bytes_of(segment), segment.duration_90k()));
+    let bytes = there().map(|segment| bytes_of(segment)).sum();
     let average = rate(bytes, there().map(|segment| segment.duration_90k()).sum());
-    let peak = rates.max().unwrap_or(average).max(average);
-    let mut attributes = format!("BANDWIDTH={peak},AVERAGE-BANDWIDTH={average}");
-    // A segment that begins without tables and picture does not tell.
-    let mut newest = there().rev().map(|segment| &segment.contents);
-    if let Some(contents) = newest.find(|contents| contents.is_known()) {
-        if !contents.codecs.is_empty() {
-            attributes.push_str(&format!(",CODECS=\"{}\"", contents.codecs.join(",")));
-        }
-        if let Some(size) = contents.picture {
-            attributes.push_str(&format!(",RESOLUTION={}x{}", size.width, size.height));
+    (average, rates.max().unwrap_or(average).max(average))
+}
+
+/// A sound that can be chosen.
+struct Choice<'a> {
+    about: &'a About,
+    /// None of the first, which is in the variant itself.
+    rendition: Option<&'a Rendition>,
+    place: Option<usize>,
+}
+
+/// The sounds of a segment, if there are several.
+fn choices<'a>(segment: &'a Segment, renditions: &[&'a Rendition]) -> Vec<Choice<'a>> {
+    let others = renditions.iter().zip(&segment.sounds).enumerate();
+    let others = others.filter_map(|(place, (rendition, sound))| {
+        Some(Choice {
+            about: sound.about.as_ref()?,
+            rendition: Some(rendition),
+            place: Some(place),
+        })
+    });
+    let first = segment.contents.first.iter().map(|about| Choice {
+        about,
+        rendition: None,
+        place: None,
+    });
+    let all: Vec<Choice<'a>> = first.chain(others).collect();
+    if all.len() < 2 || all.iter().all(|choice| choice.rendition.is_some()) {
+        return Vec::new();
+    }
+    all
+}
+
+/// CODECS of a segment with these sounds; empty where one of them has no name.
+fn codecs(segment: &Segment, choices: &[&Choice<'_>]) -> Vec<String> {
+    let mut codecs = segment.contents.codecs.clone();
+    for choice in choices.iter().filter(|choice| choice.rendition.is_some()) {
+        match &choice.about.name {
+            Some(name) if codecs.contains(name) => {}
+            Some(name) if !codecs.is_empty() => codecs.push(name.clone()),
+            _ => return Vec::new(),
         }
     }
-    format!("#EXTM3U\n#EXT-X-STREAM-INF:{attributes}\n{uri}\n")
+    codecs
+}
+
+/// EXT-X-MEDIA of each sound of a group (clause 4.3.4.1). The first is in the variant itself, and has no URI.
+fn media_of(
+    group: &str,
+    choices: &[&Choice<'_>],
+    uri: impl Fn(Option<&Rendition>) -> String,
+    text: &mut String,
+) {
+    let mut names: Vec<String> = Vec::new();
+    let mut chosen = Vec::new();
+    for Choice { about, rendition, .. } in choices {
+        let name = unlike(&names, about);
+        text.push_str(&format!(
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"{name}\""
+        ));
+        names.push(name);
+        if let Some(code) = about.language {
+            text.push_str(&format!(",LANGUAGE=\"{}\"", language::tag(code)));
+        }
+        if rendition.is_none() {
+            text.push_str(",DEFAULT=YES");
+        }
+        // A player chooses by itself among those that differ in what it can know of the viewer.
+        let choice = (about.language, about.describes);
+        if !chosen.contains(&choice) {
+            text.push_str(",AUTOSELECT=YES");
+            chosen.push(choice);
+        }
+        if about.describes {
+            text.push_str(",CHARACTERISTICS=\"public.accessibility.describes-video\"");
+        }
+        if let Some(channels) = about.channels() {
+            text.push_str(&format!(",CHANNELS=\"{channels}\""));
+        }
+        if rendition.is_some() {
+            text.push_str(&format!(",URI=\"{}\"", uri(*rendition)));
+        }
+        text.push('\n');
+    }
+}
+
+/// The name of a sound for people, another one than those before it in its group.
+fn unlike(names: &[String], about: &About) -> String {
+    let code = about.language.unwrap_or(*b"und");
+    let plain = language::name(code).map_or_else(|| language::tag(code), str::to_owned);
+    let mut name = if about.describes {
+        format!("{plain} (AD)")
+    } else {
+        plain
+    };
+    if names.contains(&name) {
+        name.push_str(match about.codec {
+            Codec::Aac | Codec::AacLatm => " (AAC)",
+            Codec::Ac3 => " (AC-3)",
+            Codec::Eac3 => " (E-AC-3)",
+            Codec::MpegAudio => " (MPEG)",
+            Codec::Dts => " (DTS)",
+            _ => " (2)",
+        });
+    }
+    let mut number = 1;
+    let mut unlike = name.clone();
+    while names.contains(&unlike) {
+        number += 1;
+        unlike = format!("{name} {number}");
+    }
+    unlike
 }
 
 /// How long a segment plays, to the microsecond. The sum over a playlist is exact: each begins where the one before ended,

@@ -118,6 +118,7 @@ impl Muxer {
 fn name(named: Named<'_>) -> String {
     match named {
         Named::Segment(segment) => format!("{}.ts", segment.sequence),
+        Named::Sound(segment, _) => format!("sound-{}.ts", segment.sequence),
         Named::Map(map) => format!("{}.mp4", map.sequence),
     }
 }
@@ -383,8 +384,11 @@ fn a_segment_that_cannot_be_had_is_a_gap() {
     }
     // What cannot be had has no bit rate.
     let attribute = |name: &str| -> u64 {
-        let text = live.multivariant("uri");
-        let (_, rest) = text.split_once(&format!(":{name}=")).or(text.split_once(&format!(",{name}="))).unwrap();
+        let text = live.multivariant(|_| "uri".to_owned());
+        let (_, rest) = text
+            .split_once(&format!(":{name}="))
+            .or(text.split_once(&format!(",{name}=")))
+            .unwrap();
         rest.split([',', '\n']).next().unwrap().parse().unwrap()
     };
     assert!(attribute("AVERAGE-BANDWIDTH") * 11 / 10 > attribute("BANDWIDTH"));

@@ -296,7 +296,10 @@ async fn hevc_that_becomes_mpeg_2_and_hevc_again_is_one_playlist() {
             assert!(decoded.pictures > 25, "{clip:?}: {} pictures", decoded.pictures);
             let scenes = decoded.scenes();
             assert_eq!(scenes.len(), 1, "{clip:?}: {scenes:?}");
-            assert!(scenes[0].is_like(Colour::of(clip).unwrap()), "{clip:?}: {scenes:?}");
+            assert!(
+                scenes[0].is_like(Colour::of(clip).unwrap()),
+                "{clip:?}: {scenes:?}"
+            );
         }
     }
 }

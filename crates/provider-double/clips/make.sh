@@ -109,6 +109,15 @@ ff -f lavfi -i "$(picture Q sienna 160x90 200)" -f lavfi -i "$(tone 760 48000 $(
     -c:v mpeg2video -pix_fmt yuv420p -g 12 -bf 2 -b:v 110k -maxrate 180k -bufsize 400k -threads 1 \
     -c:a ac3 -b:a 64k -ac 2 $bitexact $(ids 0x1212 18 0x1200 0x1201) \
     -output_ts_offset 90000 -metadata service_name=Q -f mpegts q.ts
+# R: H.264, AAC-LC in German, AC-3 in English, AAC-LC of one channel in French
+ff -f lavfi -i "$(picture R crimson 320x180 192)" -f lavfi -i "$(tone 440 48000 $((359 * 1024)))" \
+    -f lavfi -i "$(tone 780 48000 $((240 * 1536)))" -f lavfi -i "$(tone 600 48000 $((359 * 1024)))" \
+    -map 0:v -map 1:a -map 2:a -map 3:a \
+    $x264 -profile:v high -g 24 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 60k \
+    -c:a:0 aac -b:a:0 32k -ac:a:0 2 -c:a:1 ac3 -b:a:1 64k -ac:a:1 2 -c:a:2 aac -b:a:2 24k -ac:a:2 1 \
+    $bitexact $(ids 0x1515 21 0x1500 0x1501) \
+    -metadata:s:a:0 language=deu -metadata:s:a:1 language=eng -metadata:s:a:2 language=fra \
+    -output_ts_offset 15000 -metadata service_name=R -f mpegts r.ts
 # BLACK: a file of 3.2 s that stands in for a stream that is gone
 ff -f lavfi -i "color=c=black:s=320x180:r=25,trim=end_frame=80" -f lavfi -i "anullsrc=r=48000:cl=stereo,atrim=end_sample=$((149 * 1024))" \
     $x264 -profile:v main -g 40 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 20k \

@@ -40,6 +40,8 @@ pub enum Clip {
     HevcEac3,
     /// Q: MPEG-2 video, AC-3.
     Mpeg2Ac3,
+    /// R: H.264, AAC-LC in German, AC-3 in English, AAC-LC of one channel in French.
+    ThreeSounds,
     /// A black picture and silence, for three seconds: what some panels redirect to when a stream is gone.
     Black,
     /// What a panel shows to a viewer too many.
@@ -47,7 +49,7 @@ pub enum Clip {
 }
 
 impl Clip {
-    /// All that a channel would use: every one but [`Clip::Black`] and [`Clip::Limit`].
+    /// All that a channel of one sound would use: every one but [`Clip::ThreeSounds`], [`Clip::Black`] and [`Clip::Limit`].
     pub const ALL: &[Self] = &[
         Self::H264Closed,
         Self::H264OpenWrap,
@@ -114,7 +116,7 @@ const fn facts(letter: &'static str, describe: &'static str, lap_ms: u64, bytes:
 }
 
 /// Clips there are.
-pub(crate) const CLIPS: usize = 19;
+pub(crate) const CLIPS: usize = 20;
 
 static FACTS: [Facts; CLIPS] = [
     facts(
@@ -190,6 +192,12 @@ static FACTS: [Facts; CLIPS] = [
     facts("O", "radio, AAC", 8000, include_bytes!("../clips/o.ts")),
     facts("P", "HEVC, E-AC-3 5.1", 8000, include_bytes!("../clips/p.ts")),
     facts("Q", "MPEG-2 video, AC-3", 8000, include_bytes!("../clips/q.ts")),
+    facts(
+        "R",
+        "H.264, AAC and AC-3 in three languages",
+        7680,
+        include_bytes!("../clips/r.ts"),
+    ),
     facts(
         "BLACK",
         "nothing to see",

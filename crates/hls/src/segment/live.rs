@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Bounds, Chunk, Numbers, Segment, Segmenter, Window};
-use crate::write::{self, Named};
+use super::sounds::Sounds;
+use super::{Bounds, Chunk, Numbers, Rendition, Segment, Segmenter, Window};
+use crate::write::{self, File, Named};
 
 /// Target durations a playlist lists where nobody says.
 const WINDOW_TARGETS: u64 = 8;
@@ -26,6 +27,7 @@ pub struct Form {
 pub struct Live {
     form: Form,
     segmenter: Segmenter,
+    sounds: Sounds,
     /// From the first segment on.
     window: Option<Window>,
 }
@@ -37,6 +39,7 @@ impl Live {
         Self {
             form,
             segmenter: Segmenter::new(form.target, numbers, goes_on),
+            sounds: Sounds::default(),
             window: None,
         }
     }
@@ -81,14 +84,32 @@ impl Live {
     #[must_use]
     pub fn media(&self, uri: impl Fn(Named<'_>) -> String) -> String {
         let window = self.window.as_ref();
-        window.map_or_else(String::new, |window| write::media(window, uri))
+        window.map_or_else(String::new, |window| write::media(window, File::Main, uri))
     }
 
-    /// The multivariant playlist, with one variant at `uri`; empty before there is a segment.
+    /// The sounds to choose from besides the first. One that was there once stays, in its place.
+    pub fn renditions(&self) -> impl Iterator<Item = &Rendition> {
+        self.sounds.renditions()
+    }
+
+    /// The media playlist of the rendition in that place: from the first segment on that has it.
     #[must_use]
-    pub fn multivariant(&self, uri: &str) -> String {
+    pub fn rendition(&self, place: usize, uri: impl Fn(Named<'_>) -> String) -> String {
         let window = self.window.as_ref();
-        window.map_or_else(String::new, |window| write::multivariant(window, uri))
+        window.map_or_else(String::new, |window| {
+            write::media(window, File::Sound(place), uri)
+        })
+    }
+
+    /// The multivariant playlist, with one variant; empty before there is a segment. `uri` says where the media playlist
+    /// is, or that of a rendition.
+    #[must_use]
+    pub fn multivariant(&self, uri: impl Fn(Option<&Rendition>) -> String) -> String {
+        let renditions: Vec<&Rendition> = self.renditions().collect();
+        let window = self.window.as_ref();
+        window.map_or_else(String::new, |window| {
+            write::multivariant(window, &renditions, uri)
+        })
     }
 
     /// Every segment that can be fetched, by rising number.
@@ -109,7 +130,12 @@ impl Live {
     }
 
     fn take(&mut self, pack: &mut impl FnMut(&mut Segment)) {
-        while let Some(segment) = self.segmenter.take(&mut *pack) {
+        let sounds = &mut self.sounds;
+        let mut split_and_pack = |segment: &mut Segment| {
+            sounds.split(segment);
+            pack(segment);
+        };
+        while let Some(segment) = self.segmenter.take(&mut split_and_pack) {
             let target_duration = self.segmenter.target_duration().unwrap_or_default();
             let Form { span, bytes, .. } = self.form;
             let targets = Duration::from_secs(WINDOW_TARGETS * target_duration);

@@ -101,7 +101,7 @@ impl Parameters {
             Codec::MpegAudio => None,
             _ => self.sounds.get(&pid.value()).map(|(_, name)| name.clone()),
         };
-        let names: Option<Vec<String>> = self.streams.iter().map(name).collect();
+        let names: Option<Vec<String>> = self.streams.iter().map(&name).collect();
         let mut codecs = names.unwrap_or_default();
         codecs.dedup();
         if codecs.iter().any(String::is_empty) {
@@ -110,6 +110,8 @@ impl Parameters {
         Contents {
             video: video.map(|(_, codec)| *codec),
             picture: self.picture,
+            first: None,
+            pictures: video.map(name),
             codecs,
         }
     }
@@ -205,7 +207,7 @@ pub(super) fn last_tables(chunks: &[Bytes]) -> Option<Bytes> {
     None
 }
 
-fn packets(chunk: &Bytes) -> impl Iterator<Item = Packet<'_>> {
+pub(super) fn packets(chunk: &Bytes) -> impl Iterator<Item = Packet<'_>> {
     let (packets, _) = chunk.as_chunks::<PACKET_BYTES>();
     packets.iter().filter_map(Packet::new)
 }

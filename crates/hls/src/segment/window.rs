@@ -83,7 +83,7 @@ impl Window {
 
     /// Takes a segment that is finished.
     pub fn push(&mut self, segment: Segment) {
-        self.bytes += segment.bytes;
+        self.bytes += segment.bytes_in_all();
         self.waiting.push_back(Arc::new(segment));
     }
 
@@ -215,7 +215,7 @@ impl Window {
         while let Some(first) = self.listed.front() {
             let left_90k = self.listed_90k - first.segment.duration_90k();
             // Half of the bytes are those of segments that are no longer listed.
-            let listed_bytes: usize = self.listed().map(|segment| segment.bytes).sum();
+            let listed_bytes: usize = self.listed().map(|segment| segment.bytes_in_all()).sum();
             let over = left_90k >= wanted_90k || listed_bytes > self.bounds.bytes / 2;
             let may = left_90k >= least_90k && over;
             let must = listed_bytes > self.bounds.bytes * BYTES_HARD && self.listed.len() > 1;
@@ -234,7 +234,7 @@ impl Window {
         while let Some((segment, until)) = self.removed.front()
             && (*until <= now || self.bytes > self.bounds.bytes * BYTES_HARD)
         {
-            self.bytes -= segment.bytes;
+            self.bytes -= segment.bytes_in_all();
             self.removed.pop_front();
         }
     }

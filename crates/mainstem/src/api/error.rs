@@ -116,6 +116,13 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "no_segment", detail)
     }
 
+    /// A further sound that the channel does not have, or not yet.
+    #[must_use]
+    pub fn no_sound() -> Self {
+        let detail = "The channel has no such sound now; the multivariant playlist lists those there are.";
+        Self::new(StatusCode::NOT_FOUND, "no_sound", detail)
+    }
+
     /// `direct: false`.
     #[must_use]
     pub fn direct_disabled() -> Self {

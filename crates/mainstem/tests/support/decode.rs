@@ -47,6 +47,7 @@ impl Colour {
             Clip::H264LongGop => [128, 128, 0],
             Clip::HevcEac3 => [255, 140, 0],
             Clip::Mpeg2Ac3 => [160, 82, 45],
+            Clip::ThreeSounds => [220, 20, 60],
             Clip::Black | Clip::Limit => [0, 0, 0],
             Clip::Radio | Clip::RadioGrouped | Clip::RadioAac => return None,
         }))

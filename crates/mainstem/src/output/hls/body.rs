@@ -26,6 +26,8 @@ const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000
 pub(super) enum Chunks {
     /// A segment.
     Segment(Arc<Segment>),
+    /// A further sound of one.
+    Sound(Arc<Segment>, usize),
     /// What stands before one.
     Map(Arc<Map>),
     /// A segment that is on disk, too.
@@ -38,6 +40,7 @@ impl Chunks {
     fn all(&self) -> &[Bytes] {
         match self {
             Self::Segment(segment) => &segment.chunks,
+            Self::Sound(segment, place) => segment.sounds.get(*place).map_or(&[], |sound| &sound.chunks),
             Self::Map(map) => std::slice::from_ref(&map.bytes),
             Self::Memory(chunks) => chunks,
             Self::Spooled(_) => &[],
@@ -244,6 +247,7 @@ mod tests {
             chunks,
             bytes: 8,
             map: None,
+            sounds: Vec::new(),
             contents: Contents::default(),
         });
         for start in 0..8 {

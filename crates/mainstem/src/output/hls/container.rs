@@ -9,7 +9,8 @@
 
 use std::sync::Arc;
 
-use ::hls::segment::{Map, Segment};
+use ::hls::segment::{Map, Segment, Sound};
+use bytes::Bytes;
 use mp4::Remuxer;
 use mpegts::{Codec, MediaTime};
 use tokio::task::block_in_place;
@@ -19,9 +20,18 @@ use tracing::warn;
 #[derive(Debug, Default)]
 pub(super) struct Container {
     /// Once one segment was packed as MP4, all of them are: EXT-X-MAP holds for all that follows it.
-    remuxer: Option<Remuxer>,
-    map: Option<Arc<Map>>,
+    is_mp4: bool,
+    main: Track,
+    /// Of further sounds, in their order.
+    sounds: Vec<Track>,
     segments: u64,
+}
+
+/// What becomes of one file of each segment.
+#[derive(Debug, Default)]
+struct Track {
+    remuxer: Remuxer,
+    map: Option<Arc<Map>>,
     /// The last segment could not be packed.
     behind_gap: bool,
 }
@@ -30,57 +40,118 @@ impl Container {
     /// Packs a segment.
     pub(super) fn pack(&mut self, segment: &mut Segment) {
         self.segments += 1;
-        if self.remuxer.is_none() && segment.contents.video == Some(Codec::Hevc) {
+        if !self.is_mp4 && segment.contents.video == Some(Codec::Hevc) {
             // What came before was another kind of file.
             segment.discontinuity |= self.segments > 1;
-            self.remuxer = Some(Remuxer::new());
+            self.is_mp4 = true;
         }
-        let Some(remuxer) = &mut self.remuxer else { return };
-        let time = |ticks: u64| MediaTime::from_90k(i64::try_from(ticks).unwrap_or(i64::MAX));
-        remuxer.set_near(time(segment.start_90k));
-        let until = Some(time(segment.end_90k));
+        if !self.is_mp4 {
+            return;
+        }
+        let mut breaks = false;
         let packed = match segment.contents.video {
             Some(codec) if !matches!(codec, Codec::H264 | Codec::Hevc | Codec::Mpeg2Video) => {
                 Err(Unpacked::Pictures(codec))
             }
-            _ => block_in_place(|| remuxer.segment(&segment.chunks.concat(), until)).map_err(Unpacked::Frames),
+            _ => self.main.remux(segment, &segment.chunks),
         };
-        match packed {
-            Ok(packed) => self.put(segment, packed),
-            Err(error) => {
-                if !std::mem::replace(&mut self.behind_gap, true) {
-                    warn!(%error, "a segment cannot be made into MP4: a gap in the playlist");
+        match self.main.put(segment.sequence, packed, &mut breaks) {
+            Some((packed, map)) => {
+                segment.map = Some(map);
+                segment.bytes = packed.media.len();
+                segment.chunks = vec![packed.media];
+                segment.contents.picture = packed.picture.or(segment.contents.picture);
+                // MPEG-2 has a name that players refuse, and play all the same, as in transport streams.
+                if segment.contents.video != Some(Codec::Mpeg2Video) {
+                    segment.contents.codecs = packed.codecs;
                 }
+            }
+            None => {
                 segment.gap = true;
-                segment.map.clone_from(&self.map);
+                segment.map.clone_from(&self.main.map);
                 segment.chunks.clear();
                 segment.bytes = 0;
             }
         }
+        let mut sounds = std::mem::take(&mut segment.sounds);
+        self.sounds.resize_with(sounds.len(), Track::default);
+        for (sound, track) in sounds.iter_mut().zip(&mut self.sounds) {
+            track.pack_sound(segment, sound, &mut breaks);
+        }
+        segment.sounds = sounds;
+        // Other tracks, or others in form, are a break but at the very beginning.
+        segment.discontinuity |= breaks && self.segments > 1;
+    }
+}
+
+impl Track {
+    fn remux(&mut self, segment: &Segment, chunks: &[Bytes]) -> Result<mp4::Segment, Unpacked> {
+        let time = |ticks: u64| MediaTime::from_90k(i64::try_from(ticks).unwrap_or(i64::MAX));
+        self.remuxer.set_near(time(segment.start_90k));
+        let until = Some(time(segment.end_90k));
+        let packed = block_in_place(|| self.remuxer.segment(&chunks.concat(), until));
+        packed.map_err(Unpacked::Frames)
     }
 
-    fn put(&mut self, segment: &mut Segment, packed: mp4::Segment) {
-        segment.discontinuity |= std::mem::take(&mut self.behind_gap);
-        let map = match self.map.take().filter(|map| map.bytes == packed.init) {
-            Some(map) => map,
-            None => {
-                // Other tracks, or others in form.
-                segment.discontinuity |= self.segments > 1;
-                Arc::new(Map {
-                    sequence: segment.sequence,
-                    bytes: packed.init,
-                })
+    /// What was packed, and what stands before it; `None` for a gap. A segment behind a gap, or with another form,
+    /// `breaks` with the one before.
+    fn put(
+        &mut self,
+        sequence: u64,
+        packed: Result<mp4::Segment, Unpacked>,
+        breaks: &mut bool,
+    ) -> Option<(mp4::Segment, Arc<Map>)> {
+        let packed = match packed {
+            Ok(packed) => packed,
+            Err(error) => {
+                if !std::mem::replace(&mut self.behind_gap, true) {
+                    warn!(%error, "a segment cannot be made into MP4: a gap in the playlist");
+                }
+                return None;
             }
         };
+        *breaks |= std::mem::take(&mut self.behind_gap);
+        let known = self.map.take().filter(|map| map.bytes == packed.init);
+        let map = known.unwrap_or_else(|| {
+            *breaks = true;
+            Arc::new(Map {
+                sequence,
+                bytes: packed.init.clone(),
+            })
+        });
         self.map = Some(Arc::clone(&map));
-        segment.map = Some(map);
-        segment.bytes = packed.media.len();
-        segment.chunks = vec![packed.media];
-        // MPEG-2 has a name that players refuse, and play all the same, as in transport streams.
-        if segment.contents.video != Some(Codec::Mpeg2Video) {
-            segment.contents.codecs = packed.codecs;
+        Some((packed, map))
+    }
+
+    fn pack_sound(&mut self, segment: &Segment, sound: &mut Sound, breaks: &mut bool) {
+        let is_new = self.map.is_none();
+        let packed = match sound.gap {
+            true => None,
+            false => {
+                let packed = self.remux(segment, &sound.chunks);
+                // A rendition that begins here breaks nothing.
+                let mut own = false;
+                let packed = self.put(segment.sequence, packed, &mut own);
+                *breaks |= own && !is_new;
+                packed
+            }
+        };
+        match packed {
+            Some((packed, map)) => {
+                sound.map = Some(map);
+                sound.bytes = packed.media.len();
+                sound.chunks = vec![packed.media];
+                if let Some(about) = &mut sound.about {
+                    about.name = packed.codecs.into_iter().next();
+                }
+            }
+            None => {
+                sound.gap = true;
+                sound.map.clone_from(&self.map);
+                sound.chunks.clear();
+                sound.bytes = 0;
+            }
         }
-        segment.contents.picture = packed.picture.or(segment.contents.picture);
     }
 }
 
@@ -97,7 +168,6 @@ enum Unpacked {
 mod tests {
     use super::*;
     use ::hls::segment::Contents;
-    use bytes::Bytes;
 
     const HEVC: &[u8] = include_bytes!("../../../../mp4/tests/shapes/hevc.ts");
     const MPEG_2: &[u8] = include_bytes!("../../../../provider-double/clips/g.ts");
@@ -115,6 +185,7 @@ mod tests {
             chunks: vec![Bytes::from_static(bytes)],
             bytes: bytes.len(),
             map: None,
+            sounds: Vec::new(),
             contents: Contents {
                 video: Some(video),
                 ..Contents::default()

@@ -1,5 +1,5 @@
 //! Channels as HLS: the multivariant playlist `/stream/{id}.m3u8`, the media playlist `/stream/{id}/live.m3u8`, and the
-//! segments beside that.
+//! segments beside that. A further sound has a folder of its own there, with the same two, `/stream/{id}/audio-eng/`.
 //!
 //! Lives here: what is asked for, and the answers. A `packager` makes the segments, one task per channel; `clients` are
 //! those who are served by it. Where to cut, what to list and the text of it are the crate `hls`'s.
@@ -16,6 +16,7 @@ pub use packagers::{Packagers, PackagersTask, Settings};
 
 use std::time::Duration;
 
+use ::hls::segment::{Map, Rendition};
 use ::hls::write::Named;
 use axum::body::Body;
 use axum::response::Response;
@@ -54,13 +55,16 @@ const ATTEMPTS_MAX: usize = 3;
 /// What the media playlist is called.
 const MEDIA: &str = "live.m3u8";
 
+/// How the folder of a further sound begins ([`::hls::segment::Rendition::name`]).
+const SOUND: &str = "audio-";
+
 /// What is asked for under `/stream/`, where it is HLS. Channels are named by an id in any form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// The multivariant playlist of a channel.
     Multivariant(String),
-    /// Its media playlist.
-    Media(String),
+    /// Its media playlist, or that of a further sound.
+    Media(String, Option<String>),
     /// A segment of it, or what stands before one.
     File(String, File),
 }
@@ -68,6 +72,8 @@ pub(super) enum Wanted {
 /// The name of a segment, or of what stands before one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct File {
+    /// The further sound it is of.
+    sound: Option<String>,
     sequence: u64,
     instance: String,
     kind: FileKind,
@@ -86,10 +92,13 @@ impl Wanted {
     pub(super) fn read(path: &str) -> Option<Self> {
         let path = path.trim_matches('/');
         if let Some((id, name)) = path.rsplit_once('/') {
-            let id = id.to_owned();
+            let (id, sound) = match id.rsplit_once('/') {
+                Some((id, sound)) if sound.starts_with(SOUND) => (id.to_owned(), Some(sound.to_owned())),
+                _ => (id.to_owned(), None),
+            };
             return match name {
-                MEDIA => Some(Self::Media(id)),
-                _ => Some(Self::File(id, File::read(name)?)),
+                MEDIA => Some(Self::Media(id, sound)),
+                _ => Some(Self::File(id, File::read(name, sound)?)),
             };
         }
         let id = path.strip_suffix(".m3u8")?;
@@ -98,10 +107,11 @@ impl Wanted {
 }
 
 impl File {
-    fn read(name: &str) -> Option<Self> {
+    fn read(name: &str, sound: Option<String>) -> Option<Self> {
         let (name, ending) = name.rsplit_once('.')?;
         let (sequence, instance) = name.split_once('-')?;
         Some(Self {
+            sound,
             sequence: sequence.parse().ok()?,
             instance: instance.to_owned(),
             kind: match ending {
@@ -117,18 +127,21 @@ impl File {
 /// The address of a segment, relative to the media playlist. It means the same bytes for ever: `instance` tells apart what
 /// another run of the program, or of the channel, numbers alike.
 fn address(named: Named<'_>, instance: &str) -> String {
-    match named {
-        Named::Segment(segment) => {
-            let ending = if segment.map.is_some() { "m4s" } else { "ts" };
-            format!("{}-{instance}.{ending}", segment.sequence)
-        }
-        Named::Map(map) => format!("{}-{instance}.mp4", map.sequence),
-    }
+    let (sequence, map): (u64, &Option<std::sync::Arc<Map>>) = match named {
+        Named::Segment(segment) => (segment.sequence, &segment.map),
+        Named::Sound(segment, sound) => (segment.sequence, &sound.map),
+        Named::Map(map) => return format!("{}-{instance}.mp4", map.sequence),
+    };
+    let ending = if map.is_some() { "m4s" } else { "ts" };
+    format!("{sequence}-{instance}.{ending}")
 }
 
-/// The address of the media playlist, relative to the multivariant one.
-fn media_address(channel: ChannelId) -> String {
-    format!("{channel}/{MEDIA}")
+/// The address of the media playlist, or of that of a further sound, relative to the multivariant one.
+fn media_address(channel: ChannelId, rendition: Option<&Rendition>) -> String {
+    match rendition {
+        None => format!("{channel}/{MEDIA}"),
+        Some(rendition) => format!("{channel}/{}/{MEDIA}", rendition.name()),
+    }
 }
 
 /// Answers a request for HLS.
@@ -144,7 +157,8 @@ pub(super) async fn serve(
             return file(app, channel, &wanted, (&method, headers));
         }
         Wanted::Multivariant(id) => (id, Playlist::Multivariant),
-        Wanted::Media(id) => (id, Playlist::Media),
+        Wanted::Media(id, None) => (id, Playlist::Media),
+        Wanted::Media(id, Some(sound)) => (id, Playlist::Sound(sound)),
     };
     let (catalog, channel) = app.channel(&id).await?;
     let channel = catalog
@@ -162,25 +176,27 @@ pub(super) async fn serve(
     let playlists = playlists(app, &catalog, channel, &asker).await?;
     let body = match (playlist, &asker.device) {
         (Playlist::Media, _) => playlists.media,
+        (Playlist::Sound(name), _) => playlists.sound(&name).ok_or_else(ApiError::no_sound)?,
         (Playlist::Multivariant, None) => playlists.multivariant,
         (Playlist::Multivariant, Some(token)) => with_device(&playlists.multivariant, token),
     };
     Ok(text(Body::from(body)))
 }
 
-/// Which of the two is asked for.
-#[derive(Debug, Clone, Copy)]
+/// Which one is asked for.
+#[derive(Debug)]
 enum Playlist {
     Multivariant,
     Media,
+    Sound(String),
 }
 
-/// A device that names itself does so in each address that it asks for again and again. The last line is that address.
+/// A device that names itself does so in each address that it asks for again and again: those of media playlists.
 fn with_device(multivariant: &Text, token: &str) -> Text {
-    let mut text = String::from_utf8_lossy(multivariant).trim_end().to_owned();
-    // A token has no character that an address would have to escape.
-    text.push_str(&format!("?{DEVICE}={token}\n"));
-    text.into()
+    let text = String::from_utf8_lossy(multivariant);
+    let media = format!("/{MEDIA}");
+    // A token has no character that an address would have to escape, and no name of a sound has a slash.
+    text.replace(&media, &format!("{media}?{DEVICE}={token}")).into()
 }
 
 /// A segment, or what stands before one.
@@ -194,12 +210,13 @@ fn file(
     let packaged = packaged.filter(|packaged| packaged.instance() == wanted.instance);
     let packaged = packaged.ok_or_else(ApiError::no_segment)?;
     let (chunks, content_type) = if wanted.kind == FileKind::Map {
-        let map = packaged.map(wanted.sequence);
+        let map = packaged.map(wanted.sequence, wanted.sound.as_deref());
         (map.map(Chunks::Map), MP4)
     } else {
         let is_mp4 = wanted.kind == FileKind::Mp4;
         let content_type = if is_mp4 { MP4 } else { TRANSPORT_STREAM };
-        (packaged.segment(wanted.sequence, is_mp4), content_type)
+        let sound = wanted.sound.as_deref();
+        (packaged.segment(wanted.sequence, sound, is_mp4), content_type)
     };
     let chunks = chunks.ok_or_else(ApiError::no_segment)?;
     Ok(body::respond(chunks, content_type, method, headers))
@@ -284,6 +301,7 @@ mod tests {
     fn only_what_is_no_id_is_hls() {
         let file = |sequence, instance: &str, kind| {
             let file = File {
+                sound: None,
                 sequence,
                 instance: instance.to_owned(),
                 kind,
@@ -304,7 +322,26 @@ mod tests {
             ),
             (
                 "Some_Channel/live.m3u8",
-                Some(Wanted::Media("Some_Channel".to_owned())),
+                Some(Wanted::Media("Some_Channel".to_owned(), None)),
+            ),
+            (
+                "Some_Channel/audio-eng/live.m3u8",
+                Some(Wanted::Media(
+                    "Some_Channel".to_owned(),
+                    Some("audio-eng".to_owned()),
+                )),
+            ),
+            (
+                "0123456789abcdef/audio-eng/7-a1.ts",
+                Some(Wanted::File(
+                    "0123456789abcdef".to_owned(),
+                    File {
+                        sound: Some("audio-eng".to_owned()),
+                        sequence: 7,
+                        instance: "a1".to_owned(),
+                        kind: FileKind::TransportStream,
+                    },
+                )),
             ),
             (
                 "0123456789abcdef/7-a1.ts",
@@ -319,8 +356,11 @@ mod tests {
 
     #[test]
     fn a_device_names_itself_in_every_address() {
-        let text = Bytes::from_static(b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n1/live.m3u8\n");
-        let expected = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n1/live.m3u8?device=tv\n";
+        let text = Bytes::from_static(
+            b"#EXTM3U\n#EXT-X-MEDIA:URI=\"1/audio-eng/live.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n1/live.m3u8\n",
+        );
+        let expected = "#EXTM3U\n#EXT-X-MEDIA:URI=\"1/audio-eng/live.m3u8?device=tv\"\n\
+                        #EXT-X-STREAM-INF:BANDWIDTH=1\n1/live.m3u8?device=tv\n";
         assert_eq!(with_device(&text, "tv"), expected);
     }
 }

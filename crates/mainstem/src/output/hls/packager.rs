@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ::hls::segment::{Chunk, Form, Live, Map, Numbers, Segment};
+use ::hls::segment::{Chunk, Form, Live, Map, Numbers, Rendition, Segment};
+use ::hls::write::{File, Named};
 use catalog::ChannelId;
 use relay::{Read, Reader};
 use tokio::sync::watch;
@@ -36,6 +37,18 @@ pub(super) struct Playlists {
     /// Without the parameters that the address of the media playlist may need.
     pub(super) multivariant: Text,
     pub(super) media: Text,
+    /// Of further sounds, by name.
+    sounds: Vec<(String, Text)>,
+}
+
+impl Playlists {
+    /// The playlist of a further sound; none before a segment with it is listed.
+    pub(super) fn sound(&self, name: &str) -> Option<Text> {
+        let found = self.sounds.iter().find(|(known, _)| known == name);
+        found
+            .map(|(_, text)| text.clone())
+            .filter(|text| !text.is_empty())
+    }
 }
 
 /// What clients get.
@@ -44,8 +57,21 @@ struct Published {
     playlists: Option<Playlists>,
     /// Everything that can be fetched, by rising number.
     segments: Vec<Arc<Segment>>,
+    /// Names of further sounds, in the order in which segments have them.
+    sounds: Vec<String>,
     placement: Placement,
     over: bool,
+}
+
+impl Published {
+    /// The place of a sound's file in each segment; `None` where there is no such sound.
+    fn file(&self, sound: Option<&str>) -> Option<File> {
+        let Some(name) = sound else {
+            return Some(File::Main);
+        };
+        let place = self.sounds.iter().position(|known| known == name);
+        place.map(File::Sound)
+    }
 }
 
 /// A channel as HLS, for those who are served.
@@ -85,25 +111,35 @@ impl Packaged {
         }
     }
 
-    /// A segment that is listed, or was a while ago.
-    pub(super) fn segment(&self, sequence: u64, is_mp4: bool) -> Option<Chunks> {
+    /// A segment that is listed, or was a while ago; of a further sound, if that is named.
+    pub(super) fn segment(&self, sequence: u64, sound: Option<&str>, is_mp4: bool) -> Option<Chunks> {
         let published = self.published.borrow();
+        let file = published.file(sound)?;
         let place = published
             .segments
             .binary_search_by_key(&sequence, |segment| segment.sequence);
         let segment = published.segments.get(place.ok()?)?;
-        let is_there = segment.map.is_some() == is_mp4 && !segment.gap;
-        is_there.then(|| published.placement.chunks(segment))
+        let (map, gap) = match file {
+            File::Main => (&segment.map, segment.gap),
+            File::Sound(place) => {
+                let sound = segment.sounds.get(place)?;
+                (&sound.map, sound.gap)
+            }
+        };
+        let is_there = map.is_some() == is_mp4 && !gap;
+        is_there.then(|| published.placement.chunks(segment, file))
     }
 
     /// What is needed before the segment of this number, and those behind it.
-    pub(super) fn map(&self, sequence: u64) -> Option<Arc<Map>> {
+    pub(super) fn map(&self, sequence: u64, sound: Option<&str>) -> Option<Arc<Map>> {
         let published = self.published.borrow();
-        let mut maps = published
-            .segments
-            .iter()
-            .filter_map(|segment| segment.map.as_ref());
-        maps.find(|map| map.sequence == sequence).cloned()
+        let file = published.file(sound)?;
+        let map_of = |segment: &'_ Arc<Segment>| match file {
+            File::Main => segment.map.clone(),
+            File::Sound(place) => segment.sounds.get(place)?.map.clone(),
+        };
+        let mut maps = published.segments.iter().filter_map(map_of);
+        maps.find(|map| map.sequence == sequence)
     }
 
     pub(super) fn clients(&self) -> MutexGuard<'_, Clients> {
@@ -260,11 +296,18 @@ impl Packager {
             shelf.trim(first.sequence, target_duration);
         }
         let segments = live.held().cloned().collect();
+        let sounds: Vec<String> = live.renditions().map(Rendition::name).collect();
         let placement = shelf.placement();
         self.published.send_if_modified(|published| {
+            let address = |named: Named<'_>| address(named, &packaged.instance);
             let playlists = || Playlists {
-                multivariant: live.multivariant(&media_address(packaged.channel)).into(),
-                media: live.media(|named| address(named, &packaged.instance)).into(),
+                multivariant: live
+                    .multivariant(|rendition| media_address(packaged.channel, rendition))
+                    .into(),
+                media: live.media(address).into(),
+                sounds: (sounds.iter().cloned().enumerate())
+                    .map(|(place, name)| (name, live.rendition(place, address).into()))
+                    .collect(),
             };
             let playlists = if listed {
                 Some(playlists())
@@ -274,6 +317,7 @@ impl Packager {
             *published = Arc::new(Published {
                 playlists,
                 segments,
+                sounds,
                 placement,
                 over: false,
             });

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ::hls::segment::Segment;
+use ::hls::write::File;
 use bytes::Bytes;
 use tokio::task::block_in_place;
 use tracing::warn;
@@ -23,15 +24,23 @@ struct Placed {
     end_90k: u64,
 }
 
-/// Segments of one channel that are on disk, by number. Others hold their bytes themselves.
+/// Segments of one channel that are on disk, by number, and by the place of a further sound among its files. Others hold
+/// their bytes themselves.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Placement(BTreeMap<u64, Placed>);
+pub(super) struct Placement(BTreeMap<(u64, Option<usize>), Placed>);
 
 impl Placement {
-    /// The bytes of a segment.
-    pub(super) fn chunks(&self, segment: &Arc<Segment>) -> Chunks {
-        match self.0.get(&segment.sequence) {
-            None => Chunks::Segment(Arc::clone(segment)),
+    /// The bytes of a file of a segment.
+    pub(super) fn chunks(&self, segment: &Arc<Segment>, file: File) -> Chunks {
+        let place = match file {
+            File::Main => None,
+            File::Sound(place) => Some(place),
+        };
+        match self.0.get(&(segment.sequence, place)) {
+            None => match place {
+                None => Chunks::Segment(Arc::clone(segment)),
+                Some(place) => Chunks::Sound(Arc::clone(segment), place),
+            },
             Some(Placed {
                 memory: Some(memory), ..
             }) => Chunks::Memory(Arc::clone(memory)),
@@ -63,18 +72,28 @@ impl Shelf {
 
     /// Puts a finished segment on the disk, if that is where it belongs.
     pub(super) fn put(&mut self, segment: &mut Segment) {
-        let Some(spool) = self.spool.as_mut().filter(|_| !segment.gap) else {
-            return;
-        };
+        let (sequence, end_90k) = (segment.sequence, segment.end_90k);
+        if !segment.gap {
+            self.put_file((sequence, None), &mut segment.chunks, end_90k);
+        }
+        for (place, sound) in segment.sounds.iter_mut().enumerate() {
+            if !sound.gap {
+                self.put_file((sequence, Some(place)), &mut sound.chunks, end_90k);
+            }
+        }
+    }
+
+    fn put_file(&mut self, key: (u64, Option<usize>), chunks: &mut Vec<Bytes>, end_90k: u64) {
+        let Some(spool) = &mut self.spool else { return };
         // A slow disk holds up this channel's playlist, and nobody else.
-        match block_in_place(|| spool.write(&segment.chunks)) {
+        match block_in_place(|| spool.write(chunks)) {
             Ok(spooled) => {
                 let placed = Placed {
                     spooled,
-                    memory: Some(std::mem::take(&mut segment.chunks).into()),
-                    end_90k: segment.end_90k,
+                    memory: Some(std::mem::take(chunks).into()),
+                    end_90k,
                 };
-                self.placement.0.insert(segment.sequence, placed);
+                self.placement.0.insert(key, placed);
             }
             Err(error) => {
                 warn!(%error, "segments cannot be written to disk; the playlist lists what fits into memory");
@@ -85,7 +104,7 @@ impl Shelf {
 
     /// Lets go of segments before `first`, and of the memory of all but the newest.
     pub(super) fn trim(&mut self, first: u64, target_duration: u64) {
-        self.placement.0 = self.placement.0.split_off(&first);
+        self.placement.0 = self.placement.0.split_off(&(first, None));
         let newest = self
             .placement
             .0
