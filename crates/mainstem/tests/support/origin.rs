@@ -153,8 +153,9 @@ pub(crate) struct Asked {
     pub(crate) status: u16,
 }
 
-#[derive(Default)]
 struct State {
+    /// When live playlists began.
+    started: Instant,
     pages: BTreeMap<String, Page>,
     /// Statuses that the next requests of an address get instead of its page.
     refusals: BTreeMap<String, VecDeque<u16>>,
@@ -167,7 +168,6 @@ struct State {
 pub(crate) struct Origin {
     address: String,
     state: Arc<Mutex<State>>,
-    started: Instant,
     _tasks: JoinSet<()>,
 }
 
@@ -175,14 +175,19 @@ impl Origin {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(State {
+            started: Instant::now(),
+            pages: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            asked: Vec::new(),
+            open: Vec::new(),
+            peak: 0,
+        }));
         let mut tasks = JoinSet::new();
-        let started = Instant::now();
-        tasks.spawn(accept(listener, Arc::clone(&state), started));
+        tasks.spawn(accept(listener, Arc::clone(&state)));
         Self {
             address,
             state,
-            started,
             _tasks: tasks,
         }
     }
@@ -206,7 +211,7 @@ impl Origin {
         let Some(Page::Live(shelf)) = state.pages.get(path) else {
             panic!("no playlist is at {path}")
         };
-        let text = shelf.playlist(self.started.elapsed());
+        let text = shelf.playlist(state.started.elapsed());
         state.pages.insert(path.to_owned(), Page::text(&text));
     }
 
@@ -240,11 +245,12 @@ impl Origin {
         lock(&self.state).asked.clone()
     }
 
-    /// Begins to count anew.
+    /// Begins to count anew, and live playlists begin now: what came before has taken as long as it took.
     pub(crate) fn forget(&self) {
         let mut state = lock(&self.state);
         state.asked.clear();
         state.peak = 0;
+        state.started = Instant::now();
     }
 
     /// Most sockets that were open at a time.
@@ -257,7 +263,7 @@ fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, started: Instant) {
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     let mut serving = JoinSet::new();
     loop {
         let (socket, _) = listener.accept().await.unwrap();
@@ -272,7 +278,7 @@ async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, started: Instan
         let state = Arc::clone(&state);
         serving.spawn(async move {
             // A client that leaves in the middle is none of ours.
-            serve(&socket, &state, started).await.ok();
+            serve(&socket, &state).await.ok();
             let mut state = lock(&state);
             state.open.retain(|open| !Arc::ptr_eq(open, &socket));
         });
@@ -309,7 +315,7 @@ async fn write(socket: &TcpStream, mut bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn serve(socket: &TcpStream, state: &Mutex<State>, started: Instant) -> std::io::Result<()> {
+async fn serve(socket: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if read(socket, &mut head).await? == 0 {
@@ -323,7 +329,7 @@ async fn serve(socket: &TcpStream, state: &Mutex<State>, started: Instant) -> st
             .strip_prefix("range: ")
             .map(str::to_owned)
     });
-    let (answer, body, takes) = answer(state, &target, range.as_deref(), started);
+    let (answer, body, takes) = answer(state, &target, range.as_deref());
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     lock(state).asked.push(Asked {
         target,
@@ -351,26 +357,16 @@ async fn serve(socket: &TcpStream, state: &Mutex<State>, started: Instant) -> st
 const SLOW_PIECE_BYTES: usize = 8 << 10;
 
 /// Status line and headers, the body, and how long it takes.
-fn answer(
-    state: &Mutex<State>,
-    target: &str,
-    range: Option<&str>,
-    started: Instant,
-) -> (String, Bytes, Duration) {
+fn answer(state: &Mutex<State>, target: &str, range: Option<&str>) -> (String, Bytes, Duration) {
     let path = target.split('?').next().unwrap_or_default();
     if let Some(Page::Slow { bytes, takes }) = lock(state).pages.get(path) {
         return ("HTTP/1.1 200 OK\r\n".to_owned(), bytes.clone(), *takes);
     }
-    let (head, body) = quick_answer(state, target, range, started);
+    let (head, body) = quick_answer(state, target, range);
     (head, body, Duration::ZERO)
 }
 
-fn quick_answer(
-    state: &Mutex<State>,
-    target: &str,
-    range: Option<&str>,
-    started: Instant,
-) -> (String, Bytes) {
+fn quick_answer(state: &Mutex<State>, target: &str, range: Option<&str>) -> (String, Bytes) {
     let path = target.split('?').next().unwrap_or_default();
     let mut state = lock(state);
     if let Some(status) = state.refusals.get_mut(path).and_then(VecDeque::pop_front) {
@@ -381,7 +377,7 @@ fn quick_answer(
         Some(Page::Redirect(to)) => (format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\n"), Bytes::new()),
         Some(Page::Live(shelf)) => (
             "HTTP/1.1 200 OK\r\n".to_owned(),
-            shelf.playlist(started.elapsed()).into(),
+            shelf.playlist(state.started.elapsed()).into(),
         ),
         Some(Page::File { bytes, ranges }) => {
             let part = range
