@@ -61,6 +61,8 @@ pub(crate) struct Video {
     pub(crate) scene: &'static str,
     pub(crate) player: Player,
     pub(crate) url: String,
+    /// The language of the sound that is chosen by hand.
+    pub(crate) sound: Option<&'static str>,
 }
 
 /// What the page tells of a video.
@@ -84,6 +86,11 @@ pub(crate) struct Seen {
     pub(crate) longest_stop_at_s: f64,
     /// Since the last picture.
     pub(crate) standing_ms: f64,
+    /// Names of the sounds to choose from, and of the chosen one, as hls.js tells them.
+    pub(crate) sounds: Vec<String>,
+    pub(crate) sound: Option<String>,
+    /// Segments of a sound in a playlist of its own that were played into the buffer.
+    pub(crate) sound_segments: u64,
     /// What ended it.
     pub(crate) errors: Vec<String>,
     #[expect(dead_code, reason = "it is printed")]
@@ -108,7 +115,7 @@ impl Browser {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let scenes = videos.iter().map(|video| {
-            json!({"name": format!("{}, {}", video.player.name(), video.scene), "player": video.player.name(), "url": video.url})
+            json!({"name": format!("{}, {}", video.player.name(), video.scene), "player": video.player.name(), "url": video.url, "sound": video.sound})
         });
         let told = Arc::new(Mutex::new(Vec::new()));
         let pages = Pages {

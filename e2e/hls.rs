@@ -499,6 +499,7 @@ fn browser_plays_on() {
                     scene: scene.name,
                     player,
                     url: scene.url.clone(),
+                    sound: None,
                 })
             });
             Browser::open(videos.collect(), stage.folder.path())

@@ -22,6 +22,7 @@ mod picture;
 mod playlist;
 mod program;
 mod server;
+mod sounds;
 mod strict_reader;
 /// The reader of the other tests; see `crates/mainstem/tests/reader.rs`.
 #[path = "../crates/mainstem/tests/support/ts/mod.rs"]
