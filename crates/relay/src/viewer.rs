@@ -314,6 +314,11 @@ impl Viewer {
         }
     }
 
+    /// It takes no bytes itself, as somebody reads for it: it does not live on what comes.
+    pub fn only_attends(&mut self) {
+        self.on_edge = None;
+    }
+
     /// Reads the broadcast that this viewer attends.
     #[must_use]
     pub fn reader(&self) -> Reader {
@@ -476,6 +481,46 @@ mod tests {
         assert!(early.is_err(), "{early:?}");
         bell.wrote(1, Some(Codec::Aac), now);
         assert_eq!(viewer.ready().await, Ready::RawSound(Codec::Aac));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_read_promptly_while_anybody_lives_on_what_comes() {
+        let bounds = Bounds {
+            span: Duration::from_secs(10),
+            bytes: 1 << 20,
+            bytes_max: 1 << 20,
+            join_behind: Duration::from_secs(4),
+        };
+        let shared = Arc::new(Shared::new(Ring::new(bounds)));
+        let now = Instant::now().into_std();
+        let bell = Bell::new(Duration::from_millis(500), now);
+        let (leave, _left) = mpsc::unbounded_channel();
+        let viewer = || Viewer::new(1, Arc::clone(&shared), &bell, &Claim::default(), leave.clone());
+        assert_eq!(shared.cadence(), Cadence::Gathered, "nobody is there");
+        let (mut attends, mut watches) = (viewer(), viewer());
+        attends.only_attends();
+        assert_eq!(shared.cadence(), Cadence::Prompt, "who came may have nothing");
+        for second in 0..3 {
+            let chunk = Chunk {
+                bytes: Bytes::from_static(&[0x47; mpegts::PACKET_BYTES]),
+                media_time_90k: second * 90_000,
+                epoch: 0,
+                keyframe: true,
+                discontinuity: false,
+            };
+            shared.ring().push(chunk, Duration::ZERO);
+        }
+        let mut bytes = Vec::new();
+        assert!(watches.gather(&mut bytes, usize::MAX).await);
+        // It holds two seconds now; what it waits for next is gathered.
+        let wait = Duration::from_millis(100);
+        assert!(timeout(wait, watches.gather(&mut bytes, usize::MAX)).await.is_err());
+        assert_eq!(shared.cadence(), Cadence::Gathered);
+        tokio::time::advance(Duration::from_millis(1_500)).await;
+        assert!(timeout(wait, watches.gather(&mut bytes, usize::MAX)).await.is_err());
+        assert_eq!(shared.cadence(), Cadence::Prompt, "it has run low");
+        drop(watches);
+        assert_eq!(shared.cadence(), Cadence::Gathered);
     }
 
     #[tokio::test(start_paused = true)]

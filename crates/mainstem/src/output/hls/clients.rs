@@ -60,8 +60,9 @@ impl Clients {
     }
 
     /// Lets a client in.
-    pub(super) fn join(&mut self, asker: &Asker, (present, viewer): (Present, Viewer)) {
+    pub(super) fn join(&mut self, asker: &Asker, (present, mut viewer): (Present, Viewer)) {
         self.asked_at = Instant::now();
+        viewer.only_attends();
         let client = Client {
             present,
             _viewer: viewer,
