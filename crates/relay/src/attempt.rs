@@ -191,10 +191,20 @@ impl<S, U: Upstream> Live<S, U> {
         }
     }
 
-    /// It was read: from now on it rests, if it does not already.
+    /// It was read: from now on it rests, if it does not already. What sends in segments needs none: it has them whole.
     pub(crate) fn rest(&mut self, now: Instant, cadence: Cadence) {
-        if !self.rests(now) {
-            self.rests_until = Some(turn_after(now, cadence.every()));
+        if !self.rests(now) && self.upstream.burst().is_zero() {
+            self.rests_until = Some(turn_after(now, self.every(cadence)));
+        }
+    }
+
+    /// One that wakes whoever reads rests for a moment only: meanwhile it does not hear that its connection is needed more
+    /// elsewhere, which is what somebody waits for.
+    fn every(&self, cadence: Cadence) -> Duration {
+        if self.is_looked_at {
+            cadence.every()
+        } else {
+            READ_EVERY
         }
     }
 
@@ -203,15 +213,15 @@ impl<S, U: Upstream> Live<S, U> {
         self.rest_over(now).is_some()
     }
 
-    /// What is there, or what comes next; while it rests or is looked at, only what is there: [`Live::read_again_at`] says
-    /// when to ask again. Cancel-safe.
+    /// What is there, or what comes next; while it rests, only what is there. Where it is looked at, what comes next wakes
+    /// nobody, but that its connection is taken back does: [`Live::read_again_at`] says when to ask again. Cancel-safe.
     pub(crate) async fn read(&mut self, now: Instant) -> Result<Input, Failure>
     where
         U: Upstream,
     {
-        let only_looks = self.is_looked_at || self.rests(now);
+        let only_once = self.rests(now) && !self.is_looked_at;
         let mut read = pin!(self.upstream.read());
-        if only_looks {
+        if only_once {
             let at_once = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await;
             return match at_once {
                 Poll::Ready(read) => read,
@@ -223,7 +233,7 @@ impl<S, U: Upstream> Live<S, U> {
 
     /// When it is to be read again if nothing is there now; `None` where it wakes whoever reads.
     pub(crate) fn read_again_at(&self, now: Instant, cadence: Cadence) -> Option<Instant> {
-        let looked_at = || self.is_looked_at.then(|| turn_after(now, cadence.every()));
+        let looked_at = || self.is_looked_at.then(|| turn_after(now, self.every(cadence)));
         self.rest_over(now).or_else(looked_at)
     }
 
@@ -538,6 +548,55 @@ mod tests {
         }
 
         fn take_over(&mut self) {}
+    }
+
+    /// A source whose connection is needed more elsewhere from the second look on.
+    struct Needed(bool);
+
+    impl Upstream for Needed {
+        async fn read(&mut self) -> Result<Input, Failure> {
+            poll_fn(|_| {
+                if std::mem::replace(&mut self.0, true) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+            Err(Failure::new(FailureClass::Revoked, "taken back"))
+        }
+
+        fn set_watched(&mut self, _watched: bool) {}
+
+        fn looks_from_now_on(&mut self) -> bool {
+            true
+        }
+
+        fn take_over(&mut self) {}
+    }
+
+    #[test]
+    fn a_source_of_segments_never_rests_and_one_that_flows_does() {
+        let now = Instant::now();
+        for (burst, rests) in [(0, true), (4, false)] {
+            let upstream = InSegments(Duration::from_secs(burst));
+            let mut live = Live::new((1, false), "x".into(), upstream, now);
+            live.rest(now, Cadence::Prompt);
+            assert_eq!(live.rests(now), rests);
+        }
+    }
+
+    #[test]
+    fn what_is_looked_at_hears_at_once_that_its_connection_is_needed_while_it_rests_too() {
+        let now = Instant::now();
+        let mut live = Live::new((1, false), "x".into(), Needed(false), now);
+        live.rest(now, Cadence::Gathered);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut read = pin!(live.read(now));
+        assert!(read.as_mut().poll(&mut cx).is_pending());
+        assert!(
+            matches!(read.poll(&mut cx), Poll::Ready(Err(failure)) if failure.class == FailureClass::Revoked)
+        );
     }
 
     #[test]

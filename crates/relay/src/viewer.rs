@@ -514,10 +514,18 @@ mod tests {
         assert!(watches.gather(&mut bytes, usize::MAX).await);
         // It holds two seconds now; what it waits for next is gathered.
         let wait = Duration::from_millis(100);
-        assert!(timeout(wait, watches.gather(&mut bytes, usize::MAX)).await.is_err());
+        assert!(
+            timeout(wait, watches.gather(&mut bytes, usize::MAX))
+                .await
+                .is_err()
+        );
         assert_eq!(shared.cadence(), Cadence::Gathered);
         tokio::time::advance(Duration::from_millis(1_500)).await;
-        assert!(timeout(wait, watches.gather(&mut bytes, usize::MAX)).await.is_err());
+        assert!(
+            timeout(wait, watches.gather(&mut bytes, usize::MAX))
+                .await
+                .is_err()
+        );
         assert_eq!(shared.cadence(), Cadence::Prompt, "it has run low");
         drop(watches);
         assert_eq!(shared.cadence(), Cadence::Gathered);
