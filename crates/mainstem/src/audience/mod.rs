@@ -35,6 +35,10 @@ const TOKEN_BYTES_MAX: usize = 64;
 /// address for everybody behind it.
 pub const SESSIONS_PERCENT_PER_ADDRESS: usize = 50;
 
+/// So many may watch as HLS from one address in any case, as far as `limits.viewers` goes: a home behind one address is
+/// not to be refused because few are let in altogether.
+pub const SESSIONS_PER_ADDRESS_MIN: usize = 20;
+
 /// Bits of an IPv6 address that are one client's: what a home is given at least (RFC 6177), and can choose the rest of.
 const NETWORK_BITS: u32 = 64;
 
@@ -103,7 +107,8 @@ pub enum NotServed {
     /// `limits.viewers` is reached.
     #[error("as many viewers as limits.viewers allows are watching")]
     TooMany,
-    /// As many watch as HLS from the client's address as [`SESSIONS_PERCENT_PER_ADDRESS`] allows.
+    /// As many watch as HLS from the client's address as [`SESSIONS_PERCENT_PER_ADDRESS`] allows, and
+    /// [`SESSIONS_PER_ADDRESS_MIN`].
     #[error("as many HLS viewers as one address may have are watching from there")]
     AddressFull,
     /// The client watches as many channels as it may.
@@ -115,8 +120,28 @@ pub enum NotServed {
 struct State {
     rules: Rules,
     stops: HashMap<PresenceId, CancellationToken>,
-    /// How many watch as HLS, by network.
-    sessions: HashMap<Network, usize>,
+    /// Who watches as HLS, by network.
+    sessions: HashMap<Network, Vec<Session>>,
+}
+
+/// Somebody who watches as HLS.
+#[derive(Debug)]
+struct Session {
+    id: PresenceId,
+    device: Arc<str>,
+    /// Its device has begun another one since. Nothing tells that it has ended this one: it runs out.
+    is_left: bool,
+}
+
+/// Whether as many watch as HLS from one address as may. What their devices have left is not counted, so that a change
+/// of channel needs no room; but only as far as half of what is everybody else's place, as a client can leave as many as
+/// it likes.
+fn is_full(sessions: &[Session], viewers_max: usize) -> bool {
+    let share = (viewers_max * SESSIONS_PERCENT_PER_ADDRESS).div_ceil(100);
+    let sessions_max = share.max(SESSIONS_PER_ADDRESS_MIN).min(viewers_max);
+    let left = sessions.iter().filter(|session| session.is_left).count();
+    let left_max = (viewers_max - sessions_max).div_ceil(2);
+    sessions.len() - left.min(left_max) >= sessions_max
 }
 
 /// The part of an address that tells clients apart.
@@ -140,7 +165,7 @@ pub struct Audience {
     left: Arc<Notify>,
     pools: Pools,
     viewers_max: usize,
-    /// How long a client that is full may take to end what it has left already.
+    /// How long a client or an address that is full may take to end what it has left already.
     grace: Duration,
 }
 
@@ -188,11 +213,12 @@ impl Audience {
         let client = asker.client();
         loop {
             let left = self.left.notified();
-            if let Some(present) = self.try_enter(&client, channel, session)? {
-                return Ok(present);
-            }
+            let full = match self.try_enter(&client, channel, session) {
+                Err(full @ (NotServed::ClientFull | NotServed::AddressFull)) => full,
+                answered => return answered,
+            };
             if timeout_at(until, left).await.is_err() {
-                return Err(NotServed::ClientFull);
+                return Err(full);
             }
         }
     }
@@ -214,18 +240,20 @@ impl Audience {
         client: &Client,
         channel: ChannelId,
         session: Option<Network>,
-    ) -> Result<Option<Present>, NotServed> {
+    ) -> Result<Present, NotServed> {
         let mut state = self.state();
         if state.rules.len() >= self.viewers_max {
             return Err(NotServed::TooMany);
         }
-        let sessions_max = (self.viewers_max * SESSIONS_PERCENT_PER_ADDRESS).div_ceil(100);
-        let sessions = session.and_then(|network| state.sessions.get(&network));
-        if sessions.is_some_and(|sessions| *sessions >= sessions_max) {
-            return Err(NotServed::AddressFull);
+        if let Some(sessions) = session.and_then(|network| state.sessions.get_mut(&network)) {
+            let own = |session: &&mut Session| session.device == client.device;
+            sessions.iter_mut().filter(own).for_each(|own| own.is_left = true);
+            if is_full(sessions, self.viewers_max) {
+                return Err(NotServed::AddressFull);
+            }
         }
         let Answer::Served(id, stop) = state.rules.enter(client, channel, Instant::now().into_std()) else {
-            return Ok(None);
+            return Err(NotServed::ClientFull);
         };
         for stopped in &stop {
             if let Some(stop) = state.stops.get(stopped) {
@@ -242,17 +270,22 @@ impl Audience {
         let token = CancellationToken::new();
         state.stops.insert(id, token.clone());
         if let Some(network) = session {
-            *state.sessions.entry(network).or_default() += 1;
+            let device = Arc::clone(&client.device);
+            state.sessions.entry(network).or_default().push(Session {
+                id,
+                device,
+                is_left: false,
+            });
         }
         drop(state);
         let subject: Subject = channel.to_string().into();
-        Ok(Some(Present {
+        Ok(Present {
             _watching: self.pools.watching(&subject, client.token.clone()),
             stop: token,
             id,
             session,
             audience: self.clone(),
-        }))
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -291,8 +324,8 @@ impl Drop for Present {
         if let Some(network) = self.session
             && let Some(sessions) = state.sessions.get_mut(&network)
         {
-            *sessions -= 1;
-            if *sessions == 0 {
+            sessions.retain(|session| session.id != self.id);
+            if sessions.is_empty() {
                 state.sessions.remove(&network);
             }
         }
@@ -306,13 +339,15 @@ mod tests {
     use super::*;
     use crate::config::ClientPolicy;
 
+    const GRACE: Duration = Duration::from_secs(2);
+
     fn audience(viewers_max: usize) -> Audience {
         let rule = Rule {
             channels_max: 0,
             policy: ClientPolicy::RefuseNewest,
             cool_down: Duration::ZERO,
         };
-        Audience::new(Pools::new(1), viewers_max, rule, Duration::ZERO)
+        Audience::new(Pools::new(1), viewers_max, rule, GRACE)
     }
 
     fn asker(address: &str, device: usize) -> Asker {
@@ -323,7 +358,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn made_up_devices_of_one_address_leave_room_for_others() {
         let channel = ChannelId::of_name("One");
         for (addresses, other) in [
@@ -333,19 +368,22 @@ mod tests {
                 "2001:db8:0:1::1",
             ),
         ] {
-            let audience = audience(4);
+            let audience = audience(40);
             let enter = async |number: usize| {
                 let asker = asker(addresses[number % 3], number);
                 audience.enter_session(&asker, channel).await
             };
-            let mut there = vec![enter(0).await.unwrap(), enter(1).await.unwrap()];
-            for number in 2..10 {
+            let mut there = Vec::new();
+            for number in 0..20 {
+                there.push(enter(number).await.unwrap());
+            }
+            for number in 20..30 {
                 assert_eq!(enter(number).await.unwrap_err(), NotServed::AddressFull);
             }
             there.pop();
-            there.push(enter(2).await.unwrap());
-            let stream = audience.enter(&asker(addresses[0], 20), channel).await;
-            let other = audience.enter_session(&asker(other, 21), channel).await;
+            there.push(enter(20).await.unwrap());
+            let stream = audience.enter(&asker(addresses[0], 40), channel).await;
+            let other = audience.enter_session(&asker(other, 41), channel).await;
             assert!(stream.is_ok() && other.is_ok());
             drop(there);
             assert_eq!(
@@ -354,6 +392,57 @@ mod tests {
                 "nothing is kept of who has left"
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_of_channel_needs_no_room_at_its_address_and_leaves_some_to_others() {
+        let audience = audience(40);
+        let enter = async |device: usize, channel: usize| {
+            let channel = ChannelId::of_name(&channel.to_string());
+            audience.enter_session(&asker("192.0.2.1", device), channel).await
+        };
+        let mut there = Vec::new();
+        for device in 0..20 {
+            there.push(enter(device, 0).await.unwrap());
+        }
+        assert_eq!(enter(20, 0).await.unwrap_err(), NotServed::AddressFull);
+        let since = Instant::now();
+        for channel in 1..=10 {
+            there.push(enter(0, channel).await.unwrap());
+        }
+        assert_eq!(since.elapsed(), Duration::ZERO, "none of them waits");
+        assert_eq!(enter(0, 11).await.unwrap_err(), NotServed::AddressFull);
+        assert_eq!(since.elapsed(), GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_full_is_waited_for_and_a_small_limit_is_all_of_it() {
+        for viewers_max in [2, 4, 20] {
+            let audience = audience(viewers_max);
+            let channel = ChannelId::of_name("One");
+            let mut there = Vec::new();
+            for device in 0..viewers_max {
+                let asker = asker("192.0.2.1", device);
+                there.push(audience.enter_session(&asker, channel).await.unwrap());
+            }
+            let refused = audience.enter_session(&asker("192.0.2.1", 30), channel).await;
+            assert_eq!(refused.unwrap_err(), NotServed::TooMany);
+        }
+        let audience = audience(40);
+        let enter = async |device: usize| {
+            let channel = ChannelId::of_name("One");
+            audience.enter_session(&asker("192.0.2.1", device), channel).await
+        };
+        let mut there = Vec::new();
+        for device in 0..20 {
+            there.push(enter(device).await.unwrap());
+        }
+        let leave = async {
+            tokio::time::sleep(GRACE / 2).await;
+            there.pop();
+        };
+        let (entered, ()) = tokio::join!(enter(20), leave);
+        entered.unwrap();
     }
 
     #[test]

@@ -83,8 +83,8 @@ section! {
         list_bytes: usize = defaults::LIST_BYTES, 1024.0 ..= 17179869184.0;
         /// Entries one list may have.
         list_entries: u32 = defaults::LIST_ENTRIES, 1.0 ..= 100000000.0;
-        /// Viewers at one time. Half of them may watch as HLS from one address (of IPv6, the first 64 bits); behind a proxy
-        /// addresses are told apart only with `trusted_proxies`.
+        /// Viewers at one time. Half of them, or 20 where that is more, may watch as HLS from one address (of IPv6, the
+        /// first 64 bits); behind a proxy addresses are told apart only with `trusted_proxies`.
         viewers: u32 = defaults::VIEWERS, 1.0 ..= 1000000.0;
         /// Channels one client may watch at a time; 0: any number. A client is a device that names itself (`?device=` in
         /// the address), else an address; behind a proxy that counts only with `trusted_proxies`.
