@@ -18,6 +18,10 @@ const CHANGES_WAITING_MAX: usize = 64;
 /// Issues logged one by one for a snapshot; the rest are counted.
 const ISSUES_LOGGED_MAX: usize = 5;
 
+/// Streams of a catalogue, the new one or the one that is dropped, from which on what was freed goes back to the system.
+/// What fewer leave behind is not worth holding up every arena for.
+const GIVEN_BACK_FROM_STREAMS: usize = 10_000;
+
 /// Where ids, numbers and places of channels are kept in the store.
 const MEMORY_FILE: &str = "channels.json.gz";
 
@@ -167,6 +171,7 @@ impl LibraryTask {
                 self.memory = Some(Arc::clone(&memory));
                 let old_material = self.material.send_replace(Arc::new(material));
                 let channels = catalog.channels().len();
+                let is_long = is_long(&catalog);
                 let old = self.catalog.send_replace(Arc::new(catalog));
                 // Only now: whoever reads the line finds them.
                 info!(channels, "channels ready");
@@ -181,8 +186,11 @@ impl LibraryTask {
                 }
                 // Half a million channels are not given back in an instant, and streams would wait.
                 let give_back = move || {
+                    let is_much = is_long || self::is_long(&old);
                     drop((old, old_material));
-                    heap::give_back();
+                    if is_much {
+                        heap::give_back();
+                    }
                 };
                 background::run("drop", give_back).await.unwrap_or_default();
             }
@@ -191,6 +199,12 @@ impl LibraryTask {
             }
         }
     }
+}
+
+/// Whether making or dropping it frees much.
+fn is_long(catalog: &Catalog) -> bool {
+    let streams = catalog.channels().iter().map(|channel| channel.streams().len());
+    streams.sum::<usize>() >= GIVEN_BACK_FROM_STREAMS
 }
 
 /// Whether the disk took it.
