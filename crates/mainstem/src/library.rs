@@ -227,3 +227,46 @@ pub fn remembered(store: &Store) -> Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catalog::StreamUrl;
+    use catalog::listing::{Extra, Fields, Kind};
+
+    #[test]
+    fn a_catalogue_is_long_by_its_streams_and_not_by_its_channels() {
+        for (streams, expected) in [
+            (GIVEN_BACK_FROM_STREAMS - 1, false),
+            (GIVEN_BACK_FROM_STREAMS, true),
+        ] {
+            let name = SourceName::new("s");
+            let mut listing = Listing::new(name.clone());
+            for number in 0..streams {
+                let key = number.to_string();
+                listing.push(Fields {
+                    tvg_name: None,
+                    title: &(number % 5_000).to_string(),
+                    group: None,
+                    logo: None,
+                    tvg_id: None,
+                    kind: Kind::Live,
+                    url: StreamUrl::new(format!("http://h.example/{key}.ts")),
+                    direct: None,
+                    stream_key: &key,
+                    tvg_chno: None,
+                    extra: Extra::default(),
+                });
+            }
+            let rules = SourceRules {
+                name,
+                prefix: Box::default(),
+                suffix: Box::default(),
+                order: 0,
+            };
+            let (catalog, _) = catalog::build(&[(rules, &listing)], &Filters::default());
+            assert_eq!(catalog.channels().len(), 5_000);
+            assert_eq!(is_long(&catalog), expected, "{streams} streams");
+        }
+    }
+}
