@@ -144,6 +144,28 @@ pub(crate) fn is_of_same_user(one: &str, other: &str) -> bool {
     user(one).is_some_and(|named| Some(named) == user(other))
 }
 
+/// Whether two addresses name one login: user, host and password. What cannot be compared is not the same.
+pub(crate) fn is_of_same_login(one: &str, other: &str) -> bool {
+    let login = |url: &str| {
+        let login = xtream::url::credentials_in(url)?;
+        Some((login.pool_key(), password_in(url, &login.username)?))
+    };
+    login(one).is_some_and(|named| Some(named) == login(other))
+}
+
+/// The password in an address, as it is written: in the query, or behind the user's name.
+fn password_in(url: &str, username: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    let in_query = url
+        .query_pairs()
+        .find_map(|(key, value)| key.eq_ignore_ascii_case("password").then(|| value.into_owned()));
+    in_query.or_else(|| {
+        let mut folders = url.path_segments()?;
+        folders.find(|folder| *folder == username)?;
+        folders.next().map(str::to_owned)
+    })
+}
+
 /// Scheme, host and port.
 fn origin_of(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;

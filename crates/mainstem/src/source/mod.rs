@@ -19,7 +19,7 @@ mod version;
 mod xtream;
 
 pub use addresses::Addresses;
-pub(crate) use addresses::is_of_same_user;
+pub(crate) use addresses::{is_of_same_login, is_of_same_user};
 pub use collapse::Held;
 pub use failure::RefreshError;
 pub use fetch::FetchBounds;

@@ -13,7 +13,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::open::{NoStream, Target};
-use crate::source::is_of_same_user;
+use crate::source::is_of_same_login;
 
 /// Streams remembered at most; past that, all are forgotten, which costs each one question.
 const KNOWN_MAX: usize = 16_384;
@@ -67,7 +67,7 @@ impl KnownWays {
             (Some(_), Some(true)) => (Way::Direct, Some(Way::Own)),
         };
         let is_direct_of_login =
-            direct.is_some_and(|direct| is_of_same_user(direct.expose(), target.url.expose()));
+            direct.is_some_and(|direct| is_of_same_login(direct.expose(), target.url.expose()));
         Ways {
             known: self.clone(),
             stream,
@@ -233,6 +233,21 @@ mod tests {
         assert!(!ways.is_of_address(StatusCode::from_u16(458).ok()));
         assert!(ways.is_of_address(Some(StatusCode::NOT_FOUND)));
         assert!(ways.is_of_address(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_host_or_password_is_refused_is_not_about_the_login() {
+        for direct in [
+            "http://edge.example/movie/u/p/1.mkv",
+            "http://edge.example/movie/u/old/1.mkv",
+            "http://h.example/movie/u/old/1.mkv",
+        ] {
+            let mut ways = KnownWays::default().of(&target(Some(direct)));
+            assert!(ways.go_on(no(404)).is_none());
+            for status in [401, 458, 509] {
+                assert!(ways.is_of_address(StatusCode::from_u16(status).ok()), "{direct}");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
