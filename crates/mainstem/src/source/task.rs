@@ -233,7 +233,7 @@ impl SourceTask {
     async fn refresh(&mut self) -> Duration {
         let started = Instant::now();
         self.know_limit();
-        let mut comes_soon = false;
+        let (mut comes_soon, mut wanted) = (false, None);
         let (brought, failed) = match self.fetch().await {
             Ok(Fetched {
                 listing,
@@ -241,6 +241,10 @@ impl SourceTask {
                 ungrouped,
             }) => {
                 comes_soon = ungrouped.iter().any(|(_, error)| error.is_passing());
+                wanted = ungrouped
+                    .iter()
+                    .filter_map(|(_, error)| error.retry_after())
+                    .max();
                 self.know_groups(&ungrouped);
                 let counts = match listing {
                     Some(listing) => self.take(listing).await,
@@ -263,7 +267,9 @@ impl SourceTask {
             let (entries, malformed) = brought.unwrap_or_default();
             info!(entries, malformed, took_ms, "list refreshed");
             if comes_soon {
-                return self.retry();
+                // Before the provider wants it, the whole list would be left alone and seem to fail.
+                let wanted = wanted.map(|wait| wait + share_of(wait, &self.name));
+                return self.retry().max(wanted.unwrap_or_default());
             }
             self.failures = 0;
             return spread(self.config.refresh_interval, &self.name);
