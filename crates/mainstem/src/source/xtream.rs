@@ -485,7 +485,10 @@ pub(super) fn usable(account: &Account) -> Result<(), RefreshError> {
 pub(super) fn direct(written: Option<&str>, own: &str) -> Option<StreamUrl> {
     let written = written.filter(|written| *written != own && !written.chars().any(char::is_control))?;
     let url = Url::parse(written).ok()?;
-    let can_be_asked = matches!(url.scheme(), "http" | "https") && url.has_host();
+    let can_be_asked = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none();
     let names_nobody = xtream::credentials_in(written).is_none() || is_file_in_folders(&url);
     (can_be_asked && (names_nobody || is_of_same_user(written, own))).then(|| StreamUrl::new(written))
 }
@@ -493,7 +496,9 @@ pub(super) fn direct(written: Option<&str>, own: &str) -> Option<StreamUrl> {
 /// Whether two folders and a number, which look like a name, a password and a stream, are what they are: a file has an
 /// ending that no stream has.
 fn is_file_in_folders(url: &Url) -> bool {
-    let named = url.query().is_some_and(|query| query.contains("username="));
+    let named = url
+        .query()
+        .is_some_and(|query| query.to_ascii_lowercase().contains("username="));
     let of_panels = ["live", "movie", "series", "timeshift"];
     let mut folders = url.path().split('/');
     let ending = url.path().rsplit_once('.').map_or("", |(_, ending)| ending);
