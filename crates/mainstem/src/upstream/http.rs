@@ -202,7 +202,7 @@ impl Client {
                     // The hop's socket closes here, before the next one opens.
                     drop(hop);
                     if !same_server(&request.url, &target) {
-                        for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+                        for name in SECRETS {
                             request.headers.remove(name);
                         }
                     }
@@ -310,7 +310,7 @@ fn basic_authorization(url: &Url) -> Option<HeaderValue> {
 }
 
 /// Whether credentials for one address may be shown to the other.
-fn same_server(one: &Url, other: &Url) -> bool {
+pub(super) fn same_server(one: &Url, other: &Url) -> bool {
     (one.scheme(), one.host_str(), one.port_or_known_default())
         == (other.scheme(), other.host_str(), other.port_or_known_default())
 }
@@ -448,6 +448,9 @@ impl Body {
         self.slot.as_mut()
     }
 }
+
+/// Headers that are for the server that was asked, and nobody else.
+pub(super) const SECRETS: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
 
 /// Headers that belong to the exchange itself; a list that sets them would break it.
 const NOT_FOR_LISTS: [HeaderName; 8] = [

@@ -15,7 +15,7 @@ use url::Url;
 
 use super::answer::failure_of_answer;
 use super::hls::{HlsUpstream, Started};
-use super::http::{Body, Client, HttpError, Request, Response};
+use super::http::{Body, Client, HttpError, Request, Response, SECRETS, same_server};
 use super::icy::{self, TitleReader};
 use super::progressive::{Progressive, taken_back};
 use super::radio::Radio;
@@ -93,6 +93,15 @@ impl Target {
             Some(addresses) => addresses.at_hosts(url),
             None => vec![(usize::MAX, url.to_owned())],
         }
+    }
+
+    /// Whether an address is at the server of the one that the panel names beside its own, which is no server of the panel's:
+    /// what the operator has set for the panel is not for that one.
+    fn is_elsewhere(&self, url: &Url) -> bool {
+        let Some(direct) = &self.direct else { return false };
+        let is_at = |other: &str| Url::parse(other).is_ok_and(|other| same_server(&other, url));
+        let own = self.urls_at(&self.login, Way::Own);
+        is_at(direct.expose()) && !own.iter().any(|(_, own)| is_at(own))
     }
 
     /// A failure that is about the login, of an account that has ended, needs no other explanation.
@@ -479,6 +488,11 @@ impl Opening {
     pub fn request(&self, target: &Target, url: &str) -> Result<Request, Failure> {
         let mut request = Request::get(url, self.timing.head_within).map_err(Failure::from)?;
         request.headers = target.headers.clone();
+        if target.is_elsewhere(&request.url) {
+            for name in SECRETS {
+                request.headers.remove(name);
+            }
+        }
         request.insecure_tls = target.insecure_tls;
         Ok(request)
     }
@@ -575,6 +589,9 @@ fn is_called_radio(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
+    use http::HeaderValue;
+    use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, USER_AGENT};
+
     fn opening() -> Opening {
         let within = Duration::from_secs(1);
         Opening {
@@ -608,6 +625,29 @@ mod tests {
             subject: None,
             session: None,
             account_ended: None,
+        }
+    }
+
+    #[test]
+    fn what_is_set_for_a_panel_is_not_sent_to_a_server_that_it_names() {
+        let secrets = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
+        let value = || HeaderValue::from_static("x");
+        let mut target = Target {
+            direct: Some(StreamUrl::new("http://edge.example/movie/u/p/7.mkv")),
+            ..target("http://h.example/movie/u/p/7.mkv")
+        };
+        target
+            .headers
+            .extend(secrets.iter().map(|name| (name.clone(), value())));
+        target.headers.insert(USER_AGENT, value());
+        for (url, sent) in [
+            ("http://h.example/movie/u/p/7.mkv", 4),
+            ("http://edge.example/movie/u/p/7.mkv", 1),
+            // What its playlist names, at the same server.
+            ("http://edge.example/other.ts", 1),
+        ] {
+            let request = opening().request(&target, url).unwrap();
+            assert_eq!(request.headers.len(), sent, "{url}");
         }
     }
 

@@ -18,8 +18,12 @@ use crate::source::is_of_same_login;
 /// Streams remembered at most; past that, all are forgotten, which costs each one question.
 const KNOWN_MAX: usize = 16_384;
 
-/// How long it is remembered what an address beside the panel's own came to.
-const KNOWN_FOR: Duration = Duration::from_hours(1);
+/// How long it is remembered that the address beside the panel's own brought a stream. An answer is no proof: what it
+/// brought may turn out to be none, and the panel's own may be mended.
+const BROUGHT_FOR: Duration = Duration::from_mins(10);
+
+/// How long it is remembered that it did not.
+const FAILED_FOR: Duration = Duration::from_hours(1);
 
 /// One of a stream's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +85,8 @@ impl KnownWays {
     fn get(&self, stream: u64) -> Option<bool> {
         let known = self.direct();
         let (brought, since) = known.get(&stream)?;
-        (since.elapsed() < KNOWN_FOR).then_some(*brought)
+        let known_for = if *brought { BROUGHT_FOR } else { FAILED_FOR };
+        (since.elapsed() < known_for).then_some(*brought)
     }
 
     fn learn(&self, stream: u64, brought: Option<bool>) {
@@ -195,12 +200,12 @@ mod tests {
         assert_eq!(ways.now(), Way::Direct);
         ways.brings();
         for _ in 0..2 {
-            advance(KNOWN_FOR / 3).await;
+            advance(BROUGHT_FOR / 3).await;
             let ways = known.of(&target);
             assert_eq!(ways.now(), Way::Direct);
             ways.brings();
         }
-        advance(KNOWN_FOR / 3).await;
+        advance(BROUGHT_FOR / 3).await;
         assert_eq!(known.of(&target).now(), Way::Own, "panels mend their addresses");
         let mut ways = known.of(&target);
         ways.brings();
@@ -221,7 +226,7 @@ mod tests {
         assert_eq!(said.failure.text, "404");
         let ways = known.of(&target);
         assert!(ways.now() == Way::Own && !ways.is_of_address(Some(StatusCode::NOT_FOUND)));
-        advance(KNOWN_FOR).await;
+        advance(FAILED_FOR).await;
         assert!(known.of(&target).is_of_address(Some(StatusCode::NOT_FOUND)));
     }
 
