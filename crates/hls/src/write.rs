@@ -159,6 +159,8 @@ pub fn multivariant(
         let place = |choice: &&Choice<'_>| choice.place;
         let places: Vec<usize> = choices.iter().filter_map(place).collect();
         let (average, peak) = rates(window, &places);
+        // Where all there is so far are gaps, nothing is known, and zero would be said to be enough.
+        let peak = peak.max(1);
         text.push_str(&format!(
             "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average}"
         ));
@@ -213,7 +215,7 @@ fn choices<'a>(segment: &'a Segment, renditions: &[&'a Rendition]) -> Vec<Choice
     let others = renditions.iter().zip(&segment.sounds).enumerate();
     let others = others.filter_map(|(place, (rendition, sound))| {
         Some(Choice {
-            about: sound.about.as_ref()?,
+            about: sound.about.as_ref().filter(|_| !sound.gap)?,
             rendition: Some(rendition),
             place: Some(place),
         })

@@ -26,18 +26,26 @@ type Sound = (u16, &'static str, bool);
 #[derive(Default)]
 struct Muxer {
     counters: BTreeMap<u16, u8>,
+    /// Pictures are HEVC, and the sound of the first PID is LATM.
+    is_hevc: bool,
 }
+
+const FIRST: u16 = 0x101;
 
 impl Muxer {
     fn chunk(&mut self, at: u64, listed: &[Sound], heard: &[Sound]) -> Chunk {
         let mut out = Vec::new();
         let sounds = listed.iter().map(|(pid, language, ac3)| PmtStream {
-            stream_type: if *ac3 { 0x81 } else { 0x0F },
+            stream_type: match ac3 {
+                true => 0x81,
+                false if self.is_hevc && *pid == FIRST => 0x11,
+                false => 0x0F,
+            },
             pid: Pid::new(*pid),
             descriptors: [&[0x0A, 4][..], language.as_bytes(), &[0]].concat(),
         });
         let video = PmtStream {
-            stream_type: 0x1B,
+            stream_type: if self.is_hevc { 0x24 } else { 0x1B },
             pid: VIDEO,
             descriptors: Vec::new(),
         };
@@ -101,13 +109,17 @@ impl Muxer {
 
 /// Half a minute of each programme, as sounds that are listed and those that come.
 fn play(programmes: &[(&[Sound], &[Sound])]) -> (Live, Vec<Arc<Segment>>) {
+    play_of(Muxer::default(), programmes)
+}
+
+fn play_of(mut muxer: Muxer, programmes: &[(&[Sound], &[Sound])]) -> (Live, Vec<Arc<Segment>>) {
     let form = Form {
         target: Duration::from_secs(2),
         span: Some(Duration::from_secs(600)),
         bytes: 64 << 20,
     };
     let mut live = Live::new(form, Numbers::default(), false);
-    let (mut muxer, mut at) = (Muxer::default(), 10 * TICKS);
+    let mut at = 10 * TICKS;
     for (listed, heard) in programmes {
         for _ in 0..60 {
             live.push(
@@ -117,7 +129,10 @@ fn play(programmes: &[(&[Sound], &[Sound])]) -> (Live, Vec<Arc<Segment>>) {
             at += TICKS / 2;
         }
     }
-    live.update(Duration::ZERO, |_| {});
+    // Segments of few bytes are listed when the playlist would stand still otherwise.
+    for seconds in 0..20 {
+        live.update(Duration::from_secs(seconds), |_| {});
+    }
     let segments = live.held().cloned().collect();
     (live, segments)
 }
@@ -267,4 +282,35 @@ fn renditions_are_counted() {
     assert_eq!(live.renditions().count(), 8);
     let left = pids(&segments.last().unwrap().chunks);
     assert_eq!(left, [0, 0x100, 0x101, 0x10A, 0x10B, 0x10C, 0x1000]);
+}
+
+/// MP4 carries no LATM: the sound that it does carry stays beside the pictures, and there is nothing to choose.
+#[test]
+fn beside_hevc_the_first_sound_is_the_first_that_mp4_carries() {
+    let hevc = || Muxer {
+        is_hevc: true,
+        ..Muxer::default()
+    };
+    let latm: Sound = (FIRST, "deu", false);
+    let both = [latm, (0x102, "eng", false)];
+    let (live, segments) = play_of(hevc(), &[(&both, &both)]);
+    assert_eq!(live.renditions().count(), 0);
+    let segment = segments.last().unwrap();
+    let packets = segment
+        .chunks
+        .iter()
+        .flat_map(|chunk| chunk.as_chunks::<PACKET_BYTES>().0);
+    let pids: Vec<u16> = packets
+        .map(|packet| Packet::new(packet).unwrap().pid().value())
+        .collect();
+    assert!(pids.contains(&0x102), "it is where the pictures are");
+    let three = [latm, (0x102, "eng", false), (0x103, "fra", true)];
+    let (live, segments) = play_of(hevc(), &[(&three, &three)]);
+    let names: Vec<String> = live.renditions().map(Rendition::name).collect();
+    assert_eq!(names, ["audio-fra"]);
+    assert!(
+        segments
+            .iter()
+            .all(|segment| segment.sounds.iter().all(|sound| !sound.gap))
+    );
 }

@@ -57,11 +57,13 @@ impl Both {
         tokio::join!(self.main.watch_more(media), self.sound.watch_more(media));
     }
 
-    async fn watch_until_break(&mut self, number: usize) {
+    /// Watches until both have a break they did not have yet.
+    async fn watch_until_next_break(&mut self) {
         let (main, sound) = (&mut self.main, &mut self.sound);
+        let before = main.discontinuities().max(sound.discontinuities());
         tokio::join!(
-            main.watch_until("a break", |seen| seen.discontinuities() == number),
-            sound.watch_until("a break of the sound", |seen| seen.discontinuities() == number),
+            main.watch_until("a break", |seen| seen.discontinuities() > before),
+            sound.watch_until("a break of the sound", |seen| seen.discontinuities() > before),
         );
     }
 
@@ -216,7 +218,7 @@ async fn a_sound_that_the_next_source_lacks_is_never_silent() {
     both.watch_more(Duration::from_secs(4)).await;
     streams.0.fault(gone());
     streams.0.now(Now::Eof);
-    both.watch_until_break(1).await;
+    both.watch_until_next_break().await;
     both.watch_more(Duration::from_secs(4)).await;
     both.keep_step();
     both.is_heard("lacks");
@@ -231,7 +233,7 @@ async fn a_sound_that_the_next_source_lacks_is_never_silent() {
     streams.0.clear();
     streams.1.fault(gone());
     streams.1.now(Now::Eof);
-    both.watch_until_break(2).await;
+    both.watch_until_next_break().await;
     both.watch_more(Duration::from_secs(2)).await;
     both.keep_step();
     both.is_heard("lacks");

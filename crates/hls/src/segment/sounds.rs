@@ -131,6 +131,13 @@ struct Known {
 pub(super) struct Sounds {
     known: Vec<Known>,
     main: Out,
+    /// Once pictures were HEVC, segments are packed as MP4: what that does not carry is nobody's choice.
+    is_mp4: bool,
+}
+
+/// Whether MP4 as HLS uses it carries a sound.
+const fn is_carried(codec: Codec) -> bool {
+    matches!(codec, Codec::Aac | Codec::Ac3 | Codec::Eac3 | Codec::MpegAudio)
 }
 
 /// Where the packets of one segment go.
@@ -154,6 +161,10 @@ impl Sounds {
             return;
         };
         let mut heard = sounds_of(&map);
+        self.is_mp4 |= segment.contents.video == Some(Codec::Hevc);
+        if self.is_mp4 {
+            heard.retain(|sound| is_carried(sound.about.codec));
+        }
         if heard.len() < 2 && self.known.is_empty() {
             return;
         }
