@@ -37,6 +37,19 @@ struct Track {
 }
 
 impl Container {
+    /// For a playlist that had segments before: what `is_mp4` stays so.
+    pub(super) fn going_on(is_mp4: bool) -> Self {
+        Self {
+            is_mp4,
+            ..Self::default()
+        }
+    }
+
+    /// Whether all segments from now on are MP4.
+    pub(super) fn is_mp4(&self) -> bool {
+        self.is_mp4
+    }
+
     /// Packs a segment.
     pub(super) fn pack(&mut self, segment: &mut Segment) {
         self.segments += 1;
@@ -222,6 +235,17 @@ mod tests {
         let (gap, fresh) = ((true, false), (false, true));
         assert_eq!(told, [packed, gap, fresh, fresh, gap, gap, fresh]);
         assert_eq!(maps, [1, 1, 1, 4, 4, 4, 7]);
+    }
+
+    /// Who paused while the one packager ended and the next began reads the same playlist with the same demuxer.
+    #[test]
+    fn what_was_mp4_stays_so_behind_a_pause_whatever_the_source_is_then() {
+        let mut before = Container::default();
+        before.pack(&mut segment(1, Codec::Hevc, HEVC));
+        let mut after = Container::going_on(before.is_mp4());
+        let mut next = segment(2, Codec::Mpeg2Video, MPEG_2);
+        after.pack(&mut next);
+        assert!(after.is_mp4() && next.map.is_some() && !next.gap);
     }
 
     #[test]

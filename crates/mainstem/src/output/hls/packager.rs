@@ -160,26 +160,34 @@ pub(super) struct Packager {
     ending: Ending,
 }
 
+/// What the next packager of a channel goes on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Past {
+    pub(super) numbers: Numbers,
+    /// Its segments were MP4.
+    pub(super) is_mp4: bool,
+}
+
 /// However the task ends, nobody waits for it any longer.
 struct Ending {
     packagers: Arc<Packagers>,
     packaged: Arc<Packaged>,
-    numbers: Option<Numbers>,
+    past: Option<Past>,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.packagers.ended(&self.packaged, self.numbers);
+        self.packagers.ended(&self.packaged, self.past);
         self.packaged.clients().close();
     }
 }
 
 impl Packager {
-    /// What `reader` reads, cut into segments. `numbers`: where they go on, and whether there were some before.
+    /// What `reader` reads, cut into segments. `past`: what it goes on with, and whether there was a packager before.
     pub(super) fn new(
         channel: ChannelId,
         (packagers, reader): (&Arc<Packagers>, Reader),
-        (numbers, goes_on): (Numbers, bool),
+        (past, goes_on): (Past, bool),
     ) -> (Arc<Packaged>, Self) {
         let settings = packagers.settings().hls().clone();
         let shelf = Shelf::new(packagers.settings().folder());
@@ -192,8 +200,8 @@ impl Packager {
         });
         let packager = Self {
             reader,
-            live: Live::new(form(&settings, shelf.is_on_disk()), numbers, goes_on),
-            container: Container::default(),
+            live: Live::new(form(&settings, shelf.is_on_disk()), past.numbers, goes_on),
+            container: Container::going_on(past.is_mp4),
             shelf,
             published: sender,
             started: Instant::now(),
@@ -202,7 +210,7 @@ impl Packager {
             ending: Ending {
                 packagers: Arc::clone(packagers),
                 packaged: Arc::clone(&packaged),
-                numbers: None,
+                past: None,
             },
         };
         (packaged, packager)
@@ -286,7 +294,10 @@ impl Packager {
         let Some(target_duration) = self.live.target_duration() else {
             return;
         };
-        self.ending.numbers = Some(self.live.numbers());
+        self.ending.past = Some(Past {
+            numbers: self.live.numbers(),
+            is_mp4: self.container.is_mp4(),
+        });
         // With most chunks nothing changes.
         let (live, packaged) = (&self.live, &self.ending.packaged);
         if !listed && live.held().count() == self.published.borrow().segments.len() {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, error, error_span};
 
 use super::clients::Clients;
-use super::packager::{Packaged, Packager};
+use super::packager::{Packaged, Packager, Past};
 use crate::audience::{Asker, Present};
 use crate::config::{Config, Hls, HlsStart, HlsStore};
 
@@ -31,7 +31,7 @@ const NUMBERS_SINCE: Duration = Duration::from_secs(1_735_689_600);
 const DISCONTINUITY_EVERY_S: u64 = 600;
 
 /// How long after a packager's end its successor keeps to the target duration that players know, which may not change
-/// (RFC 8216 clause 6.2.1). Whoever comes later begins anew; a channel that one source with long groups of pictures made
+/// (RFC 8216 clause 6.2.1), and to MP4, which they read. Whoever comes later begins anew; a channel that one source with long groups of pictures made
 /// slow is as quick as it can be again.
 const KNOWN_FOR: Duration = Duration::from_secs(5 * 60);
 
@@ -66,18 +66,19 @@ impl Settings {
 #[derive(Debug, Default)]
 struct Table {
     packaged: HashMap<ChannelId, Arc<Packaged>>,
-    /// Where the numbers of channels go on, and since when.
-    numbers: HashMap<ChannelId, (Numbers, Instant)>,
+    /// What channels go on with, and since when.
+    pasts: HashMap<ChannelId, (Past, Instant)>,
 }
 
 impl Table {
-    /// Where the numbers of a channel go on at `now`, if it had some.
-    fn known(&self, channel: ChannelId, now: Instant) -> Option<Numbers> {
-        let (mut numbers, since) = *self.numbers.get(&channel)?;
+    /// What a channel goes on with at `now`, if it had segments: its numbers for ever, the rest while a player may know it.
+    fn known(&self, channel: ChannelId, now: Instant) -> Option<Past> {
+        let (mut past, since) = *self.pasts.get(&channel)?;
         if now.saturating_duration_since(since) > KNOWN_FOR {
-            numbers.target_duration = None;
+            past.numbers.target_duration = None;
+            past.is_mp4 = false;
         }
-        Some(numbers)
+        Some(past)
     }
 }
 
@@ -157,19 +158,19 @@ impl Packagers {
         }
     }
 
-    /// A packager ended; the next one goes on with its numbers.
-    pub(super) fn ended(&self, packaged: &Arc<Packaged>, numbers: Option<Numbers>) {
+    /// A packager ended; the next one goes on with what it leaves.
+    pub(super) fn ended(&self, packaged: &Arc<Packaged>, past: Option<Past>) {
         let mut table = self.table();
         let channel = packaged.channel();
         let current = table.packaged.get(&channel);
         if current.is_some_and(|current| Arc::ptr_eq(current, packaged)) {
             table.packaged.remove(&channel);
         }
-        if let Some(numbers) = numbers {
-            if table.numbers.len() >= REMEMBERED_MAX {
-                table.numbers.clear();
+        if let Some(past) = past {
+            if table.pasts.len() >= REMEMBERED_MAX {
+                table.pasts.clear();
             }
-            table.numbers.insert(channel, (numbers, Instant::now()));
+            table.pasts.insert(channel, (past, Instant::now()));
         }
     }
 
@@ -180,9 +181,11 @@ impl Packagers {
             return Some(Arc::clone(packaged));
         }
         let known = table.known(channel, Instant::now());
-        let numbers = known.unwrap_or_else(first_numbers);
-        let (packaged, packager) =
-            Packager::new(channel, (self, viewer.reader()), (numbers, known.is_some()));
+        let past = known.unwrap_or_else(|| Past {
+            numbers: first_numbers(),
+            is_mp4: false,
+        });
+        let (packaged, packager) = Packager::new(channel, (self, viewer.reader()), (past, known.is_some()));
         // Its end is that of the program.
         if let Err(over) = self.start.send((name.into(), packager)) {
             // A packager that ends says so in the table.
@@ -327,23 +330,30 @@ mod tests {
     }
 
     #[test]
-    fn numbers_go_on_for_ever_and_the_target_duration_while_somebody_knows_it() {
+    fn numbers_go_on_for_ever_and_the_rest_while_somebody_knows_it() {
         let channel = ChannelId::of_name("any");
         let numbers = Numbers {
             sequence: 7,
             discontinuity_sequence: 1,
             target_duration: Some(12),
         };
+        let past = Past {
+            numbers,
+            is_mp4: true,
+        };
         let mut table = Table::default();
         let now = Instant::now();
         assert_eq!(table.known(channel, now), None);
-        table.numbers.insert(channel, (numbers, now));
-        assert_eq!(table.known(channel, now + KNOWN_FOR), Some(numbers));
-        let later = Numbers {
-            target_duration: None,
-            ..numbers
+        table.pasts.insert(channel, (past, now));
+        assert_eq!(table.known(channel, now + KNOWN_FOR), Some(past));
+        let later = Past {
+            numbers: Numbers {
+                target_duration: None,
+                ..numbers
+            },
+            is_mp4: false,
         };
-        let past = now + KNOWN_FOR + Duration::from_secs(1);
-        assert_eq!(table.known(channel, past), Some(later));
+        let long_after = now + KNOWN_FOR + Duration::from_secs(1);
+        assert_eq!(table.known(channel, long_after), Some(later));
     }
 }
