@@ -136,6 +136,19 @@ pub struct Sound {
     pub gap: bool,
 }
 
+impl Sound {
+    /// Nothing of it.
+    fn gap() -> Self {
+        Self {
+            about: None,
+            chunks: Vec::new(),
+            bytes: 0,
+            map: None,
+            gap: true,
+        }
+    }
+}
+
 /// What is in a segment, as far as its packets tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contents {

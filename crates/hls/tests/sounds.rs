@@ -314,3 +314,31 @@ fn beside_hevc_the_first_sound_is_the_first_that_mp4_carries() {
             .all(|segment| segment.sounds.iter().all(|sound| !sound.gap))
     );
 }
+
+/// A playlist counts its segments: one that is missing in a rendition would give each that follows another one's number.
+#[test]
+fn a_segment_without_tables_is_in_every_rendition() {
+    let both: [Sound; 2] = [(0x101, "deu", false), (0x102, "eng", true)];
+    let form = Form {
+        target: Duration::from_secs(2),
+        span: Some(Duration::from_secs(600)),
+        bytes: 64 << 20,
+    };
+    let mut live = Live::new(form, Numbers::default(), false);
+    let mut muxer = Muxer::default();
+    for second in 0..60_u64 {
+        let mut chunk = muxer.chunk((10 + second) * TICKS, &both, &both);
+        if (20..40).contains(&second) {
+            let packets = chunk.bytes.as_chunks::<PACKET_BYTES>().0.iter();
+            let others =
+                packets.filter(|packet| ![Pid::PAT, MAP].contains(&Packet::new(packet).unwrap().pid()));
+            chunk.bytes = others.flatten().copied().collect();
+        }
+        live.push(&chunk, Duration::from_secs(1_800_000_000));
+        live.update(Duration::from_secs(second), |_| {});
+    }
+    let segments: Vec<_> = live.held().collect();
+    let gaps = segments.iter().filter(|segment| segment.sounds[0].gap).count();
+    assert!(segments.iter().all(|segment| segment.sounds.len() == 1));
+    assert!((5..segments.len() - 5).contains(&gaps), "{gaps}");
+}

@@ -157,11 +157,13 @@ impl Sounds {
 
     /// Leaves the first sound in a segment, and puts the others beside it.
     pub(super) fn split(&mut self, segment: &mut Segment) {
+        self.is_mp4 |= segment.contents.video == Some(Codec::Hevc);
         let Some((map_pid, map)) = last_map(&segment.chunks) else {
+            // Numbers of segments are counted in each playlist: there is one in every rendition, with or without sound.
+            segment.sounds = self.known.iter().map(|_| Sound::gap()).collect();
             return;
         };
         let mut heard = sounds_of(&map);
-        self.is_mp4 |= segment.contents.video == Some(Codec::Hevc);
         if self.is_mp4 {
             heard.retain(|sound| is_carried(sound.about.codec));
         }

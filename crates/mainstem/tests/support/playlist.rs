@@ -170,6 +170,9 @@ impl Listing {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     last: Option<(Duration, Listing)>,
+    /// The last look but this one, and the last before the present version was seen: nobody knows what came in between.
+    looked_at: Duration,
+    came_after: Duration,
     seen: BTreeMap<u64, Entry>,
     /// When each segment that is gone from the list was last in it, and how long the longest playlist was that listed it.
     removed: Vec<(Duration, Entry)>,
@@ -188,6 +191,7 @@ impl Watch {
     }
 
     fn compare(&mut self, now: Duration, listing: &Listing) -> Result<Vec<Entry>, String> {
+        let looked_at = std::mem::replace(&mut self.looked_at, now);
         if let Some((at, last)) = &self.last {
             if last == listing {
                 let most = Duration::from_secs(last.target) * 3 / 2 + LOOK_TOLERANCE;
@@ -199,7 +203,7 @@ impl Watch {
                 }
                 return Ok(Vec::new());
             }
-            self.successor(now, *at, listing)?;
+            self.successor((looked_at, now), *at, listing)?;
         }
         let (mut fresh, mut time) = (Vec::new(), None::<i64>);
         for entry in &listing.entries {
@@ -233,11 +237,17 @@ impl Watch {
             *longest = (*longest).max(listing.duration());
         }
         self.last = Some((now, listing.clone()));
+        self.came_after = looked_at;
         Ok(fresh)
     }
 
     /// What may change from one version to the next.
-    fn successor(&mut self, now: Duration, at: Duration, listing: &Listing) -> Result<(), String> {
+    fn successor(
+        &mut self,
+        (looked_at, now): (Duration, Duration),
+        at: Duration,
+        listing: &Listing,
+    ) -> Result<(), String> {
         let Some((_, last)) = &self.last else {
             return Ok(());
         };
@@ -269,12 +279,13 @@ impl Watch {
             return Err("shorter than three target durations (6.2.2)".to_owned());
         }
         if !self.loosely {
-            let since = now.saturating_sub(at);
-            if since + LOOK_TOLERANCE < target / 2 {
-                return Err(format!("a new version after only {since:?} (6.2.2)"));
+            let most = now.saturating_sub(self.came_after);
+            if most + LOOK_TOLERANCE < target / 2 {
+                return Err(format!("a new version after only {most:?} (6.2.2)"));
             }
-            if since > target * 3 / 2 + LOOK_TOLERANCE {
-                return Err(format!("no new version for {since:?} (6.2.2)"));
+            let least = looked_at.saturating_sub(at);
+            if least > target * 3 / 2 + LOOK_TOLERANCE {
+                return Err(format!("no new version for {least:?} (6.2.2)"));
             }
         }
         self.removed.extend(gone.into_iter().map(|entry| (now, entry)));

@@ -31,8 +31,8 @@ const NUMBERS_SINCE: Duration = Duration::from_secs(1_735_689_600);
 const DISCONTINUITY_EVERY_S: u64 = 600;
 
 /// How long after a packager's end its successor keeps to the target duration that players know, which may not change
-/// (RFC 8216 clause 6.2.1), and to MP4, which they read. Whoever comes later begins anew; a channel that one source with long groups of pictures made
-/// slow is as quick as it can be again.
+/// (RFC 8216 clause 6.2.1), and to MP4, which they read. Whoever comes later begins anew; a channel that one source with
+/// long groups of pictures made slow is as quick as it can be again.
 const KNOWN_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// What the operator wants.
