@@ -203,7 +203,7 @@ impl Watch {
                 }
                 return Ok(Vec::new());
             }
-            self.successor((looked_at, now), *at, listing)?;
+            self.successor(now, *at, listing)?;
         }
         let (mut fresh, mut time) = (Vec::new(), None::<i64>);
         for entry in &listing.entries {
@@ -242,12 +242,7 @@ impl Watch {
     }
 
     /// What may change from one version to the next.
-    fn successor(
-        &mut self,
-        (looked_at, now): (Duration, Duration),
-        at: Duration,
-        listing: &Listing,
-    ) -> Result<(), String> {
+    fn successor(&mut self, now: Duration, at: Duration, listing: &Listing) -> Result<(), String> {
         let Some((_, last)) = &self.last else {
             return Ok(());
         };
@@ -283,9 +278,9 @@ impl Watch {
             if most + LOOK_TOLERANCE < target / 2 {
                 return Err(format!("a new version after only {most:?} (6.2.2)"));
             }
-            let least = looked_at.saturating_sub(at);
-            if least > target * 3 / 2 + LOOK_TOLERANCE {
-                return Err(format!("no new version for {least:?} (6.2.2)"));
+            let since = now.saturating_sub(at);
+            if since > target * 3 / 2 + LOOK_TOLERANCE {
+                return Err(format!("no new version for {since:?} (6.2.2)"));
             }
         }
         self.removed.extend(gone.into_iter().map(|entry| (now, entry)));
