@@ -454,16 +454,20 @@ mod tests {
     use crate::ring::{Bounds, Chunk};
     use tokio::time::timeout;
 
-    /// The driver writes first and tells then; whoever looks in between has not been told what he is looking at.
-    #[tokio::test(start_paused = true)]
-    async fn what_a_response_is_is_not_decided_before_it_was_told() {
+    fn shared() -> Arc<Shared> {
         let bounds = Bounds {
             span: Duration::from_secs(10),
             bytes: 1 << 20,
             bytes_max: 1 << 20,
             join_behind: Duration::from_secs(4),
         };
-        let shared = Arc::new(Shared::new(Ring::new(bounds)));
+        Arc::new(Shared::new(Ring::new(bounds)))
+    }
+
+    /// The driver writes first and tells then; whoever looks in between has not been told what he is looking at.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_response_is_is_not_decided_before_it_was_told() {
+        let shared = shared();
         let now = Instant::now().into_std();
         let mut bell = Bell::new(Duration::from_millis(500), now);
         let (leave, _left) = mpsc::unbounded_channel();
@@ -485,13 +489,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_is_read_promptly_while_anybody_lives_on_what_comes() {
-        let bounds = Bounds {
-            span: Duration::from_secs(10),
-            bytes: 1 << 20,
-            bytes_max: 1 << 20,
-            join_behind: Duration::from_secs(4),
-        };
-        let shared = Arc::new(Shared::new(Ring::new(bounds)));
+        let shared = shared();
         let now = Instant::now().into_std();
         let bell = Bell::new(Duration::from_millis(500), now);
         let (leave, _left) = mpsc::unbounded_channel();
@@ -533,13 +531,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_misses_nothing_that_is_held_and_says_what_it_missed() {
-        let bounds = Bounds {
-            span: Duration::from_secs(10),
-            bytes: 1 << 20,
-            bytes_max: 1 << 20,
-            join_behind: Duration::from_secs(4),
-        };
-        let shared = Arc::new(Shared::new(Ring::new(bounds)));
+        let shared = shared();
         let now = Instant::now().into_std();
         let mut bell = Bell::new(Duration::from_millis(500), now);
         let (leave, _left) = mpsc::unbounded_channel();

@@ -2,7 +2,7 @@
 //!
 //! A stream that delivers is read on a beat (relay's `Upstream::looks_from_now_on`). With every packet that comes in
 //! between the kernel would wake the program to tell it what it does not want to know: with 50 channels 500 times a
-//! second and more, which costs as much as reading what came.
+//! second and more.
 
 use std::io::{self, ErrorKind, Read as _};
 use std::net::TcpStream as LookedAt;
