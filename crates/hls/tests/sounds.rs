@@ -26,8 +26,9 @@ type Sound = (u16, &'static str, bool);
 #[derive(Default)]
 struct Muxer {
     counters: BTreeMap<u16, u8>,
-    /// Pictures are HEVC, and the sound of the first PID is LATM.
     is_hevc: bool,
+    /// The sound of the first PID is LATM.
+    is_latm: bool,
 }
 
 const FIRST: u16 = 0x101;
@@ -38,7 +39,7 @@ impl Muxer {
         let sounds = listed.iter().map(|(pid, language, ac3)| PmtStream {
             stream_type: match ac3 {
                 true => 0x81,
-                false if self.is_hevc && *pid == FIRST => 0x11,
+                false if self.is_latm && *pid == FIRST => 0x11,
                 false => 0x0F,
             },
             pid: Pid::new(*pid),
@@ -109,16 +110,23 @@ impl Muxer {
 
 /// Half a minute of each programme, as sounds that are listed and those that come.
 fn play(programmes: &[(&[Sound], &[Sound])]) -> (Live, Vec<Arc<Segment>>) {
-    play_of(Muxer::default(), programmes)
+    play_of(Muxer::default(), false, programmes)
 }
 
-fn play_of(mut muxer: Muxer, programmes: &[(&[Sound], &[Sound])]) -> (Live, Vec<Arc<Segment>>) {
+fn play_of(
+    mut muxer: Muxer,
+    was_mp4: bool,
+    programmes: &[(&[Sound], &[Sound])],
+) -> (Live, Vec<Arc<Segment>>) {
     let form = Form {
         target: Duration::from_secs(2),
         span: Some(Duration::from_secs(600)),
         bytes: 64 << 20,
     };
-    let mut live = Live::new(form, Numbers::default(), false);
+    let mut live = Live::new(form, Numbers::default(), was_mp4);
+    if was_mp4 {
+        live.keep_to_mp4();
+    }
     let mut at = 10 * TICKS;
     for (listed, heard) in programmes {
         for _ in 0..60 {
@@ -284,35 +292,30 @@ fn renditions_are_counted() {
     assert_eq!(left, [0, 0x100, 0x101, 0x10A, 0x10B, 0x10C, 0x1000]);
 }
 
-/// MP4 carries no LATM: the sound that it does carry stays beside the pictures, and there is nothing to choose.
+/// MP4 carries no LATM: the sound that it does carry stays beside the pictures, and there is nothing to choose. It is MP4
+/// for HEVC, and where it was MP4 before.
 #[test]
-fn beside_hevc_the_first_sound_is_the_first_that_mp4_carries() {
-    let hevc = || Muxer {
-        is_hevc: true,
-        ..Muxer::default()
-    };
+fn in_mp4_the_first_sound_is_the_first_that_it_carries() {
     let latm: Sound = (FIRST, "deu", false);
-    let both = [latm, (0x102, "eng", false)];
-    let (live, segments) = play_of(hevc(), &[(&both, &both)]);
-    assert_eq!(live.renditions().count(), 0);
-    let segment = segments.last().unwrap();
-    let packets = segment
-        .chunks
-        .iter()
-        .flat_map(|chunk| chunk.as_chunks::<PACKET_BYTES>().0);
-    let pids: Vec<u16> = packets
-        .map(|packet| Packet::new(packet).unwrap().pid().value())
-        .collect();
-    assert!(pids.contains(&0x102), "it is where the pictures are");
-    let three = [latm, (0x102, "eng", false), (0x103, "fra", true)];
-    let (live, segments) = play_of(hevc(), &[(&three, &three)]);
-    let names: Vec<String> = live.renditions().map(Rendition::name).collect();
-    assert_eq!(names, ["audio-fra"]);
-    assert!(
-        segments
-            .iter()
-            .all(|segment| segment.sounds.iter().all(|sound| !sound.gap))
-    );
+    for (is_hevc, was_mp4) in [(true, false), (false, true)] {
+        let muxer = || Muxer {
+            is_hevc,
+            is_latm: true,
+            ..Muxer::default()
+        };
+        let both = [latm, (0x102, "eng", false)];
+        let (live, segments) = play_of(muxer(), was_mp4, &[(&both, &both)]);
+        assert_eq!(live.renditions().count(), 0);
+        let pids: Vec<u16> = packets(&segments.last().unwrap().chunks)
+            .map(|packet| packet.pid().value())
+            .collect();
+        assert!(pids.contains(&0x102), "it is where the pictures are");
+        let three = [latm, (0x102, "eng", false), (0x103, "fra", true)];
+        let (live, segments) = play_of(muxer(), was_mp4, &[(&three, &three)]);
+        assert_eq!(names(&live), ["audio-fra"]);
+        let mut sounds = segments.iter().flat_map(|segment| &segment.sounds);
+        assert!(sounds.all(|sound| !sound.gap));
+    }
 }
 
 /// A playlist counts its segments: one that is missing in a rendition would give each that follows another one's number.

@@ -44,6 +44,11 @@ impl Live {
         }
     }
 
+    /// The playlist had segments of MP4 before this: it stays with what that carries.
+    pub fn keep_to_mp4(&mut self) {
+        self.sounds.keep_to_mp4();
+    }
+
     /// The next chunk, which came at `time_of_day`, counted from the Unix epoch.
     pub fn push(&mut self, chunk: &Chunk, time_of_day: Duration) {
         self.segmenter.push(chunk, time_of_day);

@@ -150,6 +150,11 @@ struct Route {
 }
 
 impl Sounds {
+    /// Segments are packed as MP4 from the first one on, whatever their pictures.
+    pub(super) fn keep_to_mp4(&mut self) {
+        self.is_mp4 = true;
+    }
+
     /// Every rendition so far; segments have theirs in this order.
     pub(super) fn renditions(&self) -> impl Iterator<Item = &Rendition> {
         self.known.iter().map(|known| &known.rendition)

@@ -198,9 +198,13 @@ impl Packager {
             published,
             clients: nobody(),
         });
+        let mut live = Live::new(form(&settings, shelf.is_on_disk()), past.numbers, goes_on);
+        if past.is_mp4 {
+            live.keep_to_mp4();
+        }
         let packager = Self {
             reader,
-            live: Live::new(form(&settings, shelf.is_on_disk()), past.numbers, goes_on),
+            live,
             container: Container::going_on(past.is_mp4),
             shelf,
             published: sender,
