@@ -3,6 +3,7 @@
 //! What to do next is decided in [`crate::broadcast`]; here are the waiting, the bytes, and nothing else.
 
 use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use mpegts::radio::raw_sound;
 use mpegts::slate::{Message, Slate};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::coop::consume_budget;
-use tokio::time::sleep_until;
+use tokio::time::{Sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use crate::attempt::{Attempt, Finding, Live, Progress};
@@ -130,23 +131,29 @@ impl<O: Opener> Driver<O> {
     }
 
     pub(crate) async fn run(mut self) {
+        let mut timer = pin!(sleep_until(tokio::time::Instant::now()));
         while !self.finished {
             // An upstream that always has something (a clip, a flood) must not keep its worker from everybody else.
             consume_budget().await;
-            let wake = self.wait().await;
-            self.apply(wake);
-            self.publish_status();
+            let wake = self.wait(timer.as_mut()).await;
+            let now = now();
+            self.apply(wake, now);
+            self.publish_status(now);
         }
         // Joins that came in meanwhile are answered by dropping their reply: the caller asks the hub again.
         self.commands.close();
     }
 
-    async fn wait(&mut self) -> Wake<O::Upstream> {
-        let reading = self.may_read();
-        let deadline = self.deadline();
+    async fn wait(&mut self, mut timer: Pin<&mut Sleep>) -> Wake<O::Upstream> {
+        let now = now();
+        let reading = self.may_read(now);
+        let deadline = self.deadline(now).into();
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
         let main = async {
             match (&mut self.live, &mut self.attempt) {
-                (Some(live), _) if reading => Wake::Read(Which::Main, live.read(now()).await),
+                (Some(live), _) if reading => Wake::Read(Which::Main, live.read(now).await),
                 (None, Some(attempt)) => progress(Which::Main, attempt).await,
                 _ => std::future::pending().await,
             }
@@ -162,17 +169,17 @@ impl<O: Opener> Driver<O> {
             command = self.commands.recv() => Wake::Command(command),
             wake = hedge => wake,
             wake = main => wake,
-            () = sleep_until(deadline.into()) => Wake::Tick,
+            () = timer => Wake::Tick,
         }
     }
 
-    fn may_read(&self) -> bool {
+    fn may_read(&self, now: Instant) -> bool {
         self.pace
             .as_ref()
-            .is_none_or(|pace| pace.ahead(now()) <= self.timing.ahead_max)
+            .is_none_or(|pace| pace.ahead(now) <= self.timing.ahead_max)
     }
 
-    fn deadline(&self) -> Instant {
+    fn deadline(&self, now: Instant) -> Instant {
         let mut deadline = self.status_at + STATUS_EVERY;
         let mut sooner = |instant: Option<Instant>| {
             if let Some(instant) = instant {
@@ -184,19 +191,14 @@ impl<O: Opener> Driver<O> {
         sooner(self.attempt.as_ref().map(|attempt| attempt.until));
         sooner(self.hedge.as_ref().map(|hedge| hedge.until));
         sooner(self.live.as_ref().and_then(|live| live.shows_until));
-        let cadence = self.shared.cadence();
-        sooner(
-            self.live
-                .as_ref()
-                .and_then(|live| live.read_again_at(now(), cadence)),
-        );
+        sooner(self.live.as_ref().and_then(|live| live.read_again_at(now)));
         if let Some(pace) = &self.pace {
             match &self.live {
-                Some(_) if pace.ahead(now()) > self.timing.ahead_max => {
+                Some(_) if pace.ahead(now) > self.timing.ahead_max => {
                     sooner(Some(pace.ahead_until(self.timing.ahead_max)));
                 }
                 Some(live) => {
-                    let (now, bounds) = (now(), live.bounds(&self.timing, now()));
+                    let bounds = live.bounds(&self.timing, now);
                     sooner(Some(live.looks_at(bounds, now, |behind| pace.behind_at(behind))));
                 }
                 None => {}
@@ -208,20 +210,20 @@ impl<O: Opener> Driver<O> {
         deadline
     }
 
-    fn apply(&mut self, wake: Wake<O::Upstream>) {
+    fn apply(&mut self, wake: Wake<O::Upstream>, now: Instant) {
         match wake {
             Wake::Command(None) => self.finished = true,
             Wake::Command(Some(Command::Join { claim, reply })) => self.join(claim, reply),
             Wake::Command(Some(Command::Leave(id))) => self.leave(id),
             Wake::Opened(which, Ok(upstream)) => self.opened(which, upstream),
             Wake::Opened(which, Err(failure)) | Wake::Read(which, Err(failure)) => self.fail(which, &failure),
-            Wake::Read(which, Ok(input)) => self.read(which, &input),
+            Wake::Read(which, Ok(input)) => self.read(which, &input, now),
             Wake::Tick => {}
         }
-        self.watch_clock();
-        self.feed_slate();
+        self.watch_clock(now);
+        self.feed_slate(now);
         self.end_if_hopeless();
-        self.bell.ring(now());
+        self.bell.ring(now);
     }
 
     fn join(&mut self, claim: Claim, reply: oneshot::Sender<Viewer>) {
@@ -269,33 +271,33 @@ impl<O: Opener> Driver<O> {
         }
     }
 
-    fn read(&mut self, which: Which, input: &Input) {
+    fn read(&mut self, which: Which, input: &Input, now: Instant) {
         if let Input::Bytes(bytes) = input {
             self.bytes_in += bytes.len() as u64;
         }
         if which == Which::Main && self.live.is_some() {
-            self.read_live(input);
+            self.read_live(input, now);
         } else {
             self.read_attempt(which, input);
         }
     }
 
-    fn read_live(&mut self, input: &Input) {
+    fn read_live(&mut self, input: &Input, now: Instant) {
         feed(&mut self.splicer, input);
-        let shows = self.drain();
+        let shows = self.drain(now);
         let bytes = match input {
             Input::Bytes(bytes) => bytes.len(),
             Input::Restart => 0,
         };
         let cadence = self.shared.cadence();
         let Some(live) = &mut self.live else { return };
-        live.rest(now(), cadence);
-        if live.becomes_known(now())
+        live.rest(now, cadence);
+        if live.becomes_known(now)
             && let Some(signature) = self.splicer.carried()
         {
             self.opener.shows(live.stream, &signature);
         }
-        if let Some(failure) = live.judge((bytes, shows), self.splicer.source(), now()) {
+        if let Some(failure) = live.judge((bytes, shows), self.splicer.source(), now) {
             self.fail(Which::Main, &failure);
         }
     }
@@ -314,7 +316,7 @@ impl<O: Opener> Driver<O> {
             self.enter(which);
             if let Input::Restart = input {
                 feed(&mut self.splicer, input);
-                self.drain();
+                self.drain(now());
             }
         } else if let Some(failure) = audition.hopeless() {
             self.fail(which, &failure);
@@ -351,7 +353,7 @@ impl<O: Opener> Driver<O> {
         }
         self.splicer.begin_source();
         self.splicer.push(&waiting);
-        live.shows_until = (!self.drain()).then(|| now() + live.patience(&self.timing));
+        live.shows_until = (!self.drain(now())).then(|| now() + live.patience(&self.timing));
         self.live = Some(live);
     }
 
@@ -391,8 +393,7 @@ impl<O: Opener> Driver<O> {
     }
 
     /// Time alone ends attempts that deliver nothing and streams that fall behind.
-    fn watch_clock(&mut self) {
-        let now = now();
+    fn watch_clock(&mut self, now: Instant) {
         for which in [Which::Main, Which::Hedge] {
             let late = self
                 .attempt(which)
@@ -552,7 +553,7 @@ impl<O: Opener> Driver<O> {
     fn end_slate(&mut self) {
         if self.slate.take().is_some() {
             self.splicer.end_source();
-            self.drain();
+            self.drain(now());
         }
     }
 
@@ -566,8 +567,7 @@ impl<O: Opener> Driver<O> {
     }
 
     /// Writes the slate in real time, a little ahead of the clock, on the channel's own timeline.
-    fn feed_slate(&mut self) {
-        let now = now();
+    fn feed_slate(&mut self, now: Instant) {
         let ahead = |pace: &Option<Pace>| pace.as_ref().map(|pace| pace.ahead(now));
         let mut hidden = Duration::ZERO;
         while ahead(&self.pace).is_none_or(|ahead| ahead < SLATE_AHEAD) {
@@ -575,7 +575,7 @@ impl<O: Opener> Driver<O> {
             let before = slate.shown();
             self.splicer.push(slate.step());
             hidden += slate.shown().saturating_sub(before);
-            if self.drain() {
+            if self.drain(now) {
                 hidden = Duration::ZERO;
             } else if hidden > SLATE_SHOWS_WITHIN {
                 let failure = Failure::new(FailureClass::Unusable, "the slate cannot be shown");
@@ -585,8 +585,7 @@ impl<O: Opener> Driver<O> {
     }
 
     /// Moves what the splicer has ready into the ring; says whether there was anything.
-    fn drain(&mut self) -> bool {
-        let now = now();
+    fn drain(&mut self, now: Instant) -> bool {
         let mut any = false;
         let mut gained = Duration::ZERO;
         while let Some(piece) = self.splicer.take() {
@@ -641,16 +640,16 @@ impl<O: Opener> Driver<O> {
         live.or_else(|| self.attempt.as_ref().map(|attempt| &attempt.label))
     }
 
-    fn publish_status(&mut self) {
-        let due = self.status_at + STATUS_EVERY <= now();
+    fn publish_status(&mut self, now: Instant) {
+        let due = self.status_at + STATUS_EVERY <= now;
         if due {
-            self.status_at = now();
+            self.status_at = now;
         }
-        let label = self.shown().cloned();
-        let hedge = self.hedge.as_ref().map(|hedge| Arc::clone(&hedge.label));
+        let label = self.shown();
+        let hedge = self.hedge.as_ref().map(|hedge| &hedge.label);
         self.status.send_if_modified(|status| {
             let changed = status.viewers.len() != self.viewers.len()
-                || (&status.label, &status.hedge) != (&label, &hedge)
+                || (status.label.as_ref(), status.hedge.as_ref()) != (label, hedge)
                 || status.live != self.decisions.is_live()
                 || status.slate != self.decisions.slate();
             if !changed && !due {
@@ -658,8 +657,8 @@ impl<O: Opener> Driver<O> {
             }
             *status = BroadcastStatus {
                 viewers: self.viewers.values().cloned().collect(),
-                label,
-                hedge,
+                label: label.cloned(),
+                hedge: hedge.cloned(),
                 live: self.decisions.is_live(),
                 slate: self.decisions.slate(),
                 failovers: self.decisions.failovers(),

@@ -58,10 +58,21 @@ pub trait Upstream: Send + 'static {
         Duration::ZERO
     }
 
-    /// It delivers, and is read on a beat from now on: a read that finds nothing need not wake anybody when something
-    /// comes. Says whether that is so; otherwise it wakes whoever reads, as before.
+    /// It delivers: says whether it can be [looked at](Self::look) on a beat from now on, and is not read any more.
     fn looks_from_now_on(&mut self) -> bool {
         false
+    }
+
+    /// What has come, at once; `None` where nothing has, and nobody is woken when something does. Only one that says so
+    /// is [looked at](Self::looks_from_now_on).
+    fn look(&mut self) -> Option<Result<Input, Failure>> {
+        None
+    }
+
+    /// Resolves when the connection of one that is looked at is taken back: with what its next look would say.
+    /// Cancel-safe.
+    fn taken_back(&mut self) -> impl Future<Output = Failure> + Send {
+        std::future::pending()
     }
 
     /// It is the broadcast's only connection, whatever it was opened as: viewers see it, or have nothing else to wait

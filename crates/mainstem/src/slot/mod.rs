@@ -444,6 +444,12 @@ impl Slot {
         }
     }
 
+    /// Whether the connection has been taken back.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        *self.revoked.borrow()
+    }
+
     /// Which of the wish's places it is at.
     #[must_use]
     pub fn place(&self) -> usize {

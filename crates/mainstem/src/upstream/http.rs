@@ -5,7 +5,7 @@
 //! from the address the caller gave (tokens in redirects live for one use).
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -422,7 +422,32 @@ impl Body {
         }
     }
 
-    /// From now on a read that finds nothing wakes nobody when something comes, where that can be: says whether it can.
+    /// Resolves when the slot is taken back; never without one. Cancel-safe.
+    pub(super) async fn revoked(&self) {
+        match &self.slot {
+            Some(slot) => slot.revoked().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether the slot has been taken back.
+    pub(super) fn is_revoked(&self) -> bool {
+        self.slot.as_ref().is_some_and(Slot::is_revoked)
+    }
+
+    /// The next bytes if some have come: see [`Self::looks_from_now_on`].
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn look(&mut self) -> Option<Result<Option<Bytes>, HttpError>> {
+        match self.poll_read(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(read) => Some(read),
+            Poll::Pending => None,
+        }
+    }
+
+    /// From now on nobody is woken when something comes, and it is looked at in place of being read, where that can be:
+    /// says whether it can.
     pub fn looks_from_now_on(&self) -> bool {
         if let Some(looks) = &self.looks {
             looks.begin();

@@ -73,6 +73,20 @@ impl relay::Upstream for Upstream {
         }
     }
 
+    fn look(&mut self) -> Option<Result<Input, Failure>> {
+        match self {
+            Self::Progressive(progressive) => progressive.look(),
+            Self::Radio(_) | Self::Hls(_) | Self::Card(_) => None,
+        }
+    }
+
+    async fn taken_back(&mut self) -> Failure {
+        match self {
+            Self::Progressive(progressive) => progressive.taken_back().await,
+            Self::Radio(_) | Self::Hls(_) | Self::Card(_) => std::future::pending().await,
+        }
+    }
+
     fn take_over(&mut self) {
         match self {
             Self::Progressive(progressive) => progressive.promote(),

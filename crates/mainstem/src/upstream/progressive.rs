@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use relay::{Failure, FailureClass, Input};
 
-use super::http::Body;
+use super::http::{Body, HttpError};
 use super::icy::TitleReader;
 use super::titles::Teller;
 use crate::slot::Purpose;
@@ -37,12 +37,36 @@ impl Progressive {
         }
         match self.body.read_unless_revoked().await {
             None => Err(taken_back()),
-            Some(Ok(Some(bytes))) => Ok(Input::Bytes(self.without_titles(bytes))),
-            Some(Ok(None)) => Err(Failure::new(
+            Some(read) => self.input(read),
+        }
+    }
+
+    /// What has come, at once.
+    pub fn look(&mut self) -> Option<Result<Input, Failure>> {
+        if let Some(head) = self.head.take() {
+            return Some(Ok(Input::Bytes(self.without_titles(head))));
+        }
+        if self.body.is_revoked() {
+            return Some(Err(taken_back()));
+        }
+        let read = self.body.look()?;
+        Some(self.input(read))
+    }
+
+    /// Resolves when the connection is taken back. Cancel-safe.
+    pub async fn taken_back(&self) -> Failure {
+        self.body.revoked().await;
+        taken_back()
+    }
+
+    fn input(&mut self, read: Result<Option<Bytes>, HttpError>) -> Result<Input, Failure> {
+        match read {
+            Ok(Some(bytes)) => Ok(Input::Bytes(self.without_titles(bytes))),
+            Ok(None) => Err(Failure::new(
                 FailureClass::Transient,
                 "the provider ended the stream",
             )),
-            Some(Err(error)) => Err(error.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -57,7 +81,7 @@ impl Progressive {
         bytes
     }
 
-    /// From now on a read that finds nothing wakes nobody, where that can be: says whether it can.
+    /// Whether it can be looked at: then it is, from now on.
     pub fn looks_from_now_on(&self) -> bool {
         self.body.looks_from_now_on()
     }
@@ -81,4 +105,130 @@ impl Progressive {
 #[must_use]
 pub fn taken_back() -> Failure {
     Failure::new(FailureClass::Revoked, "the connection was needed more elsewhere")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slot::{Login, Place, Pools, Wish};
+    use crate::upstream::http::{Client, Request};
+    use catalog::SourceName;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake, Waker};
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn wish() -> Wish {
+        let source = SourceName::new("s");
+        let place = Place {
+            login: Login::of_entry(None, &source, "http://provider.example/live.ts"),
+            limit: 1,
+            release_delay: Duration::ZERO,
+        };
+        Wish::at(place, source, Purpose::Live)
+    }
+
+    /// A stream that is looked at, and the provider's end of it.
+    async fn looked_at(pools: &Pools) -> (Progressive, TcpStream) {
+        let slot = pools.acquire(wish(), SOON).await.unwrap();
+        let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", provider.local_addr().unwrap());
+        let client = Client::new(SOON, 0).unwrap();
+        let answer = async {
+            let mut socket = provider.accept().await.unwrap().0;
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(socket.read_u8().await.unwrap());
+            }
+            socket.write_all(b"HTTP/1.1 200 OK\r\n\r\nfirst").await.unwrap();
+            socket
+        };
+        let request = client.send(Request::get(&url, SOON).unwrap(), Some(slot));
+        let (response, socket) = tokio::join!(request, answer);
+        let stream = Progressive::new(Bytes::from_static(b"head "), response.unwrap().body, None);
+        assert!(stream.looks_from_now_on());
+        (stream, socket)
+    }
+
+    /// Looks until there is something.
+    async fn next(stream: &mut Progressive) -> Result<Input, Failure> {
+        let look = async {
+            loop {
+                if let Some(seen) = stream.look() {
+                    return seen;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(SOON, look).await.unwrap()
+    }
+
+    async fn take(stream: &mut Progressive, expected: &[u8]) {
+        let mut all = Vec::new();
+        while all.len() < expected.len() {
+            match next(stream).await.unwrap() {
+                Input::Bytes(bytes) => all.extend_from_slice(&bytes),
+                Input::Restart => panic!("nothing begins anew"),
+            }
+        }
+        assert_eq!(all, expected);
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_over_plain_http_is_looked_at_and_what_comes_wakes_nobody() {
+        let pools = Pools::new(1);
+        let (mut stream, mut provider) = looked_at(&pools).await;
+        take(&mut stream, b"head first").await;
+        assert!(stream.look().is_none());
+        let woken: Arc<Woken> = Arc::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(pin!(stream.taken_back()).poll(&mut cx).is_pending());
+        for piece in [&b"second"[..], &[b'x'; 100_000], b"last"] {
+            provider.write_all(piece).await.unwrap();
+            take(&mut stream, piece).await;
+        }
+        assert_eq!(woken.0.load(Ordering::SeqCst), 0);
+        drop(provider);
+        let end = next(&mut stream).await.unwrap_err();
+        assert_eq!(end.class, FailureClass::Transient);
+        drop(stream);
+        assert_eq!(pools.usage().total, 0);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_looked_at_hears_that_its_connection_is_needed_elsewhere() {
+        let pools = Pools::new(1);
+        let (mut stream, _provider) = looked_at(&pools).await;
+        take(&mut stream, b"head first").await;
+        stream.set_watched(false);
+        let give_back = async {
+            let told = stream.taken_back().await;
+            assert_eq!(told.class, FailureClass::Revoked);
+            let seen = stream.look().unwrap().unwrap_err();
+            assert_eq!(seen.class, FailureClass::Revoked);
+            drop(stream);
+        };
+        let (slot, ()) = timeout(SOON, async {
+            tokio::join!(pools.acquire(wish(), SOON), give_back)
+        })
+        .await
+        .unwrap();
+        assert!(slot.is_ok());
+    }
 }

@@ -1,7 +1,9 @@
 //! A scripted world of streams: what each does when it is opened, and a log of what was asked of it, in virtual time.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, LazyLock, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -524,9 +526,24 @@ impl Upstream for Double {
         self.watched = watched;
     }
 
-    /// Every other one: what waits inside a read that is not polled again wakes nobody of use.
+    /// Every other one.
     fn looks_from_now_on(&mut self) -> bool {
         self.socket.stream.is_multiple_of(2)
+    }
+
+    /// What waits inside a read that is polled once wakes nobody.
+    fn look(&mut self) -> Option<Result<Input, Failure>> {
+        match pin!(self.read()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(read) => Some(read),
+            Poll::Pending => None,
+        }
+    }
+
+    async fn taken_back(&mut self) -> Failure {
+        if !self.revocable || self.watched {
+            std::future::pending::<()>().await;
+        }
+        Failure::new(FailureClass::Revoked, "taken back")
     }
 
     fn take_over(&mut self) {
