@@ -226,9 +226,8 @@ impl Client {
             .await
             .map_err(|error| HttpError::Connect(chain(&*error)))?;
         let looks = match &socket {
-            MaybeHttpsStream::Http(socket) => Some(socket.inner().looks()),
-            // TLS has to answer at times, and waits to be told.
-            MaybeHttpsStream::Https(_) => None,
+            MaybeHttpsStream::Http(socket) => socket.inner().looks(),
+            MaybeHttpsStream::Https(secure) => secure.inner().get_ref().0.inner().inner().looks(),
         };
         let (mut sender, connection) = http1::Builder::new()
             .ignore_invalid_headers_in_responses(true)
@@ -266,7 +265,7 @@ struct Hop {
     headers: HeaderMap,
     body: Incoming,
     connection: Connection,
-    looks: Option<Looks>,
+    looks: Looks,
 }
 
 fn outgoing(request: &Request, uri: &Uri) -> Result<http::Request<Empty<Bytes>>, HttpError> {
@@ -371,7 +370,7 @@ pub struct Body {
     incoming: Incoming,
     connection: Connection,
     connection_over: bool,
-    looks: Option<Looks>,
+    looks: Looks,
     slot: Option<Slot>,
 }
 
@@ -446,13 +445,9 @@ impl Body {
         }
     }
 
-    /// From now on nobody is woken when something comes, and it is looked at in place of being read, where that can be:
-    /// says whether it can.
-    pub fn looks_from_now_on(&self) -> bool {
-        if let Some(looks) = &self.looks {
-            looks.begin();
-        }
-        self.looks.is_some()
+    /// From now on nobody is woken when something comes, and it is looked at in place of being read.
+    pub fn looks_from_now_on(&self) {
+        self.looks.begin();
     }
 
     /// Closes the socket and keeps the slot, for the next request of the same session.

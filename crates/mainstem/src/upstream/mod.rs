@@ -68,7 +68,10 @@ impl relay::Upstream for Upstream {
 
     fn looks_from_now_on(&mut self) -> bool {
         match self {
-            Self::Progressive(progressive) => progressive.looks_from_now_on(),
+            Self::Progressive(progressive) => {
+                progressive.looks_from_now_on();
+                true
+            }
             Self::Radio(_) | Self::Hls(_) | Self::Card(_) => false,
         }
     }

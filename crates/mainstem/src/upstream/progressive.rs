@@ -81,9 +81,9 @@ impl Progressive {
         bytes
     }
 
-    /// Whether it can be looked at: then it is, from now on.
-    pub fn looks_from_now_on(&self) -> bool {
-        self.body.looks_from_now_on()
+    /// It is looked at from now on, and not read.
+    pub fn looks_from_now_on(&self) {
+        self.body.looks_from_now_on();
     }
 
     /// Makes the connection one that carries viewers.
@@ -113,14 +113,14 @@ mod tests {
     use crate::slot::{Login, Place, Pools, Wish};
     use crate::upstream::http::{Client, Request};
     use catalog::SourceName;
-    use std::pin::pin;
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Context, Wake, Waker};
     use std::time::Duration;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
     use tokio::time::timeout;
+    use tokio_rustls::TlsAcceptor;
 
     const SOON: Duration = Duration::from_secs(20);
 
@@ -134,25 +134,49 @@ mod tests {
         Wish::at(place, source, Purpose::Live)
     }
 
+    /// A TLS server whose certificate nobody signed.
+    fn server() -> TlsAcceptor {
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    trait Connection: AsyncRead + AsyncWrite + Unpin {}
+    impl<T: AsyncRead + AsyncWrite + Unpin> Connection for T {}
+
     /// A stream that is looked at, and the provider's end of it.
-    async fn looked_at(pools: &Pools) -> (Progressive, TcpStream) {
+    async fn looked_at(pools: &Pools, scheme: &str) -> (Progressive, Box<dyn Connection>) {
         let slot = pools.acquire(wish(), SOON).await.unwrap();
         let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", provider.local_addr().unwrap());
+        let url = format!("{scheme}://{}/", provider.local_addr().unwrap());
         let client = Client::new(SOON, 0).unwrap();
         let answer = async {
-            let mut socket = provider.accept().await.unwrap().0;
+            let socket = provider.accept().await.unwrap().0;
+            let mut socket: Box<dyn Connection> = match scheme {
+                "https" => Box::new(server().accept(socket).await.unwrap()),
+                _ => Box::new(socket),
+            };
             let mut request = Vec::new();
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(socket.read_u8().await.unwrap());
             }
             socket.write_all(b"HTTP/1.1 200 OK\r\n\r\nfirst").await.unwrap();
+            socket.flush().await.unwrap();
             socket
         };
-        let request = client.send(Request::get(&url, SOON).unwrap(), Some(slot));
+        let mut request = Request::get(&url, SOON).unwrap();
+        request.insecure_tls = true;
+        let request = client.send(request, Some(slot));
         let (response, socket) = tokio::join!(request, answer);
         let stream = Progressive::new(Bytes::from_static(b"head "), response.unwrap().body, None);
-        assert!(stream.looks_from_now_on());
+        stream.looks_from_now_on();
         (stream, socket)
     }
 
@@ -180,30 +204,23 @@ mod tests {
         assert_eq!(all, expected);
     }
 
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
+    #[tokio::test]
+    async fn a_stream_that_is_looked_at_has_all_that_comes_over_tls_as_well() {
+        for scheme in ["http", "https"] {
+            has_all_that_comes(scheme).await;
         }
     }
 
-    #[tokio::test]
-    async fn a_stream_over_plain_http_is_looked_at_and_what_comes_wakes_nobody() {
+    async fn has_all_that_comes(scheme: &str) {
         let pools = Pools::new(1);
-        let (mut stream, mut provider) = looked_at(&pools).await;
+        let (mut stream, mut provider) = looked_at(&pools, scheme).await;
         take(&mut stream, b"head first").await;
         assert!(stream.look().is_none());
-        let woken: Arc<Woken> = Arc::default();
-        let waker = Waker::from(Arc::clone(&woken));
-        let mut cx = Context::from_waker(&waker);
-        assert!(pin!(stream.taken_back()).poll(&mut cx).is_pending());
         for piece in [&b"second"[..], &[b'x'; 100_000], b"last"] {
             provider.write_all(piece).await.unwrap();
+            provider.flush().await.unwrap();
             take(&mut stream, piece).await;
         }
-        assert_eq!(woken.0.load(Ordering::SeqCst), 0);
         drop(provider);
         let end = next(&mut stream).await.unwrap_err();
         assert_eq!(end.class, FailureClass::Transient);
@@ -214,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_that_is_looked_at_hears_that_its_connection_is_needed_elsewhere() {
         let pools = Pools::new(1);
-        let (mut stream, _provider) = looked_at(&pools).await;
+        let (mut stream, _provider) = looked_at(&pools, "https").await;
         take(&mut stream, b"head first").await;
         stream.set_watched(false);
         let give_back = async {

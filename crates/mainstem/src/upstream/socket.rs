@@ -4,12 +4,12 @@
 //! between the kernel would wake the program to tell it what it does not want to know: with 50 channels 500 times a
 //! second and more.
 
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream as LookedAt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -108,27 +108,32 @@ fn look(socket: &mut LookedAt, is_drained: &mut bool, buf: &mut ReadBuf<'_>) -> 
         return Poll::Pending;
     }
     let room = buf.remaining().min(LOOK_BYTES);
+    let read = ready!(at_once(|| socket.read(buf.initialize_unfilled_to(room))))?;
+    buf.advance(read);
+    // An end is no lack of more.
+    *is_drained = read > 0 && read < room;
+    Poll::Ready(Ok(()))
+}
+
+/// What a socket that does not block can do now.
+fn at_once(mut step: impl FnMut() -> io::Result<usize>) -> Poll<io::Result<usize>> {
     loop {
-        match socket.read(buf.initialize_unfilled_to(room)) {
-            Ok(read) => {
-                buf.advance(read);
-                // An end is no lack of more.
-                *is_drained = read > 0 && read < room;
-                return Poll::Ready(Ok(()));
-            }
+        match step() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Poll::Pending,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Poll::Ready(Err(error)),
+            done => return Poll::Ready(done),
         }
     }
 }
 
-/// A request is sent before anything is looked at.
+/// A request is sent before anything is looked at. What TLS has to answer later is little: where it does not fit, it is
+/// tried again at the next look.
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.state {
             State::Told(socket) => Pin::new(socket).poll_write(cx, bytes),
-            _ => Poll::Ready(Err(ErrorKind::NotConnected.into())),
+            State::Looked { socket, .. } => at_once(|| socket.write(bytes)),
+            State::Broken => Poll::Ready(Err(ErrorKind::NotConnected.into())),
         }
     }
 
@@ -177,7 +182,7 @@ mod tests {
         }
     }
 
-    fn at_once(socket: &mut Socket, bytes: &mut [u8], woken: &Arc<Woken>) -> Option<io::Result<usize>> {
+    fn look_once(socket: &mut Socket, bytes: &mut [u8], woken: &Arc<Woken>) -> Option<io::Result<usize>> {
         let waker = Waker::from(Arc::clone(woken));
         match std::pin::pin!(socket.read(bytes)).poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(read) => Some(read),
@@ -189,7 +194,7 @@ mod tests {
     async fn looked(socket: &mut Socket, bytes: &mut [u8], woken: &Arc<Woken>) -> io::Result<usize> {
         let look = async {
             loop {
-                if let Some(read) = at_once(socket, bytes, woken) {
+                if let Some(read) = look_once(socket, bytes, woken) {
                     return read;
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -210,12 +215,12 @@ mod tests {
         assert_eq!(&bytes[..read], b"before");
         // Before, it is told.
         let (before, woken) = (Arc::default(), Arc::default());
-        assert!(at_once(&mut socket, &mut bytes, &before).is_none());
+        assert!(look_once(&mut socket, &mut bytes, &before).is_none());
         provider.write_all(b"told").await.unwrap();
         assert_eq!(looked(&mut socket, &mut bytes, &before).await.unwrap(), 4);
         assert!(before.0.load(Ordering::SeqCst) > 0);
         looks.begin();
-        assert!(at_once(&mut socket, &mut bytes, &woken).is_none());
+        assert!(look_once(&mut socket, &mut bytes, &woken).is_none());
         for sent in ["after", "and again"] {
             provider.write_all(sent.as_bytes()).await.unwrap();
             let read = looked(&mut socket, &mut bytes, &woken).await.unwrap();
