@@ -57,7 +57,7 @@ fn run(words: &[&str]) -> Result<()> {
         }
         ["flamegraph", rest @ ..] => bench::run_flamegraph(&bench::Options::read(rest)?, 1),
         // What is measured beside mainstem, as a process of its own.
-        ["bench", "--bare", mode, upstream] => bench::run_bare(mode, upstream),
+        ["bench", "--bare", mode, upstream, channels] => bench::run_bare(mode, upstream, channels),
         ["bench", "--instructions"] => bench::run_instructions(&mut step::Steps::default()),
         ["bench", "--hls"] => bench::run_hls(None),
         ["bench", "--hls", program] => bench::run_hls(Some(Path::new(program))),

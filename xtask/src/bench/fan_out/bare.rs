@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -20,6 +20,9 @@ use super::feed::Feed;
 
 /// How long bytes are gathered.
 const GATHER: Duration = Duration::from_millis(100);
+
+/// How often what came is read in [`Mode::Beat`].
+const BEAT: Duration = Duration::from_millis(40);
 
 /// Bytes kept for those who are behind; who is further behind goes on at the newest.
 const KEPT: usize = 32 << 20;
@@ -39,6 +42,9 @@ pub(super) enum Mode {
     Gathering,
     /// sendfile(2) from a memory file, of what came within 100 ms.
     Sendfile,
+    /// write(2) to many channels' viewers on the beats that mainstem has: to the first of a channel every 40 ms, to the
+    /// others every 120. Nothing is asked of the kernel but reading and writing.
+    Beat,
     /// write(2) of the same megabyte for ever, to whoever takes it.
     Endless,
 }
@@ -49,17 +55,25 @@ impl Mode {
             Self::AtOnce => "at-once",
             Self::Gathering => "gathering",
             Self::Sendfile => "sendfile",
+            Self::Beat => "beat",
             Self::Endless => "endless",
         }
     }
 }
 
-/// Runs until it is killed: the stream of the upstream at `port`, to all who connect. Prints its own port.
+/// Runs until it is killed: the first of `channels` streams of the upstream at `port`, to all who connect, or all of
+/// them, each to who asks for it. Prints its own port.
 ///
 /// # Errors
 /// The system or the upstream refuses.
-pub(crate) fn run(word: &str, port: &str) -> Result<()> {
-    let modes = [Mode::AtOnce, Mode::Gathering, Mode::Sendfile, Mode::Endless];
+pub(crate) fn run(word: &str, port: &str, channels: &str) -> Result<()> {
+    let modes = [
+        Mode::AtOnce,
+        Mode::Gathering,
+        Mode::Sendfile,
+        Mode::Beat,
+        Mode::Endless,
+    ];
     let mode = modes.into_iter().find(|mode| mode.word() == word);
     let mode = mode.context("no such mode")?;
     let mut limit = getrlimit(Resource::Nofile);
@@ -71,28 +85,29 @@ pub(crate) fn run(word: &str, port: &str) -> Result<()> {
     if mode == Mode::Endless {
         return endless(&listener);
     }
-    let mut upstream = TcpStream::connect(("127.0.0.1", port.parse()?))?;
-    write!(upstream, "GET {} HTTP/1.1\r\nHost: bench\r\n\r\n", Feed::path(1))?;
-    let mut head = [0; 1];
-    let mut newlines = 0;
-    while newlines < 2 {
-        upstream.read_exact(&mut head)?;
-        newlines = match head[0] {
-            b'\n' => newlines + 1,
-            b'\r' => newlines,
-            _ => 0,
-        };
+    let port = port.parse()?;
+    let writer = |number| Writer::new(mode, port, number);
+    if mode == Mode::Beat {
+        let writers = (1..=channels.parse()?).map(writer).collect::<Result<_>>()?;
+        return beat(&listener, writers);
     }
-    Writer {
-        mode,
-        kept: Kept::new(mode)?,
-        clients: Vec::new(),
+    writer(1)?.run(&listener)
+}
+
+/// Reads to the end of a head, and no further.
+fn head(socket: &mut TcpStream) -> Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte)?;
+        head.extend(byte);
     }
-    .run(&listener, upstream)
+    Ok(String::from_utf8(head)?)
 }
 
 struct Writer {
     mode: Mode,
+    upstream: TcpStream,
     kept: Kept,
     clients: Vec<(TcpStream, u64)>,
 }
@@ -169,12 +184,25 @@ impl Kept {
 }
 
 impl Writer {
-    fn run(mut self, listener: &TcpListener, mut upstream: TcpStream) -> Result<()> {
+    fn new(mode: Mode, port: u16, number: usize) -> Result<Self> {
+        let mut upstream = TcpStream::connect(("127.0.0.1", port))?;
+        let path = Feed::path(number);
+        write!(upstream, "GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n")?;
+        head(&mut upstream)?;
         upstream.set_nonblocking(true)?;
+        Ok(Self {
+            mode,
+            upstream,
+            kept: Kept::new(mode)?,
+            clients: Vec::new(),
+        })
+    }
+
+    fn run(mut self, listener: &TcpListener) -> Result<()> {
         listener.set_nonblocking(true)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, listener, EventData::new_u64(0), EventFlags::IN)?;
-        epoll::add(&epoll, &upstream, EventData::new_u64(1), EventFlags::IN)?;
+        epoll::add(&epoll, &self.upstream, EventData::new_u64(1), EventFlags::IN)?;
         let mut events = Vec::with_capacity(16);
         let mut piece = vec![0; READ_BYTES];
         let mut flushed = Instant::now();
@@ -184,24 +212,40 @@ impl Writer {
             while let Ok((socket, _)) = listener.accept() {
                 self.welcome(socket)?;
             }
-            loop {
-                match upstream.read(&mut piece) {
-                    Ok(0) => return Ok(()),
-                    Ok(read) => self.kept.push(&piece[..read])?,
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            while self.read(&mut piece)? == piece.len() {}
             if self.mode == Mode::AtOnce || flushed.elapsed() >= GATHER {
                 flushed = Instant::now();
-                let kept = &self.kept;
-                self.clients.retain_mut(|(socket, at)| {
-                    let now = kept.write(socket, *at);
-                    *at = now.unwrap_or(*at);
-                    now.is_some()
-                });
+                self.write(usize::MAX);
             }
         }
+    }
+
+    /// How much came.
+    fn read(&mut self, piece: &mut [u8]) -> Result<usize> {
+        match self.upstream.read(piece) {
+            Ok(0) => bail!("the upstream has ended"),
+            Ok(read) => {
+                self.kept.push(&piece[..read])?;
+                Ok(read)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes to the first so many clients.
+    fn write(&mut self, clients: usize) {
+        let kept = &self.kept;
+        let mut number = 0;
+        self.clients.retain_mut(|(socket, at)| {
+            number += 1;
+            if number > clients {
+                return true;
+            }
+            let now = kept.write(socket, *at);
+            *at = now.unwrap_or(*at);
+            now.is_some()
+        });
     }
 
     fn welcome(&mut self, mut socket: TcpStream) -> Result<()> {
@@ -211,6 +255,27 @@ impl Writer {
         self.clients.push((socket, self.kept.end));
         Ok(())
     }
+}
+
+/// All channels: what came is read every 40 ms and written to the first viewer of each, every third time to all.
+fn beat(listener: &TcpListener, mut writers: Vec<Writer>) -> Result<()> {
+    listener.set_nonblocking(true)?;
+    let mut piece = vec![0; READ_BYTES];
+    for turn in 0u64.. {
+        while let Ok((mut socket, _)) = listener.accept() {
+            let asked = head(&mut socket)?;
+            let number = (1..=writers.len()).find(|number| asked.contains(&Feed::path(*number)));
+            let number = number.context("no such channel")?;
+            writers[number - 1].welcome(socket)?;
+        }
+        let clients = if turn % 3 == 0 { usize::MAX } else { 1 };
+        for writer in &mut writers {
+            writer.read(&mut piece)?;
+            writer.write(clients);
+        }
+        std::thread::sleep(BEAT);
+    }
+    Ok(())
 }
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nConnection: close\r\n\r\n";

@@ -43,6 +43,7 @@ impl Contender {
             Self::Bare(Mode::AtOnce) => "bare write(2), at once",
             Self::Bare(Mode::Gathering) => "bare write(2), gathering 100 ms",
             Self::Bare(Mode::Sendfile) => "bare sendfile(2), gathering 100 ms",
+            Self::Bare(Mode::Beat) => "bare write(2), one viewer each 40 ms, the others 120",
             Self::Bare(Mode::Endless) => "bare write(2), endless",
             Self::NginxProxy => "nginx, proxying",
             Self::NginxFile => "nginx, a file",
@@ -108,7 +109,7 @@ impl Contender {
                 let program = programs.beside.as_ref().context("no other build")?;
                 mainstem(program, &programs.folder, upstream, channels)
             }
-            Self::Bare(mode) => bare(*mode, upstream),
+            Self::Bare(mode) => bare(*mode, upstream, channels),
             Self::NginxProxy => {
                 let (running, port) = nginx::start(&programs.folder, upstream)?;
                 wait_for(port)?;
@@ -168,14 +169,24 @@ fn mainstem(
     Ok((Kind::Mainstem(server), port, paths))
 }
 
-fn bare(mode: Mode, upstream: u16) -> Result<(Kind, u16, Vec<String>)> {
+fn bare(mode: Mode, upstream: u16, channels: usize) -> Result<(Kind, u16, Vec<String>)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench", "--bare", mode.word(), &upstream.to_string()]);
+    command.args([
+        "bench",
+        "--bare",
+        mode.word(),
+        &upstream.to_string(),
+        &channels.to_string(),
+    ]);
     let mut running = Running::start(command.stdout(Stdio::piped()))?;
     let mut line = String::new();
     BufReader::new(running.output()?).read_line(&mut line)?;
     let port = line.trim().parse().context("the bare program says no port")?;
-    Ok((Kind::Other(running), port, vec!["/".to_owned()]))
+    Ok((
+        Kind::Other(running),
+        port,
+        (1..=channels).map(Feed::path).collect(),
+    ))
 }
 
 /// icecast2 with room for its listeners, and nothing logged. It refuses to run as root: then it changes to nobody's user.
