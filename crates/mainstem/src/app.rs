@@ -24,6 +24,7 @@ use crate::config::{Config, LoadError, data_dir};
 use crate::health::Health;
 use crate::library::{LibraryTask, Rules};
 use crate::logging::{self, Level};
+use crate::output::catchup::Forms;
 use crate::output::films::Films;
 use crate::output::hls::{Packagers, Settings};
 use crate::output::rendering::Renderings;
@@ -194,6 +195,7 @@ impl Running {
             packagers,
             renderings,
             films: Films::default(),
+            forms: Forms::default(),
             unsupported: api::Unsupported::default(),
             listening: reachable(address).into(),
             started: tokio::time::Instant::now().into_std(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use catalog::channel::StreamEntry;
 use catalog::{Catalog, Channel, ChannelId, SourceName, StreamId, StreamUrl, order};
+use jiff::tz::TimeZone;
 use mpegts::radio::raw_sound;
 use mpegts::slate::{Message, Slate, default_signature};
 use mpegts::{Codec, Likeness, Signature};
@@ -189,6 +190,14 @@ impl Channels {
             session: None,
             account_ended,
         })
+    }
+
+    /// The zone of a source's clock, where its account says one that there is.
+    #[must_use]
+    pub fn zone(&self, source: &SourceName) -> Option<TimeZone> {
+        let sources = self.sources();
+        let report = sources.get(source)?.handle.report.borrow();
+        TimeZone::get(report.account.timezone.as_deref()?).ok()
     }
 
     fn in_order(

@@ -116,6 +116,57 @@ const NO_USERS: [&str; 13] = [
     "iptv", "auto",
 ];
 
+/// A live stream's address, as far as what its panel keeps of the stream is found by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeshift<'a> {
+    root: &'a str,
+    username: &'a str,
+    password: &'a str,
+    id: &'a str,
+}
+
+impl<'a> Timeshift<'a> {
+    /// Reads `{root}/live/{username}/{password}/{id}.{extension}`, or the same without `live`; `None` of anything else.
+    #[must_use]
+    pub fn of(url: &'a str) -> Option<Self> {
+        let url = url.trim();
+        let path = url.split(['?', '#']).next()?;
+        let (path, id) = path.rsplit_once('/')?;
+        let (path, password) = path.rsplit_once('/')?;
+        let (root, username) = path.rsplit_once('/')?;
+        let is_host = root.split_once("://").is_some_and(|(_, host)| !host.is_empty());
+        let is_whole = !username.is_empty() && !password.is_empty() && is_stream_id(id) && is_host;
+        is_whole.then_some(Self {
+            root: root.strip_suffix("/live").unwrap_or(root),
+            username,
+            password,
+            id: id.split_once('.').map_or(id, |(id, _)| id),
+        })
+    }
+
+    /// `{root}/timeshift/{username}/{password}/{minutes}/{start}/{id}.ts`.
+    #[must_use]
+    pub fn path(&self, start: &str, minutes: u64) -> String {
+        let Self {
+            root,
+            username,
+            password,
+            id,
+        } = self;
+        format!("{root}/timeshift/{username}/{password}/{minutes}/{start}/{id}.ts")
+    }
+
+    /// `{root}/streaming/timeshift.php?username=…&password=…&stream={id}&start={start}&duration={minutes}`.
+    #[must_use]
+    pub fn script(&self, start: &str, minutes: u64) -> String {
+        let mut url = format!("{}/streaming/timeshift.php?username=", self.root);
+        encode(&mut url, self.username, is_query_char);
+        url.push_str("&password=");
+        encode(&mut url, self.password, is_query_char);
+        url + &format!("&stream={}&start={start}&duration={minutes}", self.id)
+    }
+}
+
 /// The login in an entry's address: `/live/U/P/ID.ts`, `/movie/…`, `/series/…`, `/timeshift/…`, `/U/P/ID`,
 /// `?username=U&password=P`.
 #[must_use]

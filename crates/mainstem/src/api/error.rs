@@ -109,6 +109,21 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_live", detail)
     }
 
+    /// No source keeps what was on at the channel.
+    #[must_use]
+    pub fn no_catch_up(channel: &str) -> Self {
+        let detail =
+            format!("No source of '{channel}' keeps what was on, or none in a way that can be played.");
+        Self::new(StatusCode::NOT_FOUND, "no_catch_up", detail)
+    }
+
+    /// What was on so long ago is kept no longer.
+    #[must_use]
+    pub fn no_longer_kept(channel: &str) -> Self {
+        let detail = format!("No source of '{channel}' keeps what was on so long ago.");
+        Self::new(StatusCode::NOT_FOUND, "no_longer_kept", detail)
+    }
+
     /// A segment that was let go of, or never was.
     #[must_use]
     pub fn no_segment() -> Self {

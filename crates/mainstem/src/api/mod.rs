@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::library::Material;
 use crate::links::Links;
 use crate::output;
+use crate::output::catchup::Forms;
 use crate::output::films::Films;
 use crate::output::hls::Packagers;
 use crate::output::rendering::Renderings;
@@ -58,6 +59,8 @@ pub struct App {
     pub renderings: Arc<Renderings>,
     /// What is remembered of files that were played.
     pub films: Films,
+    /// In which form each login's provider had something past.
+    pub forms: Forms,
     /// How many entries can never be played.
     pub unsupported: Unsupported,
     /// Where mainstem listens, as the last resort for links.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use catalog::{Catalog, Channel, StreamId};
+use catalog::{Catalog, Channel, ChannelId, StreamId};
 use futures_util::Stream;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, HeaderValue};
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
+use super::catchup;
 use super::films::Film;
 use crate::api::App;
 use crate::api::error::ApiError;
@@ -39,27 +40,35 @@ const PAUSE_MAX: Duration = Duration::from_mins(10);
 /// one left.
 pub(super) async fn file(
     app: &App,
-    catalog: &Catalog,
-    channel: &Channel,
+    wanted: Wanted<'_>,
     (present, asker): (Present, &Asker),
     (headers, patience): (&HeaderMap, &Patience),
 ) -> Result<Response, ApiError> {
     let mut last = Failure::new(FailureClass::Gone, "no source has it");
     let is_seek = is_seek(headers);
-    let session = session(asker, channel, is_seek);
+    let session = session(asker, wanted.id, is_seek);
     let read = app.films.of_viewing(&session.name);
-    let last_seen = app.films.get(channel.id());
+    let last_seen = app.films.get(wanted.id);
     let known = read.as_ref().or(last_seen.as_ref());
     let serves = known.map(|film| film.source.clone());
     let serves = serves.or_else(|| app.channels.pools().source_of(&session));
     let is_known = |stream: StreamId| known.is_some_and(|film| film.stream == stream);
     // In the order of the configuration, so that every seek reads the file the first request read. A part of it can
     // only come from there, or from where the same bytes are: another source's file of this name may be another file.
-    let mut targets = targets(app, catalog, channel, &session);
-    if is_seek {
-        targets.sort_by_key(|(stream, target)| (Some(&target.source) != serves.as_ref(), !is_known(*stream)));
+    let mut places = wanted.places;
+    for (_, target, _) in &mut places {
+        target.subject = Some(wanted.subject.to_string().into());
+        target.session = Some(session.clone());
     }
-    for (place, (stream, target)) in targets.iter().enumerate() {
+    if is_seek {
+        places
+            .sort_by_key(|(stream, target, _)| (Some(&target.source) != serves.as_ref(), !is_known(*stream)));
+    }
+    let mut refused = None;
+    for (place, (stream, target, form)) in places.iter().enumerate() {
+        if refused == Some(*stream) {
+            continue;
+        }
         let expected = match known {
             Some(film) if is_known(*stream) => Expected::Known(&film.identity),
             // Who has read a part of one file gets no part of another.
@@ -67,50 +76,64 @@ pub(super) async fn file(
             None if is_seek && place > 0 => break,
             _ => Expected::Anything,
         };
-        let others = targets.iter().map(|(_, other)| other);
+        let others = places.iter().map(|(_, other, _)| other);
         let others = others.filter(|other| other.source != target.source);
         let opened = (target, others.cloned().collect());
         match open_file(app.channels.opening(), opened, headers, expected).await {
             Ok(answer) => {
-                info!(channel = channel.name(), source = %target.source, status = answer.status.as_u16(), "file");
-                remember(app, (channel, &session), (*stream, target), &answer);
+                info!(channel = wanted.name, source = %target.source, status = answer.status.as_u16(), "file");
+                remember(app, (wanted.id, &session), (*stream, target), &answer);
+                if wanted.id != wanted.subject {
+                    catchup::learn(app, target, *form);
+                }
                 patience.allow(PAUSE_MAX);
                 return Ok(respond(answer, present));
             }
             Err(failure) => {
-                warn!(channel = channel.name(), source = %target.source, %failure, "file could not be opened; trying the next source");
+                warn!(channel = wanted.name, source = %target.source, %failure, "file could not be opened; trying the next source");
+                // Another form of the address helps only where this one leads nowhere.
+                if !matches!(failure.class, FailureClass::Gone | FailureClass::Unusable) {
+                    refused = Some(*stream);
+                }
                 last = failure;
             }
         }
     }
-    Err(ApiError::unavailable(channel.name(), &last))
+    Err(ApiError::unavailable(wanted.name, &last))
 }
 
-/// Where a file may be, in the order of the configuration.
-fn targets(
-    app: &App,
-    catalog: &Catalog,
-    channel: &Channel,
-    session: &FilmSession,
-) -> Vec<(StreamId, Target)> {
-    let all = channel
-        .streams()
-        .filter_map(|stream| Some((stream.id(), app.channels.target(catalog, stream)?)));
-    let of_session = |(stream, target)| {
-        let target = Target {
-            subject: Some(channel.id().to_string().into()),
-            session: Some(session.clone()),
-            ..target
-        };
-        (stream, target)
-    };
-    all.map(of_session).collect()
+/// A file, and where it may be.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    /// What people call it.
+    pub(super) name: &'a str,
+    /// The channel it is of.
+    pub(super) subject: ChannelId,
+    /// By what it is known again: the channel's id where that is all the channel is.
+    pub(super) id: ChannelId,
+    /// Where it may be, in the order in which to ask; of one stream there may be several, each in a form of its own.
+    pub(super) places: Vec<(StreamId, Target, usize)>,
+}
+
+impl<'a> Wanted<'a> {
+    /// What a channel that is a file has, at all its streams in the order of the configuration.
+    pub(super) fn of(app: &App, catalog: &Catalog, channel: &'a Channel) -> Self {
+        let places = channel
+            .streams()
+            .filter_map(|stream| Some((stream.id(), app.channels.target(catalog, stream)?, 0)));
+        Self {
+            name: channel.name(),
+            subject: channel.id(),
+            id: channel.id(),
+            places: places.collect(),
+        }
+    }
 }
 
 /// Names a viewing: by the device's token, else by address and player, which others may share.
-fn session(asker: &Asker, channel: &Channel, is_seek: bool) -> FilmSession {
+fn session(asker: &Asker, id: ChannelId, is_seek: bool) -> FilmSession {
     FilmSession {
-        name: format!("{} {}", asker.client().device, channel.id()).into(),
+        name: format!("{} {id}", asker.client().device).into(),
         is_one_player: asker.device.is_some(),
         is_seek,
     }
@@ -125,7 +148,7 @@ fn is_seek(headers: &HeaderMap) -> bool {
 
 fn remember(
     app: &App,
-    (channel, session): (&Channel, &FilmSession),
+    (id, session): (ChannelId, &FilmSession),
     (stream, target): (StreamId, &Target),
     answer: &FileAnswer,
 ) {
@@ -141,7 +164,7 @@ fn remember(
         identity: answer.identity.clone(),
         headers,
     };
-    app.films.learn(channel.id(), &session.name, film);
+    app.films.learn(id, &session.name, film);
 }
 
 fn respond(answer: FileAnswer, present: Present) -> Response {

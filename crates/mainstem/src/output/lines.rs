@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use catalog::{Catalog, Channel, Kind};
 use m3u::{Entry, Header, Writer};
 
+use super::catchup;
 use crate::config::Output;
 use crate::upstream::unsupported::unplayable;
 
@@ -87,6 +88,25 @@ fn fill(entry: &mut Entry, channel: &Channel, links: &Links) {
         links.ending
     )
     .unwrap_or_default();
+    let kept = (channel.kind() == Kind::Live)
+        .then(|| catchup::kept(channel))
+        .flatten();
+    attributes.catchup = kept.map_or_else(m3u::Catchup::default, |days| kept_as(channel, days, links));
+}
+
+/// How a player asks for what was on: always as a transport stream, whatever the form of what is on.
+fn kept_as(channel: &Channel, days: Option<u32>, links: &Links) -> m3u::Catchup {
+    let mark = if links.ending.is_empty() { '?' } else { '&' };
+    let Links { base, ending, .. } = links;
+    m3u::Catchup {
+        mode: Some("default".to_owned()),
+        days,
+        source: Some(format!(
+            "{base}/stream/{}{ending}{mark}utc={{utc}}&utcend={{utcend}}",
+            channel.id()
+        )),
+        correction: None,
+    }
 }
 
 fn set(text: &mut String, value: &str) {

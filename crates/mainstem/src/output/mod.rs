@@ -2,6 +2,7 @@
 //!
 //! Never knows which upstream is live, and never opens one for a live channel: it joins a broadcast.
 
+pub mod catchup;
 mod file;
 pub mod films;
 pub mod hls;

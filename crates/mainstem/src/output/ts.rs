@@ -19,7 +19,7 @@ use relay::{Claim, FailureClass, Ready, Viewer};
 use tokio::time::{Instant, timeout};
 use tracing::{Instrument as _, Span, debug, error_span, info};
 
-use super::{file, hls};
+use super::{catchup, file, hls};
 use crate::api::App;
 use crate::api::error::ApiError;
 use crate::api::path::Path;
@@ -75,11 +75,17 @@ pub(crate) async fn stream(
             _ => file::head(&app, channel),
         });
     }
+    let past = catchup::past_of(&uri, jiff::Timestamp::now())?;
     let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
     let present = app.audience.enter(&asker, channel.id()).await;
     let present = present.map_err(ApiError::not_served)?;
     if channel.kind() != Kind::Live {
-        return file::file(&app, &catalog, channel, (present, &asker), (&headers, &patience)).await;
+        let wanted = file::Wanted::of(&app, &catalog, channel);
+        return file::file(&app, wanted, (present, &asker), (&headers, &patience)).await;
+    }
+    if let Some(past) = past {
+        let wanted = catchup::wanted(&app, &catalog, channel, past)?;
+        return file::file(&app, wanted, (present, &asker), (&headers, &patience)).await;
     }
     let claim = claim(&asker);
     let span = error_span!("viewer", client = claim.client);
@@ -116,7 +122,8 @@ pub(crate) async fn stream(
         }
         Ok(Ready::File) => {
             drop(viewer);
-            file::file(&app, &catalog, channel, (present, &asker), (&headers, &patience)).await
+            let wanted = file::Wanted::of(&app, &catalog, channel);
+            file::file(&app, wanted, (present, &asker), (&headers, &patience)).await
         }
         Ok(Ready::Unavailable(failure)) => Err(ApiError::unavailable(channel.name(), &failure)),
         Err(_) => {

@@ -1,13 +1,14 @@
 //! Open connections to streams at the providers: an address and a slot in, bytes out.
 //!
 //! Lives here: the HTTP requests of streams and lists ([`http`]), what kind of answer came ([`sniff`]), which addresses
-//! cannot be asked at all ([`unsupported`](mod@unsupported)), which of two is asked ([`ways`]), which part of a file is
-//! meant ([`range`]), stream titles ([`icy`], [`titles`]), and one reader for each kind: [`progressive`] transport
+//! cannot be asked at all ([`unsupported`](mod@unsupported)), which of two is asked ([`ways`]), where the past is kept
+//! ([`catchup`]), which part of a file is meant ([`range`]), stream titles ([`icy`], [`titles`]), and one reader for each kind: [`progressive`] transport
 //! streams, raw [`radio`], [`hls`], the built-in [`card`], and [files](mod@file).
 //! Does not live here: which stream is opened, who watches, what is inside a transport stream.
 
 pub mod answer;
 pub mod card;
+pub mod catchup;
 pub mod file;
 pub mod hls;
 pub mod http;

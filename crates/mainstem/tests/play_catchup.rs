@@ -1,0 +1,218 @@
+//! What was on: every dialect of catch-up plays, in the provider's own zone, and says why where it cannot.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
+mod support;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use support::origin::{Origin, Page};
+use support::process::QUICK;
+use support::{Launch, Mainstem, eventually, get, get_json, request};
+
+const CLIP: &[u8] = include_bytes!("../../../assets/slate/offline.h264.ts");
+const HOUR: u64 = 3_600;
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn clip() -> Page {
+    Page::file(CLIP.to_vec())
+}
+
+async fn of_list(lists: &[&str]) -> Mainstem {
+    let sources = (0..lists.len()).map(|n| format!("  - {{name: s{n}, type: m3u, url: s{n}.m3u}}\n"));
+    let config = format!(
+        "{QUICK}log_level: DEBUG\nsources:\n{}",
+        sources.collect::<String>()
+    );
+    let launch = lists
+        .iter()
+        .enumerate()
+        .fold(Launch::new(&config), |launch, (n, list)| {
+            launch.file(&format!("s{n}.m3u"), &format!("#EXTM3U\n{list}"))
+        });
+    launch.ready().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_dialect_of_a_list_plays_and_our_list_says_how_to_ask() {
+    let origin = Origin::start().await;
+    let (start, end) = (now() - 5 * HOUR, now() - 4 * HOUR);
+    let day = Timestamp::from_second(i64::try_from(start).unwrap())
+        .unwrap()
+        .strftime("%Y-%m-%d")
+        .to_string();
+    let dialects = [
+        (
+            "Default",
+            format!(
+                r#"catchup="default" catchup-days="3" catchup-source="{}/$day/{{Y}}-{{m}}-{{d}}/${{start}}-{{utcend}}.ts""#,
+                origin.url("/d")
+            ),
+            format!("/d/$day/{day}/{start}-{end}.ts"),
+        ),
+        (
+            "Append",
+            r#"catchup="append" catchup-source="?from={utc}&minutes={duration:60}""#.to_owned(),
+            format!("/live/Append.ts?from={start}&minutes=60"),
+        ),
+        (
+            "Flussonic",
+            r#"catchup="flussonic""#.to_owned(),
+            format!("/live/archive-{start}-3600.ts"),
+        ),
+    ];
+    let list: String = dialects
+        .iter()
+        .map(|(name, attributes, _)| {
+            format!(
+                "#EXTINF:-1 {attributes},{name}\n{}\n",
+                origin.url(&format!("/live/{name}.ts"))
+            )
+        })
+        .collect();
+    for (name, _, path) in &dialects {
+        origin.put(path, clip());
+        origin.put(&format!("/live/{name}.ts"), clip());
+    }
+    let mainstem = of_list(&[&list]).await;
+    let ours = get(&mainstem.url("/playlist.m3u8?device=tv")).await.text();
+    for (name, _, path) in &dialects {
+        origin.forget();
+        let line = ours
+            .lines()
+            .find(|line| line.ends_with(&format!(",{name}")))
+            .unwrap();
+        assert!(line.contains(r#"catchup="default""#), "{line}");
+        assert_eq!(line.contains(r#"catchup-days="3""#), *name == "Default", "{line}");
+        let (_, template) = line.split_once("catchup-source=\"").unwrap();
+        let template = template.split('"').next().unwrap();
+        assert!(template.contains("device=tv"), "{template}");
+        // As a player fills it in.
+        let url = template
+            .replace("{utc}", &start.to_string())
+            .replace("{utcend}", &end.to_string());
+        let answer = get(&url).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "video/mp2t"),
+            "{name}"
+        );
+        assert!(answer.body == CLIP, "{name}: {} bytes", answer.body.len());
+        let part = request("GET", &url, &[("Range", "bytes=188-375")]).await;
+        assert_eq!(part.status, 206, "{name}");
+        assert!(part.body == CLIP[188..376], "{name}");
+        let asked: Vec<_> = origin.asked().into_iter().map(|asked| asked.target).collect();
+        assert!(asked.iter().all(|asked| asked == path), "{name}: {asked:?}");
+        assert_eq!(origin.peak(), 1, "{name}");
+    }
+    // Shift: the player's own clock goes with it, so that the address is not known before.
+    assert!(
+        !ours.contains("user=") && !ours.contains(&origin.url("")),
+        "no address of the provider"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panel_is_asked_in_its_zone_and_in_the_form_that_it_reads() {
+    let origin = Origin::start().await;
+    let start = now() - 30 * HOUR;
+    let zone = "America/St_Johns";
+    let local = Timestamp::from_second(i64::try_from(start).unwrap())
+        .unwrap()
+        .to_zoned(TimeZone::get(zone).unwrap());
+    let login = "username=u&password=p";
+    let account = format!(
+        r#"{{"user_info":{{"auth":1,"status":"Active","max_connections":"1"}},"server_info":{{"timezone":"{zone}"}}}}"#
+    );
+    origin.put(&format!("/player_api.php?{login}"), Page::text(&account));
+    origin.put(
+        &format!("/player_api.php?{login}&action=get_live_categories"),
+        Page::text(r#"[{"category_id":"1","category_name":"All"}]"#),
+    );
+    origin.put(
+        &format!("/player_api.php?{login}&action=get_live_streams"),
+        Page::text(
+            r#"[{"num":1,"name":"News","stream_id":7,"category_id":"1","tv_archive":1,"tv_archive_duration":2}]"#,
+        ),
+    );
+    let path = format!("/timeshift/u/p/60/{}/7.ts", local.strftime("%Y-%m-%d:%H-%M-%S"));
+    origin.put(&path, clip());
+    let mainstem = Mainstem::start(&format!(
+        "{QUICK}sources:\n  - {{name: panel, type: xtream, url: \"{}\", username: u, password: p, vod: false, series: off}}\n",
+        origin.url("")
+    ))
+    .await;
+    let streams = mainstem.url("/streams");
+    eventually("the channel is there", || async {
+        (get_json(&streams).await["streams"][0]["name"] == "News").then_some(())
+    })
+    .await;
+    let stream = mainstem.stream_url("News").await;
+    let url = format!("{stream}?utc={start}&duration={HOUR}");
+    for others in [2, 0] {
+        origin.forget();
+        let answer = get(&url).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.body == CLIP);
+        let asked = origin.asked();
+        assert_eq!(asked.len(), others + 1, "{asked:?}");
+        assert_eq!(asked.last().unwrap().target, path);
+        assert_eq!(origin.peak(), 1);
+    }
+    let long_ago = get(&format!("{stream}?utc={}&duration=600", now() - 100 * HOUR)).await;
+    assert_eq!(long_ago.status, 404);
+    assert!(long_ago.text().contains("no_longer_kept"), "{}", long_ago.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_source_has_it_where_one_has_not_and_what_cannot_be_had_is_told() {
+    let origin = Origin::start().await;
+    let start = now() - 2 * HOUR;
+    let entry = |host: &str| {
+        format!(
+            "#EXTINF:-1 catchup=\"append\" catchup-source=\"?utc={{utc}}\",News\n{}\n",
+            origin.url(&format!("/{host}/news.ts"))
+        )
+    };
+    let none = format!("#EXTINF:-1,Other\n{}\n", origin.url("/first/other.ts"));
+    origin.put(&format!("/second/news.ts?utc={start}"), clip());
+    let mainstem = of_list(&[&(entry("first") + &none), &entry("second")]).await;
+    let streams = mainstem.url("/streams");
+    eventually("both sources are there", || async {
+        let list = get_json(&streams).await;
+        let mut channels = list["streams"].as_array()?.iter();
+        channels.any(|channel| channel["sources"] == 2).then_some(())
+    })
+    .await;
+    let news = mainstem.stream_url("News").await;
+    let answer = get(&format!("{news}?utc={start}&duration=600")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.body == CLIP);
+    let asked: Vec<_> = origin
+        .asked()
+        .into_iter()
+        .map(|asked| (asked.target, asked.status))
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            (format!("/first/news.ts?utc={start}"), 404),
+            (format!("/second/news.ts?utc={start}"), 200)
+        ]
+    );
+    let other = mainstem.stream_url("Other").await;
+    for (url, status, word) in [
+        (format!("{other}?utc={start}"), 404, "no_catch_up"),
+        (format!("{news}?utc=noon"), 400, "utc"),
+        (format!("{news}?utc={start}&utcend={}", start - 1), 400, "utcend"),
+    ] {
+        let answer = get(&url).await;
+        assert_eq!(answer.status, status, "{url}");
+        assert!(answer.text().contains(word), "{url}: {}", answer.text());
+    }
+}
