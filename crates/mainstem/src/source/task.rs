@@ -2,6 +2,7 @@
 //! the background.
 
 mod keeping;
+mod schedule;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 use url::Url;
 
+use self::schedule::Schedule;
 use super::addresses::{Addresses, list_url};
 use super::collapse::{Counts, Guard};
 use super::failure::RefreshError;
@@ -29,12 +31,6 @@ use crate::config::{Origin, SourceConfig};
 use crate::slot::{Login, Place, Purpose, Wish};
 use crate::store::Store;
 use ::xtream::Account;
-
-/// First wait after a failed refresh; it doubles up to the source's own interval.
-const RETRY_MIN: Duration = Duration::from_secs(30);
-
-/// Refreshes are spread by up to this share of their interval, in percent, so that sources do not refresh in step.
-const JITTER_PERCENT: u32 = 10;
 
 /// Series expanded before the list with their episodes is handed on: rebuilding the catalogue costs more than a call.
 const EXPANDED_PER_UPDATE: usize = 20;
@@ -145,7 +141,7 @@ pub struct SourceTask {
     versions_kept: Versions,
     /// What tells the series that are known from later ones.
     series_version: KindVersion,
-    failures: u32,
+    schedule: Schedule,
     told: Told,
     /// Entries of a list that looked cut off, and how often it came in a row.
     short: (usize, u32),
@@ -170,6 +166,7 @@ impl SourceTask {
         let (sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (shelf, login) = (Arc::new(SeriesShelf::default()), request.login.clone());
         let (shelves, shelf_seen) = watch::channel(Arc::clone(&shelf));
+        let schedule = Schedule::new(config.refresh_interval);
         let task = Self {
             name,
             config,
@@ -185,7 +182,7 @@ impl SourceTask {
             versions: Versions::new(asked),
             versions_kept: Versions::default(),
             series_version: KindVersion::default(),
-            failures: 0,
+            schedule,
             told: Told::default(),
             short: (0, 0),
             guard: Guard::default(),
@@ -268,11 +265,9 @@ impl SourceTask {
             info!(entries, malformed, took_ms, "list refreshed");
             if comes_soon {
                 // Before the provider wants it, the whole list would be left alone and seem to fail.
-                let wanted = wanted.map(|wait| wait + share_of(wait, &self.name));
-                return self.retry().max(wanted.unwrap_or_default());
+                return self.schedule.retry(wanted);
             }
-            self.failures = 0;
-            return spread(self.config.refresh_interval, &self.name);
+            return self.schedule.refreshed();
         };
         let known = self.report.borrow().entries;
         self.report
@@ -283,19 +278,9 @@ impl SourceTask {
         );
         if let RefreshError::Collapsed(_) = error {
             // Asked again at once, a provider in trouble would say the same.
-            return spread(self.config.refresh_interval, &self.name);
+            return self.schedule.usual();
         }
-        let retry = self.retry();
-        // Never before the provider wants it, and not all at once then.
-        let asked = error.retry_after().map(|wait| wait + share_of(wait, &self.name));
-        retry.max(asked.unwrap_or_default())
-    }
-
-    /// The wait after a refresh that did not bring everything: longer each time.
-    fn retry(&mut self) -> Duration {
-        let retry = RETRY_MIN.saturating_mul(1 << self.failures.min(16));
-        self.failures = self.failures.saturating_add(1);
-        spread(retry.min(self.config.refresh_interval), &self.name)
+        self.schedule.retry(error.retry_after())
     }
 
     /// Where lists count as connections, they keep the limit that streams keep.
@@ -662,38 +647,5 @@ fn list_request(
         insecure_tls: config.insecure_tls,
         addresses: Arc::clone(addresses),
         wish,
-    }
-}
-
-/// `wait`, moved by up to [`JITTER_PERCENT`] either way; different for every source and moment.
-fn spread(wait: Duration, name: &SourceName) -> Duration {
-    let earliest = wait.saturating_sub(wait.saturating_mul(JITTER_PERCENT) / 100);
-    earliest.saturating_add(share_of(wait.saturating_mul(2), name))
-}
-
-/// Up to [`JITTER_PERCENT`] of `wait`; different for every source and moment.
-fn share_of(wait: Duration, name: &SourceName) -> Duration {
-    use std::hash::{BuildHasher as _, RandomState};
-    let random = RandomState::new().hash_one(name.as_str()) % 1_001;
-    let thousandths = u32::try_from(random).unwrap_or(1_000);
-    (wait.saturating_mul(JITTER_PERCENT) / 100).saturating_mul(thousandths) / 1_000
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_spread_and_never_shorter_than_a_provider_wants() {
-        let (name, hour) = (SourceName::new("s"), Duration::from_secs(3_600));
-        let spreads: Vec<_> = (0..200).map(|_| spread(hour, &name)).collect();
-        assert!(
-            spreads
-                .iter()
-                .all(|wait| (hour * 9 / 10..=hour * 11 / 10).contains(wait))
-        );
-        assert!(spreads.iter().any(|wait| *wait < hour) && spreads.iter().any(|wait| *wait > hour));
-        assert!((0..200).all(|_| share_of(hour, &name) <= hour / 10));
-        assert_eq!(spread(Duration::ZERO, &name), Duration::ZERO);
     }
 }
