@@ -1,9 +1,11 @@
 //! A session under way: whose turn it is, and what becomes of what comes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use hls::define::Definitions;
 use hls::follow::{Follower, SegmentRequest};
 use hls::playlist::Playlist;
 use hls::turns::{self, Turn};
@@ -47,6 +49,8 @@ pub(super) struct List {
     pub(super) url: Url,
     /// Where it came from in the end: relative addresses in it count from here.
     pub(super) base: Url,
+    /// Variables it may import from the playlist that led to it.
+    pub(super) imported: Arc<Definitions>,
     pub(super) follower: Follower,
     /// Segments in a row that could not be had.
     pub(super) lost: u32,
@@ -334,7 +338,7 @@ impl List {
         requested: Duration,
         started: Instant,
     ) -> Result<(), Failure> {
-        let playlist = hls::playlist::parse(text)
+        let playlist = entry::read(text, &base, &self.imported)
             .map_err(|error| transient(&format!("an HLS playlist that cannot be read ({error})")))?;
         let Playlist::Media(media) = playlist else {
             return Err(unusable("a playlist of segments became one of something else"));
