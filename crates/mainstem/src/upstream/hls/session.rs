@@ -40,6 +40,8 @@ pub(super) struct Session {
     /// A playlist was refused, and the way to it was gone anew: not again before one could be loaded.
     renewed: bool,
     pub(super) started: Instant,
+    /// All that will ever be listed has been given out.
+    pub(super) is_over: bool,
     pub(super) requests: Requests,
 }
 
@@ -78,6 +80,7 @@ impl Session {
             ready: VecDeque::new(),
             renewed: false,
             started,
+            is_over: false,
             requests,
         }
     }
@@ -116,7 +119,10 @@ impl Session {
                 Turn::Load(list) => self.reload(list).await?,
                 Turn::Wait(until) => sleep_until(self.started + until).await,
                 Turn::Stale(_) => return Err(transient("the playlist stopped changing")),
-                Turn::Ended => return Err(transient("the playlist says that the stream ended")),
+                Turn::Ended => {
+                    self.is_over = true;
+                    return Err(transient("the playlist says that the stream ended"));
+                }
             }
         }
     }
