@@ -18,12 +18,19 @@ pub(crate) fn mp4_reader(input: &[u8]) {
     let step = 1 + usize::from(first >> 1) * 61;
     let mut reader = Reader::self_initialising();
     for _ in 0..1 + (first & 1) {
-        let mut frames = Vec::new();
+        let (mut frames, mut tracks) = (Vec::new(), reader.tracks().to_vec());
         for part in bytes.chunks(step) {
-            if reader.push(part).is_err() {
+            let is_read = reader.push(part).is_ok();
+            // Another movie header names other tracks.
+            if reader.tracks() != tracks {
+                pass_on(&tracks, &std::mem::take(&mut frames));
+                tracks = reader.tracks().to_vec();
+            }
+            if !is_read {
                 break;
             }
             frames.extend(core::iter::from_fn(|| reader.take()));
+            assert!(frames.iter().all(|frame| frame.track < tracks.len()));
         }
         reader.finish();
         frames.extend(core::iter::from_fn(|| reader.take()));

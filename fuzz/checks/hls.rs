@@ -2,15 +2,33 @@
 
 use std::time::Duration;
 
+use hls::define::Outside;
 use hls::follow::{Config, Due, Follower};
 use hls::packed::Packed;
 use hls::playlist::{MediaPlaylist, Playlist};
 use hls::tables::Tables;
 use hls::variant::Ladder;
 
-/// Any bytes as a playlist, then followed: every segment once, and one who may only wait does not wait in the past.
+/// Any bytes as a playlist, then followed: every segment once, and one who may only wait does not wait in the past. Where it
+/// leads to playlists, it is one of those too, with the variables that it has.
 pub(crate) fn playlist(text: &[u8]) {
-    match hls::playlist::parse(text) {
+    let parameters = [("token".to_owned(), "a=b".to_owned())];
+    let of_itself = Outside {
+        imported: None,
+        parameters: &parameters,
+    };
+    let parsed = hls::playlist::parse_from(text, of_itself);
+    if let Ok(Playlist::Multivariant(list)) = &parsed {
+        let imported = Some(&list.definitions);
+        drop(hls::playlist::parse_from(
+            text,
+            Outside {
+                imported,
+                ..of_itself
+            },
+        ));
+    }
+    match parsed {
         Err(_) => {}
         Ok(Playlist::Leads(uri)) => assert!(!uri.is_empty()),
         Ok(Playlist::Multivariant(list)) => {

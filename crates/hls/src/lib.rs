@@ -8,6 +8,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod attributes;
+pub mod define;
 pub mod feature;
 pub mod follow;
 pub mod language;

@@ -11,6 +11,7 @@ use quick_m3u8::{HlsLine, Reader};
 use std::sync::Arc;
 
 use crate::attributes::{Attributes, text};
+use crate::define::{Outside, Substitution};
 use crate::playlist::{
     AudioRendition, ByteRange, Error, Key, Map, MediaPlaylist, MultivariantPlaylist, PLAYLIST_BYTES_MAX,
     Playlist, Segment, Variant,
@@ -25,11 +26,19 @@ const RENDITIONS_MAX: usize = 256;
 /// No segment or target duration is believed beyond a day, in seconds.
 const DURATION_MAX: f64 = 86_400.0;
 
-/// Reads a playlist of either kind.
+/// Reads a playlist of either kind that stands for itself.
 ///
 /// # Errors
 /// The bytes are not a playlist, see [`Error`].
 pub fn parse(bytes: &[u8]) -> Result<Playlist, Error> {
+    parse_from(bytes, Outside::default())
+}
+
+/// Reads a playlist of either kind, which may take variables from outside.
+///
+/// # Errors
+/// The bytes are not a playlist, see [`Error`].
+pub fn parse_from(bytes: &[u8], outside: Outside<'_>) -> Result<Playlist, Error> {
     if bytes.len() > PLAYLIST_BYTES_MAX {
         return Err(Error::TooLong);
     }
@@ -43,9 +52,15 @@ pub fn parse(bytes: &[u8]) -> Result<Playlist, Error> {
         .map(clean)
         .filter(|line| !line.is_empty())
         .collect();
+    let mut substitution = Substitution::new(outside, &lines);
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| substitution.line(line))
+        .collect::<Result<_, Error>>()?;
     let text = lines.join("\n");
     let mut reader = Reader::from_str(&text, ParsingOptionsBuilder::new().build());
     let mut builder = Builder::default();
+    builder.multivariant.definitions = substitution.finish();
     loop {
         match reader.read_line() {
             Ok(None) => return builder.finish(),

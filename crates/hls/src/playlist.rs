@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::define::Definitions;
+
 /// The longest playlist that is read, in bytes.
 pub const PLAYLIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -26,6 +28,9 @@ pub enum Error {
     /// It begins like a playlist and holds neither a segment, nor a variant, nor a target duration.
     #[error("a playlist without segments, variants or target duration")]
     Empty,
+    /// A variable that is not defined before it is used (RFC 8216bis §4.3); its name, shortened.
+    #[error("a playlist that uses the variable \"{0}\", which is not defined before (EXT-X-DEFINE)")]
+    Undefined(String),
     /// Beyond [`PLAYLIST_BYTES_MAX`].
     #[error("playlist longer than {PLAYLIST_BYTES_MAX} bytes")]
     TooLong,
@@ -38,6 +43,8 @@ pub struct MultivariantPlaylist {
     pub variants: Vec<Variant>,
     /// EXT-X-MEDIA TYPE=AUDIO, in order.
     pub audio: Vec<AudioRendition>,
+    /// EXT-X-DEFINE: what its media playlists may import.
+    pub definitions: Definitions,
 }
 
 /// EXT-X-STREAM-INF (RFC 8216 §4.3.4.2).
@@ -155,4 +162,4 @@ pub struct Map {
     pub key: Option<Arc<Key>>,
 }
 
-pub use crate::parse::parse;
+pub use crate::parse::{parse, parse_from};

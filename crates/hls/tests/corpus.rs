@@ -46,7 +46,7 @@ fn playlists_keep_the_checks_however_they_are_mangled() {
         checks::playlist(&text);
         for _ in 0..200 {
             let mut mangled = text.clone();
-            chance.mangle(&mut mangled, b"\"#:=,@09-xX\n\r\0\xff");
+            chance.mangle(&mut mangled, b"\"#:=,@09-xX{$}\n\r\0\xff");
             checks::playlist(&mangled);
         }
     }

@@ -21,6 +21,7 @@ use crate::slates::Slates;
 use crate::slot::{Login, Pools, Purpose, Subject};
 use crate::source::{SourceHandle, is_of_same_user, request_headers};
 use crate::upstream::Upstream;
+use crate::upstream::datagram::{Address, Rules};
 use crate::upstream::http::headers;
 use crate::upstream::open::{CARD_URL, Elsewhere, Opening, Target};
 use crate::upstream::unsupported::unsupported;
@@ -185,6 +186,7 @@ impl Channels {
             direct,
             headers: all,
             insecure_tls: source.config.insecure_tls,
+            datagrams: Rules::of(&source.config),
             release_delay: source.config.release_delay,
             subject: None,
             session: None,
@@ -216,10 +218,11 @@ impl Channels {
             .filter_map(|(position, stream)| {
                 let mut target = self.target(catalog, stream)?;
                 target.subject = Some(Arc::clone(&subject));
-                let rests = target.logins().all(|(login, _)| self.pools().is_cooling(login));
-                let cooling = health.rests(stream.id(), now) || rests;
-                let is_card = target.url.expose() == CARD_URL;
-                let free = if is_card {
+                let url = target.url.expose();
+                let takes_slot = url != CARD_URL && Address::parse(url).is_none();
+                let rests = || target.logins().all(|(login, _)| self.pools().is_cooling(login));
+                let cooling = health.rests(stream.id(), now) || (takes_slot && rests());
+                let free = if !takes_slot {
                     usize::MAX
                 } else {
                     let free = target
@@ -241,7 +244,7 @@ impl Channels {
                     stream: stream.id(),
                     label: target.source.as_str().into(),
                     cooling,
-                    spare: is_card || self.pools().has_spare(&target.wish(Purpose::Hedge)),
+                    spare: !takes_slot || self.pools().has_spare(&target.wish(Purpose::Hedge)),
                 };
                 Some((rating, candidate))
             })

@@ -197,7 +197,8 @@ async fn a_film_that_cannot_be_opened_comes_from_the_next_source() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_file_is_not_passed_for_one() {
-    let playlist = b"#EXTM3U\n#EXTINF:4,\nhttp://h.example/live/user/password/1.ts\n";
+    // Its only segment is nowhere.
+    let playlist = b"#EXTM3U\n#EXTINF:4,\nhttp://127.0.0.1:9/live/user/password/1.ts\n#EXT-X-ENDLIST\n";
     for (what, content) in [("HLS", &playlist[..]), ("DASH", b"<MPD></MPD>"), ("empty", b"")] {
         let film = Movie::of("900", "Film", content, "video/mp4");
         let (first, second, _mainstem, url) = scene(film).await;

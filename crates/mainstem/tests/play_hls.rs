@@ -262,6 +262,7 @@ async fn read_whole(url: &str) -> Vec<u8> {
         addresses: None,
         headers: http::HeaderMap::new(),
         insecure_tls: false,
+        datagrams: Default::default(),
         release_delay: Duration::ZERO,
         subject: None,
         session: None,

@@ -97,6 +97,24 @@ async fn quirks_of_addresses(ts: &Cut) -> Vec<Quirk> {
             origin.put("/edge/token/low/index.m3u8", live(ts.put(&origin, true)));
         }
     );
+    // The token of the address that answered, and a server that the segments' playlist imports.
+    quirk!(quirks, "variables", 0.2, [("/low.m3u8?abc", 200)], |origin| {
+        origin.put("/live.m3u8", Page::Redirect("/main.m3u8?token=abc".to_owned()));
+        let root = origin.url("");
+        let defined =
+            format!("#EXT-X-DEFINE:QUERYPARAM=\"token\"\n#EXT-X-DEFINE:NAME=\"root\",VALUE=\"{root}\"\n");
+        let listed = "#EXT-X-STREAM-INF:BANDWIDTH=1\n{$root}/low.m3u8?{$token}\n";
+        origin.put(
+            "/main.m3u8?token=abc",
+            Page::text(&format!("#EXTM3U\n{defined}{listed}")),
+        );
+        let imported = ts.put(&origin, true).map(|_, listed| {
+            listed.state.insert_str(0, "#EXT-X-DEFINE:IMPORT=\"root\"\n");
+            listed.lines = listed.lines.replace("\n/", "\n{$root}/");
+            assert!(listed.lines.contains("{$root}"));
+        });
+        origin.put("/low.m3u8?abc", live(imported));
+    });
     quirk!(
         quirks,
         "dead-variant",

@@ -34,8 +34,8 @@ async fn what_cannot_be_played_is_told_with_its_reason_and_never_asked_for() {
     let unplayable = [
         ("Rtsp", format!("rtsp://{at}/1"), "RTSP"),
         ("Rtmp", format!("rtmp://{at}/live/1"), "RTMP"),
-        ("Rtp", format!("rtp://{at}"), "RTP"),
-        ("Udp", format!("udp://@{at}"), "UDP"),
+        ("Rtp", "rtp://@[ff15::1]:5004".to_owned(), "RTP"),
+        ("Udp", "udp://@:53".to_owned(), "UDP"),
         ("Plugin", "plugin://plugin.video.some/?id=1".to_owned(), "plugin"),
         ("Dash", format!("http://{at}/live/1.mpd?token=x"), "DASH"),
     ];

@@ -18,6 +18,7 @@ pub mod packet;
 pub mod pes;
 pub mod psi;
 pub mod radio;
+pub mod rtp;
 pub mod silence;
 pub mod slate;
 pub mod splice;

@@ -20,6 +20,7 @@ use super::App;
 use super::error::{ApiError, ok};
 use super::path::{Path, Query};
 use crate::slot::Purpose;
+use crate::upstream::datagram;
 use crate::upstream::open::{CARD_URL, Opening, Target};
 use crate::upstream::sniff::Content;
 
@@ -174,6 +175,10 @@ async fn probe(opening: &Opening, target: &Target) -> Finding {
 const TEST_WITHIN: Duration = Duration::from_secs(5);
 
 async fn open(opening: &Opening, target: &Target, finding: &mut Finding) -> Result<(), Failure> {
+    if let Some(opened) = datagram::open(target, opening.timing.first_bytes_within).await {
+        finding.content = opened.map(|_| Some(Content::TransportStream))?;
+        return Ok(());
+    }
     // A test waits for nobody and takes nothing from anybody; a viewer who needs the connection gets it.
     let mut answer = match opening.ask(target, Purpose::Test, &HeaderMap::new()).await {
         Ok(answer) => answer,

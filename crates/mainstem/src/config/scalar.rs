@@ -1,6 +1,6 @@
 //! What single values may look like: numbers, durations, sizes, switches, secrets, lists and maps of them.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use catalog::{
     pattern::Pattern,
@@ -102,6 +102,26 @@ impl Setting for StreamUrl {
 
     fn show(&self) -> Option<Value> {
         Some(self.redacted().into())
+    }
+}
+
+impl Setting for Ipv4Addr {
+    fn shape() -> Shape {
+        Shape::Text
+    }
+
+    fn read(node: &Node, _: Range<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+        let expected = "an IPv4 address, as 192.0.2.7";
+        let text = reader.text(node, expected)?;
+        let value = text.value.trim().parse().ok();
+        if value.is_none() {
+            reader.wrong_text(node, &text, expected);
+        }
+        value
+    }
+
+    fn show(&self) -> Option<Value> {
+        Some(self.to_string().into())
     }
 }
 

@@ -1,6 +1,6 @@
 //! One source: an account or a list that streams come from.
 
-use std::{fs::File, io::Read as _, path::PathBuf, time::Duration};
+use std::{fs::File, io::Read as _, net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use catalog::{
     listing::SourceName,
@@ -58,6 +58,10 @@ pub struct SourceConfig {
     pub live_format: LiveFormat,
     /// Whether certificates of this source go unchecked.
     pub insecure_tls: bool,
+    /// Whether its entries may listen at UDP ports; absent: where the list is in a file.
+    pub udp_listen: Option<bool>,
+    /// The address of the interface at which multicast groups are joined; absent: what an entry says, else the system.
+    pub multicast_interface: Option<Ipv4Addr>,
 }
 
 #[cfg(test)]
@@ -214,6 +218,12 @@ section! {
         live_format: LiveFormat = LiveFormat::Auto;
         /// Accept any certificate. Whoever can reach the line can read the password.
         insecure_tls: bool = false;
+        /// Whether entries such as `udp://@:1234` may open a UDP port of this machine, to which everybody who reaches it
+        /// may send. Multicast groups are joined without it. Absent: yes for a list in a file, no for one by URL.
+        udp_listen: Option<bool> = None;
+        /// IPv4 address of the network interface at which multicast groups are joined. Absent: what an entry says
+        /// (`?localaddr=`), else what the system chooses.
+        multicast_interface: Option<Ipv4Addr> = None;
     }
 }
 
@@ -294,6 +304,8 @@ impl SourceKeys {
             series: self.series,
             live_format: self.live_format,
             insecure_tls: self.insecure_tls,
+            udp_listen: self.udp_listen,
+            multicast_interface: self.multicast_interface,
         })
     }
 

@@ -435,13 +435,7 @@ impl fmt::Debug for Slot {
 impl Slot {
     /// Resolves when the connection is taken back: its owner closes the socket then.
     pub fn revoked(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut revoked = self.revoked.clone();
-        async move {
-            if revoked.wait_for(|revoked| *revoked).await.is_err() {
-                // The pools forgot the slot, so nobody can take it back any more.
-                std::future::pending::<()>().await;
-            }
-        }
+        until_revoked(self.revoked.clone())
     }
 
     /// Whether the connection has been taken back.
@@ -491,6 +485,7 @@ impl Slot {
         Watch {
             pools: self.pools.clone(),
             id: self.id,
+            revoked: self.revoked.clone(),
         }
     }
 
@@ -549,9 +544,22 @@ impl Slot {
 pub struct Watch {
     pools: Pools,
     id: LeaseId,
+    revoked: watch::Receiver<bool>,
+}
+
+async fn until_revoked(mut revoked: watch::Receiver<bool>) {
+    if revoked.wait_for(|revoked| *revoked).await.is_err() {
+        // The pools forgot the slot, so nobody can take it back any more.
+        std::future::pending::<()>().await;
+    }
 }
 
 impl Watch {
+    /// Resolves when the connection is needed more elsewhere.
+    pub fn revoked(&self) -> impl Future<Output = ()> + Send + use<> {
+        until_revoked(self.revoked.clone())
+    }
+
     /// Says whether anybody watches. A connection nobody watches goes to whoever waits.
     pub fn set_watched(&self, watched: bool) {
         self.pools

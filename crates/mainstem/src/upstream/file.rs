@@ -1,9 +1,11 @@
 //! Files of a provider (films, episodes): one upstream per viewer, byte for byte what the provider has.
 //!
 //! Lives here: the request for a file or a part of it, and what an answer to that comes to, whatever the provider leaves
-//! out or gets wrong. What is read of it, and how it goes on where it breaks off, is in [`reading`].
+//! out or gets wrong. What is read of it, and how it goes on where it breaks off, is in [`reading`]; a film that comes in
+//! segments is in [`segments`].
 
 pub mod reading;
+pub mod segments;
 
 use bytes::Bytes;
 use http::header::{
@@ -18,8 +20,8 @@ use super::open::{Opening, Target};
 use super::range::{Identity, Part, Validators, Wanted};
 use super::sniff::Content;
 use crate::slot::Purpose;
-pub use reading::Reading;
-use reading::Stretch;
+use reading::{ByteReading, Stretch};
+use segments::SegmentReading;
 
 /// Headers of a provider that a viewer sees; everything else stays between us. Lengths and ranges are our own to say.
 const TOLD: [HeaderName; 5] = [ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_TYPE, ETAG, LAST_MODIFIED];
@@ -40,6 +42,64 @@ pub struct FileAnswer {
     pub identity: Identity,
     /// What follows; `None` for 416.
     pub reading: Option<Reading>,
+}
+
+/// The bytes of a film for one viewer.
+pub enum Reading {
+    /// Those of the file, or of a part of it.
+    Bytes(Box<ByteReading>),
+    /// All of one that comes in segments.
+    Segments(Box<SegmentReading>),
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading").finish_non_exhaustive()
+    }
+}
+
+impl Reading {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// When the film breaks off and does not go on anywhere. Nothing comes after that.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+        match self {
+            Self::Bytes(reading) => reading.next().await,
+            Self::Segments(reading) => reading.next().await,
+        }
+    }
+
+    /// Resolves when the connection is needed more elsewhere.
+    pub fn revoked(&mut self) -> impl Future<Output = ()> + Send + use<> {
+        let (of_bytes, of_segments) = match self {
+            Self::Bytes(reading) => (Some(reading.revoked()), None),
+            Self::Segments(reading) => (None, Some(reading.revoked())),
+        };
+        async move {
+            match (of_bytes, of_segments) {
+                (Some(revoked), _) => revoked.await,
+                (_, Some(revoked)) => revoked.await,
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Says whether anybody wants the next bytes now. A connection nobody wants goes to whoever waits for one.
+    pub fn set_watched(&mut self, watched: bool) {
+        match self {
+            Self::Bytes(reading) => reading.set_watched(watched),
+            Self::Segments(reading) => reading.set_watched(watched),
+        }
+    }
+
+    /// Closes the connection and gives it back.
+    pub fn give_back(&mut self) {
+        match self {
+            Self::Bytes(reading) => reading.give_back(),
+            Self::Segments(reading) => reading.give_back(),
+        }
+    }
 }
 
 /// What is known of a file from an earlier answer.
@@ -64,7 +124,14 @@ pub async fn open_file(
     viewer: &HeaderMap,
     expected: Expected<'_>,
 ) -> Result<FileAnswer, Failure> {
-    let asked = Asked::read(viewer);
+    let mut asked = Asked::read(viewer);
+    if is_playlist(target.url.expose()) {
+        // There is nothing to seek in, and a part of a playlist is known for one by nothing.
+        if !matches!(asked.wanted, Wanted::Whole | Wanted::From { first: 0, .. }) {
+            return Ok(out_of_range(None, Identity::default()));
+        }
+        asked = Asked::read(&HeaderMap::new());
+    }
     let answer = opening.ask(target, Purpose::File, &asked.headers()).await?;
     let (mut answer, mut found) = (answer, Found::default());
     let mut decision = found.judge(&asked, asked.wanted, &answer, expected);
@@ -88,10 +155,19 @@ pub async fn open_file(
             return Err(Failure::new(FailureClass::Unusable, text));
         }
     };
+    if found.begins != Some(0) && is_playlist(answer.url.path()) {
+        return Ok(out_of_range(None, Identity::default()));
+    }
     let mut headers = told(&answer.headers);
     // A part from the middle of a file may begin with anything.
     let head = if found.begins == Some(0) {
         let (head, content) = opening.first_bytes(&mut answer.body).await?;
+        let is_all =
+            answer.status == StatusCode::OK || (sent.end.is_some() && sent.end == found.identity.total);
+        if content == Content::HlsPlaylist && sent.first == 0 && is_all {
+            let reading = SegmentReading::begin(opening, target, answer, head).await?;
+            return Ok(in_segments(reading));
+        }
         must_be_film(content)?;
         name_content(&mut headers, content);
         head
@@ -110,12 +186,12 @@ pub async fn open_file(
     Ok(FileAnswer {
         status: sent.status,
         headers,
-        reading: Some(Reading::new(
+        reading: Some(Reading::Bytes(Box::new(ByteReading::new(
             opening.clone(),
             (target.clone(), others),
             identity.clone(),
             stretch,
-        )),
+        )))),
         identity,
     })
 }
@@ -306,6 +382,25 @@ impl Sent {
     }
 }
 
+/// Whether an address is that of a playlist by its name.
+fn is_playlist(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.ends_with(".m3u8")
+}
+
+/// All of a film, of which nobody knows how long it is.
+fn in_segments(reading: SegmentReading) -> FileAnswer {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("video/mp2t"));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
+    FileAnswer {
+        status: StatusCode::OK,
+        headers,
+        identity: Identity::default(),
+        reading: Some(Reading::Segments(Box::new(reading))),
+    }
+}
+
 fn out_of_range(total: Option<u64>, identity: Identity) -> FileAnswer {
     let mut headers = HeaderMap::new();
     let range = total.and_then(|total| HeaderValue::try_from(format!("bytes */{total}")).ok());
@@ -320,8 +415,8 @@ fn out_of_range(total: Option<u64>, identity: Identity) -> FileAnswer {
     }
 }
 
-/// Panels answer with a page, an error object or nothing and 200 where they mean no. A playlist is no file either: its
-/// addresses carry the login.
+/// Panels answer with a page, an error object or nothing and 200 where they mean no. A playlist is no part of a file either:
+/// its addresses carry the login.
 fn must_be_film(content: Content) -> Result<(), Failure> {
     match content {
         Content::Html | Content::Json | Content::HlsPlaylist | Content::Dash => Err(Failure::new(

@@ -2,13 +2,15 @@
 //!
 //! Lives here: the HTTP requests of streams and lists ([`http`]), what kind of answer came ([`sniff`]), which addresses
 //! cannot be asked at all ([`unsupported`](mod@unsupported)), which of two is asked ([`ways`]), where the past is kept
-//! ([`catchup`]), which part of a file is meant ([`range`]), stream titles ([`icy`], [`titles`]), and one reader for each kind: [`progressive`] transport
-//! streams, raw [`radio`], [`hls`], the built-in [`card`], and [files](mod@file).
+//! ([`catchup`]), which part of a file is meant ([`range`]), stream titles ([`icy`], [`titles`]), and one reader for each
+//! kind: [`progressive`] transport streams, raw [`radio`], [`hls`], streams in [datagrams](mod@datagram), the built-in
+//! [`card`], and [files](mod@file).
 //! Does not live here: which stream is opened, who watches, what is inside a transport stream.
 
 pub mod answer;
 pub mod card;
 pub mod catchup;
+pub mod datagram;
 pub mod file;
 pub mod hls;
 pub mod http;
@@ -37,6 +39,8 @@ pub enum Upstream {
     Radio(Box<radio::Radio>),
     /// Segments of a live playlist.
     Hls(Box<hls::HlsUpstream>),
+    /// A transport stream over UDP or RTP.
+    Datagrams(Box<datagram::Datagrams>),
     /// The built-in test card.
     Card(card::Card),
 }
@@ -47,6 +51,7 @@ impl relay::Upstream for Upstream {
             Self::Progressive(progressive) => progressive.read().await,
             Self::Radio(radio) => radio.read().await,
             Self::Hls(hls) => hls.read().await,
+            Self::Datagrams(datagrams) => datagrams.read().await,
             Self::Card(card) => Ok(card.read()),
         }
     }
@@ -56,14 +61,14 @@ impl relay::Upstream for Upstream {
             Self::Progressive(progressive) => progressive.set_watched(watched),
             Self::Radio(radio) => radio.set_watched(watched),
             Self::Hls(hls) => hls.set_watched(watched),
-            Self::Card(_) => {}
+            Self::Datagrams(_) | Self::Card(_) => {}
         }
     }
 
     fn burst(&self) -> Duration {
         match self {
             Self::Hls(hls) => hls.burst(),
-            Self::Progressive(_) | Self::Radio(_) | Self::Card(_) => Duration::ZERO,
+            Self::Progressive(_) | Self::Radio(_) | Self::Datagrams(_) | Self::Card(_) => Duration::ZERO,
         }
     }
 
@@ -73,21 +78,24 @@ impl relay::Upstream for Upstream {
                 progressive.looks_from_now_on();
                 true
             }
-            Self::Radio(_) | Self::Hls(_) | Self::Card(_) => false,
+            // The system keeps too little of one in datagrams for it to be looked at now and then.
+            Self::Radio(_) | Self::Hls(_) | Self::Datagrams(_) | Self::Card(_) => false,
         }
     }
 
     fn look(&mut self) -> Option<Result<Input, Failure>> {
         match self {
             Self::Progressive(progressive) => progressive.look(),
-            Self::Radio(_) | Self::Hls(_) | Self::Card(_) => None,
+            Self::Radio(_) | Self::Hls(_) | Self::Datagrams(_) | Self::Card(_) => None,
         }
     }
 
     async fn taken_back(&mut self) -> Failure {
         match self {
             Self::Progressive(progressive) => progressive.taken_back().await,
-            Self::Radio(_) | Self::Hls(_) | Self::Card(_) => std::future::pending().await,
+            Self::Radio(_) | Self::Hls(_) | Self::Datagrams(_) | Self::Card(_) => {
+                std::future::pending().await
+            }
         }
     }
 
@@ -96,7 +104,7 @@ impl relay::Upstream for Upstream {
             Self::Progressive(progressive) => progressive.promote(),
             Self::Radio(radio) => radio.promote(),
             Self::Hls(hls) => hls.promote(),
-            Self::Card(_) => {}
+            Self::Datagrams(_) | Self::Card(_) => {}
         }
     }
 }

@@ -23,7 +23,7 @@ use super::sniff::{Content, sniff};
 use super::titles::{Teller, Titles};
 use super::unsupported::unsupported;
 use super::ways::{KnownWays, Way};
-use super::{Upstream, card};
+use super::{Upstream, card, datagram};
 use crate::slot::{
     FilmSession, LimitAnswer, Login, Place, Pools, Purpose, Refused, Rest, Slot, Subject, Wish,
 };
@@ -50,6 +50,8 @@ pub struct Target {
     pub headers: HeaderMap,
     /// Whether any certificate is taken.
     pub insecure_tls: bool,
+    /// What its source may do over UDP.
+    pub datagrams: datagram::Rules,
     /// How long the provider goes on counting a connection after it is closed, as far as the operator says.
     pub release_delay: Duration,
     /// Which channel or film it is for, in the word [`Pools::watching`] is told.
@@ -205,6 +207,9 @@ impl Opening {
         if target.url.expose() == CARD_URL {
             return Ok(Upstream::Card(card::Card::default()));
         }
+        if let Some(opened) = datagram::open(&target, self.timing.first_bytes_within).await {
+            return Ok(Upstream::Datagrams(Box::new(opened?)));
+        }
         let answer = self.ask(&target, purpose, &icy::asking()).await?;
         self.understand(target, answer).await
     }
@@ -311,7 +316,8 @@ impl Opening {
         more: &HeaderMap,
         mut closed: Option<Slot>,
     ) -> Result<Response, NoStream> {
-        if let Some(reason) = unsupported(target.url.expose()) {
+        let url = target.url.expose();
+        if let Some(reason) = unsupported(url).or_else(|| datagram::no_request(url)) {
             return Err(Failure::new(FailureClass::Unusable, reason).into());
         }
         let asked = Instant::now();
@@ -621,6 +627,7 @@ mod tests {
             addresses: None,
             headers: HeaderMap::new(),
             insecure_tls: false,
+            datagrams: datagram::Rules::default(),
             release_delay: Duration::ZERO,
             subject: None,
             session: None,

@@ -2,19 +2,19 @@
 
 use catalog::Channel;
 
+use super::datagram;
+
 /// What an MPEG-DASH manifest is answered with, by its name or by its content.
 pub const DASH: &str = "DASH (MPD) is not supported";
 
 /// Schemes of addresses that are not played, and why.
-const SCHEMES: [(&str, &str); 16] = [
+const SCHEMES: [(&str, &str); 14] = [
     ("rtmp", "RTMP addresses are not supported"),
     ("rtmps", "RTMP addresses are not supported"),
     ("rtmpe", "RTMP addresses are not supported"),
     ("rtmpt", "RTMP addresses are not supported"),
     ("rtsp", "RTSP addresses are not supported"),
     ("rtsps", "RTSP addresses are not supported"),
-    ("rtp", "RTP addresses are not supported"),
-    ("udp", "UDP addresses are not supported"),
     ("srt", "SRT addresses are not supported"),
     ("mms", "MMS addresses are not supported"),
     ("mmsh", "MMS addresses are not supported"),
@@ -28,6 +28,9 @@ const SCHEMES: [(&str, &str); 16] = [
 /// Why an address cannot be played, whatever it leads to; `None` where it may be.
 #[must_use]
 pub fn unsupported(url: &str) -> Option<&'static str> {
+    if let Some(address) = datagram::Address::parse(url) {
+        return address.err();
+    }
     let (scheme, rest) = url.trim_start().split_once("://")?;
     let is_of = |(known, _): &&(&str, &str)| known.eq_ignore_ascii_case(scheme);
     if let Some((_, reason)) = SCHEMES.iter().find(is_of) {
@@ -56,7 +59,11 @@ mod tests {
     fn addresses_that_cannot_be_played_are_told_by_their_kind() {
         for (url, expected) in [
             ("rtsp://h.example:554/1", Some("RTSP addresses are not supported")),
-            ("UDP://@239.0.0.1:1234", Some("UDP addresses are not supported")),
+            ("UDP://@239.0.1.1:1234", None),
+            (
+                "udp://@224.0.0.1:1234",
+                Some("UDP and RTP groups 224.0.0.x are the network's own"),
+            ),
             (
                 "plugin://plugin.video.x/?y=http://h/1.ts",
                 Some("addresses of a player's plugins are not supported"),

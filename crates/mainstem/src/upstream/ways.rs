@@ -173,6 +173,7 @@ mod tests {
             addresses: None,
             headers: HeaderMap::new(),
             insecure_tls: false,
+            datagrams: Default::default(),
             release_delay: Duration::ZERO,
             subject: None,
             session: None,

@@ -137,7 +137,7 @@ impl Reader {
     }
 
     /// The tracks of the movie header in force, which frames name by their index; those of unknown codecs are left out.
-    /// Empty before the first movie header.
+    /// Empty before the first movie header. Another one takes the frames with it that have not been taken by then.
     #[must_use]
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
@@ -255,6 +255,8 @@ impl Reader {
         }
         let movie = Movie::read(contents)?;
         self.movie_read = contents.to_vec();
+        // They name tracks that are no longer there; who takes them would take them for others.
+        self.ready.clear();
         self.tracks = movie.tracks.iter().map(|track| track.track.clone()).collect();
         self.states = movie.tracks.iter().map(|_| State::default()).collect();
         self.next = vec![0; movie.tracks.len()];

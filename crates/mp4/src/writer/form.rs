@@ -364,14 +364,15 @@ fn sound(codec: Codec, data: &[u8]) -> Option<Form> {
     })
 }
 
-/// AudioSpecificConfig of an ADTS header (14496-3 1.6.2.1): object type, rate, channels.
+/// AudioSpecificConfig of an ADTS header (14496-3 1.6.2.1): object type, rate, channels. `None` where a programme config
+/// element in the stream tells the channels: it would have to stand here, and no decoder begins without.
 fn audio_specific_config(adts: &[u8]) -> Option<[u8; 2]> {
     let &[_, _, third, fourth, ..] = adts else {
         return None;
     };
     let object_type = (third >> 6) + 1;
     let rate = (third >> 2) & 0x0F;
-    let channels = (third & 1) << 2 | fourth >> 6;
+    let channels = Some((third & 1) << 2 | fourth >> 6).filter(|channels| *channels > 0)?;
     Some([object_type << 3 | rate >> 1, (rate & 1) << 7 | channels << 3])
 }
 

@@ -79,7 +79,7 @@ impl Stretch {
 ///
 /// However it ends, its socket is closed then and the connection kept for a moment.
 #[derive(Debug)]
-pub struct Reading {
+pub struct ByteReading {
     opening: Opening,
     target: Target,
     others: VecDeque<Target>,
@@ -97,7 +97,7 @@ pub struct Reading {
     resumes: u32,
 }
 
-impl Reading {
+impl ByteReading {
     pub(super) fn new(
         opening: Opening,
         (target, others): (Target, Vec<Target>),
@@ -296,7 +296,7 @@ impl Reading {
     }
 }
 
-impl Drop for Reading {
+impl Drop for ByteReading {
     fn drop(&mut self) {
         self.close();
     }

@@ -1,11 +1,13 @@
 //! The way to the media playlists: through lists that lead to others, and through the variants of a multivariant playlist.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hls::define::{Definitions, Outside};
 use hls::follow::{Config, Follower};
 use hls::language::three_letters;
-use hls::playlist::{MediaPlaylist, Playlist};
+use hls::playlist::{Error, MediaPlaylist, Playlist};
 use hls::variant::{Ladder, Selection};
 use relay::{Failure, FailureClass};
 use tokio::time::Instant;
@@ -164,15 +166,17 @@ impl Way<'_> {
         (mut followers, mut ladder): (Vec<Follower>, Option<Ladder>),
         mut requested: Duration,
     ) -> Result<Found, Failure> {
+        let mut imported = Arc::default();
         for _ in 0..NESTED_MAX {
-            match parse(&text)? {
+            match parse(&text, &base, &imported)? {
                 Playlist::Media(_) => {
-                    let list = self.list((url, base), &text, first(&mut followers), requested)?;
+                    let list = self.list((url, base, imported), &text, first(&mut followers), requested)?;
                     return Ok(Found::Lists(vec![list], None));
                 }
                 Playlist::Leads(uri) => url = resolve(&base, &uri)?,
                 Playlist::Multivariant(list) => {
                     let rungs = list.ladder(self.bandwidth_max);
+                    imported = Arc::new(list.definitions);
                     let rungs = match ladder.take() {
                         Some(ladder) => ladder.renewed(rungs),
                         None => Ladder::new(rungs),
@@ -180,14 +184,14 @@ impl Way<'_> {
                     let Some(mut ladder) = rungs else {
                         return Err(no_variants());
                     };
-                    match self.variant(&base, &mut ladder).await? {
+                    match self.variant(&base, &imported, &mut ladder).await? {
                         Loaded::Media(main, came) => {
                             let (main_url, main_base, main_text) = main;
-                            let main =
-                                self.list((main_url, main_base), &main_text, first(&mut followers), came)?;
+                            let place = (main_url, main_base, Arc::clone(&imported));
+                            let main = self.list(place, &main_text, first(&mut followers), came)?;
                             let mut lists = vec![main];
                             if let Some(rung) = ladder.current() {
-                                self.sounds(&base, rung, followers, &mut lists)?;
+                                self.sounds((&base, &imported), rung, followers, &mut lists)?;
                             }
                             return Ok(Found::Lists(lists, Some(Variants { ladder, base })));
                         }
@@ -210,7 +214,12 @@ impl Way<'_> {
     }
 
     /// The playlist of the best variant that can be had.
-    async fn variant(&self, base: &Url, ladder: &mut Ladder) -> Result<Loaded, Failure> {
+    async fn variant(
+        &self,
+        base: &Url,
+        imported: &Definitions,
+        ladder: &mut Ladder,
+    ) -> Result<Loaded, Failure> {
         let mut tried = 1;
         loop {
             let Some(rung) = ladder.current() else {
@@ -220,7 +229,7 @@ impl Way<'_> {
             let url = resolve(base, &rung.uri)?;
             let failure = match self.requests.playlist(url.clone()).await {
                 Ok((_, None)) => return Ok(Loaded::Stream(url)),
-                Ok((answered, Some(text))) => match parse(&text) {
+                Ok((answered, Some(text))) => match parse(&text, &answered, imported) {
                     Ok(Playlist::Media(_)) => return Ok(Loaded::Media((url, answered, text), requested)),
                     Ok(_) => return Ok(Loaded::Nested(url, answered, text)),
                     Err(failure) => failure,
@@ -238,7 +247,7 @@ impl Way<'_> {
     /// The playlists of the sounds that go with a variant; they are loaded when it is their turn.
     fn sounds(
         &self,
-        base: &Url,
+        (base, imported): (&Url, &Arc<Definitions>),
         rung: &Selection,
         followers: Vec<Follower>,
         lists: &mut Vec<List>,
@@ -249,6 +258,7 @@ impl Way<'_> {
             lists.push(List {
                 base: url.clone(),
                 url,
+                imported: Arc::clone(imported),
                 follower: followers
                     .next()
                     .unwrap_or_else(|| Follower::new(Config::default())),
@@ -260,7 +270,7 @@ impl Way<'_> {
 
     fn list(
         &self,
-        (url, base): (Url, Url),
+        (url, base, imported): (Url, Url, Arc<Definitions>),
         text: &[u8],
         follower: Option<Follower>,
         requested: Duration,
@@ -268,6 +278,7 @@ impl Way<'_> {
         let mut list = List {
             url,
             base: base.clone(),
+            imported,
             follower: follower.unwrap_or_else(|| Follower::new(Config::default())),
             lost: 0,
         };
@@ -301,8 +312,18 @@ fn languages(ladder: Option<&Ladder>) -> Vec<Option<[u8; 3]>> {
         .collect()
 }
 
-fn parse(text: &[u8]) -> Result<Playlist, Failure> {
-    hls::playlist::parse(text)
+/// Reads a playlist that came from `base`.
+pub(super) fn read(text: &[u8], base: &Url, imported: &Definitions) -> Result<Playlist, Error> {
+    let parameters = base.query_pairs().into_owned().collect::<Vec<_>>();
+    let outside = Outside {
+        imported: Some(imported),
+        parameters: &parameters,
+    };
+    hls::playlist::parse_from(text, outside)
+}
+
+fn parse(text: &[u8], base: &Url, imported: &Definitions) -> Result<Playlist, Failure> {
+    read(text, base, imported)
         .map_err(|error| unusable(&format!("an HLS playlist that cannot be read ({error})")))
 }
 

@@ -107,6 +107,17 @@ impl HlsUpstream {
         self.burst
     }
 
+    /// Whether all that the playlist will ever list has been read.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_over)
+    }
+
+    /// Resolves when the connection is needed more elsewhere.
+    pub fn revoked(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.watch.revoked()
+    }
+
     /// Makes the connection one that carries viewers.
     pub fn promote(&self) {
         self.watch.promote(Purpose::Live);

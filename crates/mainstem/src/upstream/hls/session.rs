@@ -1,9 +1,11 @@
 //! A session under way: whose turn it is, and what becomes of what comes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use hls::define::Definitions;
 use hls::follow::{Follower, SegmentRequest};
 use hls::playlist::Playlist;
 use hls::turns::{self, Turn};
@@ -38,6 +40,8 @@ pub(super) struct Session {
     /// A playlist was refused, and the way to it was gone anew: not again before one could be loaded.
     renewed: bool,
     pub(super) started: Instant,
+    /// All that will ever be listed has been given out.
+    pub(super) is_over: bool,
     pub(super) requests: Requests,
 }
 
@@ -47,6 +51,8 @@ pub(super) struct List {
     pub(super) url: Url,
     /// Where it came from in the end: relative addresses in it count from here.
     pub(super) base: Url,
+    /// Variables it may import from the playlist that led to it.
+    pub(super) imported: Arc<Definitions>,
     pub(super) follower: Follower,
     /// Segments in a row that could not be had.
     pub(super) lost: u32,
@@ -74,6 +80,7 @@ impl Session {
             ready: VecDeque::new(),
             renewed: false,
             started,
+            is_over: false,
             requests,
         }
     }
@@ -112,7 +119,10 @@ impl Session {
                 Turn::Load(list) => self.reload(list).await?,
                 Turn::Wait(until) => sleep_until(self.started + until).await,
                 Turn::Stale(_) => return Err(transient("the playlist stopped changing")),
-                Turn::Ended => return Err(transient("the playlist says that the stream ended")),
+                Turn::Ended => {
+                    self.is_over = true;
+                    return Err(transient("the playlist says that the stream ended"));
+                }
             }
         }
     }
@@ -334,7 +344,7 @@ impl List {
         requested: Duration,
         started: Instant,
     ) -> Result<(), Failure> {
-        let playlist = hls::playlist::parse(text)
+        let playlist = entry::read(text, &base, &self.imported)
             .map_err(|error| transient(&format!("an HLS playlist that cannot be read ({error})")))?;
         let Playlist::Media(media) = playlist else {
             return Err(unusable("a playlist of segments became one of something else"));
