@@ -241,6 +241,40 @@ async fn a_sound_that_the_next_source_lacks_is_never_silent() {
     assert_eq!(kinds(last), [0x81]);
 }
 
+/// Who paused for so long that the channel was given up finds the sound that was chosen at its address, though the source
+/// that is there then lacks it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_finds_the_playlist_of_a_sound_that_is_no_longer_there() {
+    let cases = vec![Case::new("back", Clip::ThreeSounds, SECOND)];
+    let scene = Scene::of(cases, &[SHORT_SEGMENTS], |_| {}).await;
+    let (streams, logins) = (
+        scene.streams(&scene.case("back")),
+        scene.logins(&scene.case("back")),
+    );
+    let mut before = Both::of(&scene, "back").await;
+    before.watch_more(Duration::from_secs(4)).await;
+    let (last, _) = before.sound.segments().last().unwrap().clone();
+    logins.0.wait_until(|log| log.open_now == 0, SOON).await.unwrap();
+    streams.0.fault(gone());
+    let stream = scene.mainstem.stream_url("back").await;
+    let mut after = Both {
+        main: HlsViewer::new(&format!("{stream}/live.m3u8")),
+        sound: HlsViewer::new(&format!("{stream}/{SOUND}")),
+    };
+    // A player asks for the sound by itself, before anything else is there.
+    after.sound.ask().await;
+    after.watch_more(Duration::from_secs(4)).await;
+    after.keep_step();
+    after.is_heard("back");
+    let (first, bytes) = after.sound.segments().next().unwrap();
+    assert!(first.sequence > last.sequence && first.discontinuity);
+    assert!(first.discontinuity_sequence > last.discontinuity_sequence);
+    let kinds: Vec<u8> = Report::of(bytes).streams.values().copied().collect();
+    assert_eq!(kinds, [0x0F], "the first sound of what there is stands in");
+    let wrong = get(&format!("{stream}/audio-ita/live.m3u8")).await;
+    assert_eq!(wrong.status, 404, "what nobody ever had");
+}
+
 /// Where the pictures are packed as MP4, so are the sounds.
 #[tokio::test(flavor = "multi_thread")]
 async fn sounds_beside_mp4_are_mp4() {

@@ -126,6 +126,16 @@ struct Known {
     last: Option<About>,
 }
 
+impl Known {
+    fn new(rendition: Rendition) -> Self {
+        Self {
+            rendition,
+            out: Out::default(),
+            last: None,
+        }
+    }
+}
+
 /// Takes the sounds out of the segments of one playlist.
 #[derive(Debug, Default)]
 pub(super) struct Sounds {
@@ -153,6 +163,11 @@ impl Sounds {
     /// Segments are packed as MP4 from the first one on, whatever their pictures.
     pub(super) fn keep_to_mp4(&mut self) {
         self.is_mp4 = true;
+    }
+
+    /// These are there from the first segment on.
+    pub(super) fn keep(&mut self, renditions: &[Rendition]) {
+        self.known.extend(renditions.iter().cloned().map(Known::new));
     }
 
     /// Every rendition so far; segments have theirs in this order.
@@ -242,11 +257,7 @@ impl Sounds {
             sound.rendition = place.or_else(|| {
                 let place = self.known.len();
                 (place < RENDITIONS_MAX).then(|| {
-                    self.known.push(Known {
-                        rendition,
-                        out: Out::default(),
-                        last: None,
-                    });
+                    self.known.push(Known::new(rendition));
                     place
                 })
             });
