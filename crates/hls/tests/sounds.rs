@@ -213,23 +213,28 @@ fn each_sound_is_in_one_file_and_counters_go_on() {
         .lines()
         .filter(|line| line.starts_with("#EXT-X-MEDIA"))
         .collect();
-    // Who cannot play AC-3 has a variant without.
-    assert_eq!(media.len(), 1 + 3, "{text}");
+    assert_eq!(media.len(), 3, "{text}");
+    assert!(
+        media.iter().all(|line| line.contains("GROUP-ID=\"audio\",")),
+        "{text}"
+    );
     let variants: Vec<&str> = text
         .lines()
         .filter(|line| line.starts_with("#EXT-X-STREAM-INF"))
         .collect();
+    assert_eq!(variants.len(), 2, "{text}");
     assert!(
-        variants[0].contains("CODECS=\"avc1.42C028,mp4a.40.2\",") && variants[0].ends_with("AUDIO=\"audio\""),
+        variants[0].contains("CODECS=\"avc1.42C028,mp4a.40.2,ac-3\",")
+            && variants[0].ends_with("AUDIO=\"audio\""),
+        "{text}"
+    );
+    // Who cannot play AC-3 has a variant without.
+    assert!(
+        variants[1].contains("CODECS=\"avc1.42C028,mp4a.40.2\",") && !variants[1].contains("AUDIO="),
         "{text}"
     );
     assert!(
-        variants[1].contains("CODECS=\"avc1.42C028,mp4a.40.2,ac-3\",")
-            && variants[1].ends_with("AUDIO=\"audio-all\""),
-        "{text}"
-    );
-    assert!(
-        media[3].contains("NAME=\"Deutsch (AC-3)\",LANGUAGE=\"de\",CHANNELS=\"6\",URI"),
+        media[2].contains("NAME=\"Deutsch (AC-3)\",LANGUAGE=\"de\",CHANNELS=\"6\",URI"),
         "{text}"
     );
 }
@@ -275,6 +280,17 @@ fn a_sound_in_another_codec_is_a_break_for_all() {
         .map(|segment| segment.discontinuity_sequence)
         .collect();
     assert_eq!(breaks, [1, 2]);
+}
+
+/// Where all are coded alike, whoever plays one plays all.
+#[test]
+fn sounds_of_one_codec_need_one_variant() {
+    let sounds: [Sound; 2] = [(0x101, "deu", false), (0x102, "eng", false)];
+    let (live, _) = play(&[(&sounds, &sounds)]);
+    let text = live.multivariant(|rendition| rendition.map_or("live".to_owned(), Rendition::name));
+    assert_eq!(text.matches("#EXT-X-MEDIA:").count(), 2, "{text}");
+    assert_eq!(text.matches("#EXT-X-STREAM-INF:").count(), 1, "{text}");
+    assert!(text.contains("CODECS=\"avc1.42C028,mp4a.40.2\","), "{text}");
 }
 
 #[test]
