@@ -247,15 +247,31 @@ fn a_rendition_is_a_language_wherever_it_stands() {
     let (live, segments) = play(&[(&one, &one), (&other, &other), (&single, &single), (&one, &[])]);
     assert_eq!(names(&live), ["audio-eng", "audio-deu"]);
     let is_own = |segment: &Segment, place: usize| segment.sounds[place].about.is_some();
+    let languages = |segment: &Segment, place: usize| {
+        let has = |code: &&str| {
+            let mut maps = packets(&segment.sounds[place].chunks).filter(|packet| packet.pid() == MAP);
+            maps.any(|packet| packet.bytes().windows(3).any(|three| three == code.as_bytes()))
+        };
+        ["deu", "eng"].into_iter().filter(has).collect::<Vec<_>>()
+    };
     let of = |programme: u64| {
         let at = (10 + 30 * programme + 15) * TICKS;
         segments.iter().find(|segment| segment.start_90k >= at).unwrap()
     };
     assert_eq!(of(0).sounds.len(), 1, "what nobody knows yet has no file");
     assert!(is_own(of(0), 0));
-    assert!(is_own(of(1), 0) && is_own(of(1), 1));
-    assert!(!is_own(of(2), 0), "another stands in");
-    assert!(is_own(of(2), 1), "the first has its language");
+    assert!(is_own(of(1), 1));
+    assert!(
+        !is_own(of(1), 0),
+        "nobody chooses what is the first, and would stand there twice"
+    );
+    assert_eq!(languages(of(1), 0), ["eng"], "who has chosen it goes on with it");
+    assert!(!is_own(of(2), 0) && !is_own(of(2), 1), "there is one sound");
+    assert_eq!(
+        [0, 1].map(|place| languages(of(2), place)),
+        [["deu"], ["deu"]],
+        "which stands in"
+    );
     assert!(segments.last().unwrap().sounds.iter().all(|sound| sound.gap));
     // A playlist of a rendition begins where it does.
     let first = |place| {
@@ -268,6 +284,23 @@ fn a_rendition_is_a_language_wherever_it_stands() {
     };
     assert_eq!(first(0), segments[0].sequence);
     assert!(first(1) > first(0));
+}
+
+#[test]
+fn a_language_stands_in_the_menu_once() {
+    let one: [Sound; 2] = [(0x101, "deu", false), (0x102, "eng", false)];
+    let other: [Sound; 2] = [(0x102, "eng", false), (0x101, "deu", false)];
+    for programmes in [vec![&one], vec![&one, &other], vec![&one, &other, &one]] {
+        let programmes: Vec<_> = programmes
+            .iter()
+            .map(|sounds| (&sounds[..], &sounds[..]))
+            .collect();
+        let (live, _) = play(&programmes);
+        let text = live.multivariant(|rendition| rendition.map_or("live".to_owned(), Rendition::name));
+        let mut languages: Vec<&str> = text.split("LANGUAGE=\"").skip(1).map(|rest| &rest[..2]).collect();
+        languages.sort_unstable();
+        assert_eq!(languages, ["de", "en"], "{text}");
+    }
 }
 
 #[test]

@@ -101,7 +101,7 @@ struct Heard {
     stream: PmtStream,
     about: About,
     packets: usize,
-    /// Which rendition it is.
+    /// Which rendition it is; the first is none.
     rendition: Option<usize>,
 }
 
@@ -206,6 +206,7 @@ impl Sounds {
         for (index, known) in self.known.iter_mut().enumerate() {
             let own = heard.iter().find(|sound| sound.rendition == Some(index));
             let own = own.filter(|sound| sound.packets > 0);
+            // Where its language is that of the first sound, that one is in it: whoever comes then chooses it as the first.
             let feed = own.or(first);
             route.feeds.push(feed.map(|sound| sound.stream.pid));
             if let Some(feed) = feed {
@@ -262,16 +263,6 @@ impl Sounds {
                 })
             });
         }
-        // Elsewhere it is the first.
-        let Some(first) = heard.first_mut() else { return };
-        let alike = |known: &Known| {
-            known.rendition.number == 1
-                && known.rendition.language.is_some()
-                && (known.rendition.language, known.rendition.describes)
-                    == (first.about.language, first.about.describes)
-                && !found.contains(&known.rendition)
-        };
-        first.rendition = self.known.iter().position(alike);
     }
 
     fn write(&mut self, chunks: &[Bytes], route: &Route, heard: &[Heard]) {
