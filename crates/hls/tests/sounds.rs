@@ -315,6 +315,47 @@ fn a_sound_in_another_codec_is_a_break_for_all() {
     assert_eq!(breaks, [1, 2]);
 }
 
+/// What is left of a source that died may be so short that a sound of it is not in there: that breaks nothing by itself.
+#[test]
+fn a_scrap_without_a_sound_is_no_break() {
+    let both: [Sound; 2] = [(0x101, "deu", false), (0x102, "eng", true)];
+    for (next, breaks) in [(&both[..], 0), (&both[..1], 1)] {
+        let mut muxer = Muxer::default();
+        let form = Form {
+            target: Duration::from_secs(2),
+            span: Some(Duration::from_secs(600)),
+            bytes: 64 << 20,
+        };
+        let mut live = Live::new(form, Numbers::default(), false);
+        let time_of_day = Duration::from_secs(1_800_000_000);
+        let died_at = (10 + 30) * TICKS;
+        for half in 0..60 {
+            live.push(
+                &muxer.chunk(10 * TICKS + half * TICKS / 2, &both, &both),
+                time_of_day,
+            );
+        }
+        live.push(&muxer.chunk(died_at, &both, &both[..1]), time_of_day);
+        for half in 0..60 {
+            let mut chunk = muxer.chunk(died_at + TICKS * 36 / 100 + half * TICKS / 2, next, next);
+            chunk.discontinuity = half == 0;
+            live.push(&chunk, time_of_day);
+        }
+        for seconds in 0..20 {
+            live.update(Duration::from_secs(seconds), |_| {});
+        }
+        let segments: Vec<_> = live.held().collect();
+        let scrap = segments.iter().find(|segment| segment.start_90k == died_at);
+        let scrap = scrap.unwrap();
+        assert_eq!(scrap.duration_90k(), TICKS * 36 / 100);
+        assert!(!scrap.discontinuity && !scrap.sounds[0].gap);
+        assert_eq!(pids(&scrap.sounds[0].chunks), [0, 0x100, 0x1000]);
+        let count = segments.iter().filter(|segment| segment.discontinuity).count();
+        assert_eq!(count, breaks, "{next:?}");
+        judge_counters(segments.iter().map(|segment| &segment.sounds[0].chunks[..]));
+    }
+}
+
 /// Where all are coded alike, whoever plays one plays all.
 #[test]
 fn sounds_of_one_codec_need_one_variant() {

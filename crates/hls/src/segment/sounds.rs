@@ -5,7 +5,8 @@
 //! every segment has a file of it: where a source lacks it, or is silent, the first sound stands in. A hole would be worse:
 //! players wait for sound that does not come, and a viewer would rather hear another language than nothing. Where the
 //! stand-in is coded in another way, the segment begins with a discontinuity, in every playlist of the channel, as
-//! renditions have to agree on these. A segment without any sound is a gap in the rendition.
+//! renditions have to agree on these. A segment without any sound is a gap in the rendition. In a scrap of a segment nothing
+//! stands in for what is only late: half a second of silence is less than a decoder that is set up twice.
 
 use bytes::Bytes;
 use mpegts::es::{self, SoundFormat};
@@ -14,7 +15,7 @@ use mpegts::psi::{Pmt, PmtStream, SectionReader, descriptors, packetize};
 use mpegts::{Codec, PACKET_BYTES, Packet, Pid};
 
 use super::parameters::packets;
-use super::{Segment, Sound};
+use super::{CUT_NOW_90K, Segment, Sound};
 use crate::language::terminological;
 
 /// Renditions of one playlist; further sounds stay beside the first.
@@ -134,6 +135,11 @@ impl Known {
             last: None,
         }
     }
+
+    /// Whether a decoder that is set up for what came last plays this. Where nothing came, it does.
+    fn is_like_last(&self, about: &About) -> bool {
+        self.last.as_ref().is_none_or(|last| last.plays(about))
+    }
 }
 
 /// Takes the sounds out of the segments of one playlist.
@@ -203,15 +209,18 @@ impl Sounds {
             feeds: Vec::new(),
         };
         let mut abouts = Vec::new();
+        let is_scrap = segment.duration_90k() < CUT_NOW_90K;
         for (index, known) in self.known.iter_mut().enumerate() {
             let own = heard.iter().find(|sound| sound.rendition == Some(index));
-            let own = own.filter(|sound| sound.packets > 0);
+            // What is left of a source that died may be too short for it.
+            let is_awaited = own.is_some_and(|own| is_scrap && known.is_like_last(&own.about));
+            let own = own.filter(|sound| sound.packets > 0 || is_awaited);
             // Where its language is that of the first sound, that one is in it: whoever comes then chooses it as the first.
             let feed = own.or(first);
             route.feeds.push(feed.map(|sound| sound.stream.pid));
-            if let Some(feed) = feed {
-                let last = known.last.replace(feed.about.clone());
-                segment.discontinuity |= last.is_some_and(|last| !last.plays(&feed.about));
+            if let Some(feed) = feed.filter(|feed| feed.packets > 0) {
+                segment.discontinuity |= !known.is_like_last(&feed.about);
+                known.last = Some(feed.about.clone());
             }
             abouts.push(own.map(|sound| sound.about.clone()));
         }
