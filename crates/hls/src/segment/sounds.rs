@@ -151,11 +151,6 @@ pub(super) struct Sounds {
     is_mp4: bool,
 }
 
-/// Whether MP4 as HLS uses it carries a sound.
-const fn is_carried(codec: Codec) -> bool {
-    matches!(codec, Codec::Aac | Codec::Ac3 | Codec::Eac3 | Codec::MpegAudio)
-}
-
 /// Where the packets of one segment go.
 struct Route {
     map_pid: Pid,
@@ -191,7 +186,7 @@ impl Sounds {
         };
         let mut heard = sounds_of(&map);
         if self.is_mp4 {
-            heard.retain(|sound| is_carried(sound.about.codec));
+            heard.retain(|sound| sound.about.codec.fits_mp4());
         }
         if heard.len() < 2 && self.known.is_empty() {
             return;
