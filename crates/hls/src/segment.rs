@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mpegts::Codec;
 use mpegts::es::PictureSize;
+use mpegts::null::NULL_PACKET;
+use mpegts::{Codec, PACKET_BYTES};
 
 pub use live::{Form, Live};
 use parameters::Parameters;
@@ -57,9 +58,10 @@ const STEP_90K: u64 = TICKS_PER_SECOND;
 /// Media that is worth a segment though nothing follows it.
 const CUT_NOW_90K: u64 = TICKS_PER_SECOND / 2;
 
-/// Bytes of a segment that a playlist may end with. VLC 3.0 reads 50 packets at once, and looks only then whether anything
-/// is listed beyond: one that comes to the end of the playlist within them takes it for the end of the stream, for good.
-const LAST_BYTES_MIN: usize = 64 * mpegts::PACKET_BYTES;
+/// Bytes of a file at least. VLC 3.0 that is out of media, and comes to the end of the playlist within the first packets of
+/// a file, takes it for the end of the stream, for good: it does behind six packets, it does not behind eight, and reads 50
+/// at once. Null packets count as well.
+const FILE_BYTES_MIN: usize = 64 * PACKET_BYTES;
 
 /// Bytes of one segment: past this it is cut wherever that can be done. 4 s at 130 Mbit/s.
 const SEGMENT_BYTES_MAX: usize = 64 << 20;
@@ -181,13 +183,18 @@ impl Segment {
     }
 
     /// Whether there is enough in it for a playlist to end with it.
-    fn may_be_last(&self) -> MayBeLast {
-        if self.duration_90k() < CUT_NOW_90K {
-            MayBeLast::No
-        } else if self.bytes < LAST_BYTES_MIN {
-            MayBeLast::IfNeedBe
-        } else {
-            MayBeLast::Yes
+    fn may_be_last(&self) -> bool {
+        self.duration_90k() >= CUT_NOW_90K
+    }
+
+    /// Makes up with null packets for what its files fall short of [`FILE_BYTES_MIN`].
+    fn pad(&mut self) {
+        if !self.may_be_last() {
+            return;
+        }
+        pad(&mut self.chunks, &mut self.bytes);
+        for sound in self.sounds.iter_mut().filter(|sound| !sound.gap) {
+            pad(&mut sound.chunks, &mut sound.bytes);
         }
     }
 
@@ -202,16 +209,6 @@ impl Segment {
     pub fn duration(&self) -> Duration {
         to_duration(self.duration_90k())
     }
-}
-
-/// Whether a playlist may end with a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum MayBeLast {
-    /// It waits for one that may, however long that takes.
-    No,
-    /// Rather than that the playlist stands still.
-    IfNeedBe,
-    Yes,
 }
 
 /// Where numbers go on.
@@ -560,6 +557,16 @@ impl Open {
         }
         self.bytes += chunk.bytes.len();
         self.chunks.push(chunk.bytes.clone());
+    }
+}
+
+fn pad(chunks: &mut Vec<Bytes>, bytes: &mut usize) {
+    static NULLS: [[u8; PACKET_BYTES]; FILE_BYTES_MIN / PACKET_BYTES] =
+        [NULL_PACKET; FILE_BYTES_MIN / PACKET_BYTES];
+    let missing = FILE_BYTES_MIN.saturating_sub(*bytes).div_ceil(PACKET_BYTES);
+    if let Some(nulls) = NULLS.get(..missing).filter(|nulls| !nulls.is_empty()) {
+        chunks.push(Bytes::from_static(nulls.as_flattened()));
+        *bytes += missing * PACKET_BYTES;
     }
 }
 

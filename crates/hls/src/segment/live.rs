@@ -143,6 +143,7 @@ impl Live {
         let sounds = &mut self.sounds;
         let mut split_and_pack = |segment: &mut Segment| {
             sounds.split(segment);
+            segment.pad();
             pack(segment);
         };
         while let Some(segment) = self.segmenter.take(&mut split_and_pack) {
