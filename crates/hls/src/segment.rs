@@ -187,6 +187,17 @@ impl Segment {
         self.duration_90k() >= CUT_NOW_90K
     }
 
+    /// This and `next`, which goes on where it ends, as one.
+    fn joined(mut self, next: Self) -> Self {
+        self.end_90k = next.end_90k;
+        self.chunks.extend(next.chunks);
+        self.bytes += next.bytes;
+        if next.contents.is_known() {
+            self.contents = next.contents;
+        }
+        self
+    }
+
     /// Makes up with null packets for what its files fall short of [`FILE_BYTES_MIN`].
     fn pad(&mut self) {
         if !self.may_be_last() {
@@ -268,6 +279,8 @@ pub struct Segmenter {
     /// Media that was cut since there was nothing to play.
     cut_90k: u64,
     longest_90k: u64,
+    /// A segment that no playlist may end with, until it is known whether the next one goes on with it.
+    scrap: Option<Segment>,
     ready: VecDeque<Segment>,
 }
 
@@ -291,6 +304,7 @@ impl Segmenter {
             holds: false,
             cut_90k: 0,
             longest_90k: 0,
+            scrap: None,
             ready: VecDeque::new(),
         }
     }
@@ -498,10 +512,9 @@ impl Segmenter {
             self.breaks = true;
         }
         open.parameters.hear(&open.chunks);
-        let differs = self
-            .parameters
-            .as_ref()
-            .is_some_and(|before| before.differ(&open.parameters));
+        let before = self.parameters.as_ref();
+        let differs = before.is_some_and(|before| before.differ(&open.parameters));
+        let is_same = before.is_some_and(|before| before.is_same(&open.parameters));
         let discontinuity = open.breaks || differs;
         if self.anchor.is_none() || discontinuity {
             self.set_anchor(open.came_at, open.start_90k);
@@ -510,8 +523,9 @@ impl Segmenter {
             self.tables = tables;
         }
         let segment = Segment {
-            sequence: self.numbers.sequence,
-            discontinuity_sequence: self.numbers.discontinuity_sequence,
+            // As it is handed on.
+            sequence: 0,
+            discontinuity_sequence: 0,
             discontinuity,
             independent: open.independent,
             gap: false,
@@ -524,15 +538,41 @@ impl Segmenter {
             sounds: Vec::new(),
             contents: open.parameters.contents(),
         };
-        self.numbers.sequence += 1;
         self.cut_90k += segment.duration_90k();
-        self.longest_90k = self.longest_90k.max(segment.duration_90k());
         self.parameters = Some(match self.parameters.take() {
             Some(before) => open.parameters.or(before),
             None => open.parameters,
         });
         self.end_90k = Some(end_90k);
         self.holds = false;
+        self.hand_on(segment, is_same && !discontinuity);
+    }
+
+    /// What is too short to be listed by itself becomes one segment with what follows it, where a decoder goes on
+    /// (`goes_on`); it would not have been listed sooner.
+    fn hand_on(&mut self, mut segment: Segment, goes_on: bool) {
+        if let Some(scrap) = self.scrap.take() {
+            let joined_90k = segment.end_90k.saturating_sub(scrap.start_90k);
+            let most = self.target_seconds() * TICKS_PER_SECOND + ROUNDED_90K;
+            let bytes = scrap.bytes + segment.bytes;
+            if goes_on && joined_90k <= most && bytes <= SEGMENT_BYTES_MAX {
+                segment = scrap.joined(segment);
+            } else {
+                self.number(scrap);
+            }
+        }
+        // Whoever waits for the very first one waits for nothing else.
+        if self.longest_90k > 0 && !segment.may_be_last() {
+            self.scrap = Some(segment);
+        } else {
+            self.number(segment);
+        }
+    }
+
+    fn number(&mut self, mut segment: Segment) {
+        segment.sequence = self.numbers.sequence;
+        self.numbers.sequence += 1;
+        self.longest_90k = self.longest_90k.max(segment.duration_90k());
         self.ready.push_back(segment);
     }
 }

@@ -10,6 +10,7 @@
 mod playlist;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -129,7 +130,7 @@ struct Scene {
     live: Live,
     watch: Watch,
     sent: Vec<Bytes>,
-    got: BTreeMap<u64, std::sync::Arc<Segment>>,
+    got: BTreeMap<u64, Arc<Segment>>,
     /// When each was listed.
     listed_at: BTreeMap<u64, Duration>,
     now: Duration,
@@ -562,6 +563,38 @@ fn behind_a_silence_the_first_segment_comes_soon() {
         assert_eq!(first, [1, 2, 2, 2, 2, 2, 2], "{played} {silence}");
         assert!(lengths.all(|length| length == 4));
     }
+}
+
+/// What is left of a source that died just behind a cut is one segment with the next source, if a decoder goes on there.
+#[test]
+fn no_segment_is_a_scrap_where_the_next_source_goes_on() {
+    let mut scraps = 0;
+    for played in 20 * 25..24 * 25_u64 {
+        for kind in [1, 2] {
+            let mut scene = Scene::new(FORM);
+            let mut muxer = Muxer::default();
+            for number in 0..played + 25 * 10 {
+                let (is_other, since) = match number.checked_sub(played) {
+                    Some(since) => (true, since),
+                    None => (false, number),
+                };
+                let keyframe = (since % 25 == 0).then_some(if is_other { kind } else { 1 });
+                let mut chunk = muxer.chunk(number * TICKS / 25, keyframe, 0x1B);
+                chunk.discontinuity = number == played;
+                scene.push(chunk);
+                scene.look();
+                scene.pass(scene.now + Duration::from_millis(40));
+            }
+            scene.judge();
+            let is_scrap = |segment: &&Arc<Segment>| segment.duration_90k() < TICKS / 2;
+            let count = scene.got.values().filter(is_scrap).count();
+            assert!(kind == 2 || count == 0, "{played}");
+            let breaks = scene.got.values().filter(|segment| segment.discontinuity);
+            assert_eq!(breaks.count(), usize::from(kind == 2), "{played}");
+            scraps += count;
+        }
+    }
+    assert!(scraps > 5, "another format cannot be joined: {scraps}");
 }
 
 #[test]
