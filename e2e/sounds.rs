@@ -1,4 +1,5 @@
-//! A channel of three sounds as HLS: a viewer in a browser chooses another one than the first.
+//! Channels of several sounds as HLS: a viewer in a browser chooses another one than the first, and where one of the
+//! sounds is of a codec that the browser lacks it plays the first.
 
 use std::process::Command;
 use std::thread;
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use provider_double::{Account, Channel, Clip, Plan, Provider};
 use tokio::runtime::Runtime;
 
-use crate::browser::{Browser, Player, Video};
+use crate::browser::{Browser, Player, Seen, Video};
 use crate::server::{PATIENCE, Server, get};
 
 /// Segments that are listed when players come: as many short ones as a playlist has at first, and three.
@@ -17,6 +18,11 @@ const WATCHED: Duration = Duration::from_secs(16);
 /// Of that, what a busy machine may need to start.
 const START_MAX: f64 = 6.0;
 
+/// Names of channels, and what they have. Chromium has no AC-3.
+const TWO: &str = "two";
+const THREE: &str = "three";
+const CHANNELS: [(&str, Clip); 2] = [(TWO, Clip::TwoSounds), (THREE, Clip::ThreeSounds)];
+
 #[test]
 fn browser_plays_another_sound() {
     if !Browser::is_here() {
@@ -24,16 +30,20 @@ fn browser_plays_another_sound() {
     }
     let runtime = Runtime::new().expect("a runtime");
     let _inside = runtime.enter();
-    let plan = Plan::new()
-        .account(Account::new("one", "secret").max_connections(1))
-        .channel(Channel::new(1, "three", Clip::ThreeSounds));
+    let numbered = || (1_u32..).zip(CHANNELS);
+    let plan = numbered().fold(Plan::new(), |plan, (id, (name, clip))| {
+        plan.account(Account::new(name, "secret").max_connections(1))
+            .channel(Channel::new(id, name, clip))
+    });
     let provider = Provider::start(plan).expect("a provider");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let list = format!("#EXTM3U\n#EXTINF:-1,three\n{}\n", provider.live_url("one", 1));
+    let entries =
+        numbered().map(|(id, (name, _))| format!("#EXTINF:-1,{name}\n{}\n", provider.live_url(name, id)));
+    let list = format!("#EXTM3U\n{}", entries.collect::<String>());
     std::fs::write(folder.path().join("list.m3u"), list).expect("it is ours");
     std::fs::write(
         folder.path().join("config.yaml"),
-        "sources:\n  - {name: one, type: m3u, url: list.m3u, max_connections: 1}\n",
+        "sources:\n  - {name: one, type: m3u, url: list.m3u, max_connections: 2}\n",
     )
     .expect("it is ours");
     let mut command = Command::new(env!("CARGO_BIN_EXE_mainstem"));
@@ -42,29 +52,25 @@ fn browser_plays_another_sound() {
         .args(["-c", "config.yaml", "--host", "127.0.0.1"]);
     command.env("MAINSTEM_DATA_DIR", folder.path().join("data"));
     let mut server = Server::start(&mut command);
-    let url = format!("{}.m3u8", server.channel());
-    // Players begin three segments from the end of a playlist, and come when they are there.
-    let path = format!("/{}", url.splitn(4, '/').nth(3).expect("an address has a path"));
-    let media = path.replace(".m3u8", "/live.m3u8");
-    let began = Instant::now();
-    while get(server.port(), &media).matches("#EXTINF").count() < SEGMENTS_BEFORE {
-        assert!(began.elapsed() < PATIENCE, "the playlist does not fill");
-        thread::sleep(Duration::from_secs(1));
-    }
-    assert!(get(server.port(), &path).contains("audio-fra/live.m3u8"));
-    let video = |player, sound| Video {
-        scene: "three",
-        player,
-        url: url.clone(),
-        sound,
-    };
-    let videos = vec![video(Player::HlsJs, Some("fr")), video(Player::Browser, None)];
+    server.ready();
+    let urls = CHANNELS.map(|(name, _)| address(&server, name));
+    wait_until_filled(&server, &urls);
+    let videos = CHANNELS.iter().zip(&urls).flat_map(|((name, _), url)| {
+        let video = |player, sound| Video {
+            scene: name,
+            player,
+            url: url.clone(),
+            sound,
+        };
+        [video(Player::HlsJs, Some("fr")), video(Player::Browser, None)]
+    });
+    let videos: Vec<Video> = videos.collect();
     let browser = Browser::open(videos, folder.path());
     thread::sleep(WATCHED);
     let told = browser.close();
-    assert_eq!(told.len(), 2, "each video told something");
+    assert_eq!(told.len(), 2 * CHANNELS.len(), "each video told something");
     for (video, seen) in &told {
-        let name = video.player.name();
+        let name = format!("{}, {}", video.player.name(), video.scene);
         eprintln!("{name}: {seen:#?}");
         assert_eq!(seen.errors, Vec::<String>::new(), "{name}");
         let shown = seen.last_time_s - seen.first_time_s;
@@ -72,9 +78,40 @@ fn browser_plays_another_sound() {
         assert!(shown >= least, "{name}: pictures for {shown} s");
         assert_eq!(seen.looked_same, 0, "{name}: the picture stands still");
     }
-    let (_, seen) = &told[0];
-    // Chromium has no AC-3, and the variant without it is there for that.
+    let by_hls_js = |scene: &str| -> &Seen {
+        let is_it = |(video, _): &&(Video, Seen)| video.player == Player::HlsJs && video.scene == scene;
+        &told.iter().find(is_it).expect("hls.js plays each").1
+    };
+    let seen = by_hls_js(TWO);
     assert_eq!(seen.sounds, ["Deutsch", "Fran\u{e7}ais"]);
     assert_eq!(seen.sound.as_deref(), Some("Fran\u{e7}ais"));
     assert!(seen.sound_segments >= 3, "{} segments", seen.sound_segments);
+    // There is a variant without AC-3 for it, which has the first sound alone.
+    let seen = by_hls_js(THREE);
+    assert_eq!((&seen.sounds[..], &seen.sound), (&[][..], &None));
+}
+
+/// The address of a channel as HLS.
+fn address(server: &Server, name: &str) -> String {
+    let list = get(server.port(), "/playlist.m3u8");
+    let mut lines = list
+        .lines()
+        .skip_while(|line| !line.ends_with(&format!(",{name}")));
+    format!("{}.m3u8", lines.nth(1).expect("the playlist lists the channel"))
+}
+
+/// Waits until the playlists have what players begin with, three segments from the end. All at once: a channel that nobody
+/// asks for is given up.
+fn wait_until_filled(server: &Server, urls: &[String]) {
+    let began = Instant::now();
+    let is_filled = |url: &String| {
+        let path = format!("/{}", url.splitn(4, '/').nth(3).expect("an address has a path"));
+        let media = get(server.port(), &path.replace(".m3u8", "/live.m3u8"));
+        media.matches("#EXTINF").count() >= SEGMENTS_BEFORE
+            && get(server.port(), &path).contains("audio-fra/live.m3u8")
+    };
+    while urls.iter().filter(|url| is_filled(url)).count() < urls.len() {
+        assert!(began.elapsed() < PATIENCE, "the playlists do not fill");
+        thread::sleep(Duration::from_secs(1));
+    }
 }

@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mpegts::Codec;
 use mpegts::es::PictureSize;
+use mpegts::null::NULL_PACKET;
+use mpegts::{Codec, PACKET_BYTES};
 
 pub use live::{Form, Live};
 use parameters::Parameters;
@@ -57,9 +58,10 @@ const STEP_90K: u64 = TICKS_PER_SECOND;
 /// Media that is worth a segment though nothing follows it.
 const CUT_NOW_90K: u64 = TICKS_PER_SECOND / 2;
 
-/// Bytes of a segment that a playlist may end with. VLC 3.0 reads 50 packets at once, and looks only then whether anything
-/// is listed beyond: one that comes to the end of the playlist within them takes it for the end of the stream, for good.
-const LAST_BYTES_MIN: usize = 64 * mpegts::PACKET_BYTES;
+/// Bytes of a file at least. VLC 3.0 that is out of media, and comes to the end of the playlist within the first packets of
+/// a file, takes it for the end of the stream, for good: it does behind six packets, it does not behind eight, and reads 50
+/// at once. Null packets count as well.
+const FILE_BYTES_MIN: usize = 64 * PACKET_BYTES;
 
 /// Bytes of one segment: past this it is cut wherever that can be done. 4 s at 130 Mbit/s.
 const SEGMENT_BYTES_MAX: usize = 64 << 20;
@@ -181,13 +183,29 @@ impl Segment {
     }
 
     /// Whether there is enough in it for a playlist to end with it.
-    fn may_be_last(&self) -> MayBeLast {
-        if self.duration_90k() < CUT_NOW_90K {
-            MayBeLast::No
-        } else if self.bytes < LAST_BYTES_MIN {
-            MayBeLast::IfNeedBe
-        } else {
-            MayBeLast::Yes
+    fn may_be_last(&self) -> bool {
+        self.duration_90k() >= CUT_NOW_90K
+    }
+
+    /// This and `next`, which goes on where it ends, as one.
+    fn joined(mut self, next: Self) -> Self {
+        self.end_90k = next.end_90k;
+        self.chunks.extend(next.chunks);
+        self.bytes += next.bytes;
+        if next.contents.is_known() {
+            self.contents = next.contents;
+        }
+        self
+    }
+
+    /// Makes up with null packets for what its files fall short of [`FILE_BYTES_MIN`].
+    fn pad(&mut self) {
+        if !self.may_be_last() {
+            return;
+        }
+        pad(&mut self.chunks, &mut self.bytes);
+        for sound in self.sounds.iter_mut().filter(|sound| !sound.gap) {
+            pad(&mut sound.chunks, &mut sound.bytes);
         }
     }
 
@@ -202,16 +220,6 @@ impl Segment {
     pub fn duration(&self) -> Duration {
         to_duration(self.duration_90k())
     }
-}
-
-/// Whether a playlist may end with a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum MayBeLast {
-    /// It waits for one that may, however long that takes.
-    No,
-    /// Rather than that the playlist stands still.
-    IfNeedBe,
-    Yes,
 }
 
 /// Where numbers go on.
@@ -271,6 +279,8 @@ pub struct Segmenter {
     /// Media that was cut since there was nothing to play.
     cut_90k: u64,
     longest_90k: u64,
+    /// A segment that no playlist may end with, until it is known whether the next one goes on with it.
+    scrap: Option<Segment>,
     ready: VecDeque<Segment>,
 }
 
@@ -294,6 +304,7 @@ impl Segmenter {
             holds: false,
             cut_90k: 0,
             longest_90k: 0,
+            scrap: None,
             ready: VecDeque::new(),
         }
     }
@@ -501,10 +512,9 @@ impl Segmenter {
             self.breaks = true;
         }
         open.parameters.hear(&open.chunks);
-        let differs = self
-            .parameters
-            .as_ref()
-            .is_some_and(|before| before.differ(&open.parameters));
+        let before = self.parameters.as_ref();
+        let differs = before.is_some_and(|before| before.differ(&open.parameters));
+        let is_same = before.is_some_and(|before| before.is_same(&open.parameters));
         let discontinuity = open.breaks || differs;
         if self.anchor.is_none() || discontinuity {
             self.set_anchor(open.came_at, open.start_90k);
@@ -513,8 +523,9 @@ impl Segmenter {
             self.tables = tables;
         }
         let segment = Segment {
-            sequence: self.numbers.sequence,
-            discontinuity_sequence: self.numbers.discontinuity_sequence,
+            // As it is handed on.
+            sequence: 0,
+            discontinuity_sequence: 0,
             discontinuity,
             independent: open.independent,
             gap: false,
@@ -527,15 +538,41 @@ impl Segmenter {
             sounds: Vec::new(),
             contents: open.parameters.contents(),
         };
-        self.numbers.sequence += 1;
         self.cut_90k += segment.duration_90k();
-        self.longest_90k = self.longest_90k.max(segment.duration_90k());
         self.parameters = Some(match self.parameters.take() {
             Some(before) => open.parameters.or(before),
             None => open.parameters,
         });
         self.end_90k = Some(end_90k);
         self.holds = false;
+        self.hand_on(segment, is_same && !discontinuity);
+    }
+
+    /// What is too short to be listed by itself becomes one segment with what follows it, where a decoder goes on
+    /// (`goes_on`); it would not have been listed sooner.
+    fn hand_on(&mut self, mut segment: Segment, goes_on: bool) {
+        if let Some(scrap) = self.scrap.take() {
+            let joined_90k = segment.end_90k.saturating_sub(scrap.start_90k);
+            let most = self.target_seconds() * TICKS_PER_SECOND + ROUNDED_90K;
+            let bytes = scrap.bytes + segment.bytes;
+            if goes_on && joined_90k <= most && bytes <= SEGMENT_BYTES_MAX {
+                segment = scrap.joined(segment);
+            } else {
+                self.number(scrap);
+            }
+        }
+        // Whoever waits for the very first one waits for nothing else.
+        if self.longest_90k > 0 && !segment.may_be_last() {
+            self.scrap = Some(segment);
+        } else {
+            self.number(segment);
+        }
+    }
+
+    fn number(&mut self, mut segment: Segment) {
+        segment.sequence = self.numbers.sequence;
+        self.numbers.sequence += 1;
+        self.longest_90k = self.longest_90k.max(segment.duration_90k());
         self.ready.push_back(segment);
     }
 }
@@ -560,6 +597,16 @@ impl Open {
         }
         self.bytes += chunk.bytes.len();
         self.chunks.push(chunk.bytes.clone());
+    }
+}
+
+fn pad(chunks: &mut Vec<Bytes>, bytes: &mut usize) {
+    static NULLS: [[u8; PACKET_BYTES]; FILE_BYTES_MIN / PACKET_BYTES] =
+        [NULL_PACKET; FILE_BYTES_MIN / PACKET_BYTES];
+    let missing = FILE_BYTES_MIN.saturating_sub(*bytes).div_ceil(PACKET_BYTES);
+    if let Some(nulls) = NULLS.get(..missing).filter(|nulls| !nulls.is_empty()) {
+        chunks.push(Bytes::from_static(nulls.as_flattened()));
+        *bytes += missing * PACKET_BYTES;
     }
 }
 

@@ -13,9 +13,8 @@ use crate::segment::{About, Map, Rendition, Segment, Sound, Window};
 /// MP4, players expect one more), and RFC 8216bis for 8 where there is EXT-X-GAP.
 const VERSION: u32 = 8;
 
-/// GROUP-ID of the sounds of the first one's codec, and of all of them.
+/// GROUP-ID of the sounds.
 const GROUP: &str = "audio";
-const GROUP_OF_ALL: &str = "audio-all";
 
 /// Bytes of text per segment, about.
 const LINES_BYTES: usize = 160;
@@ -129,8 +128,9 @@ pub fn media(window: &Window, file: File, uri: impl Fn(Named<'_>) -> String) -> 
 /// A multivariant playlist with the one variant there is, at `uri(None)` (clause 4.3.4.2), and the sounds to choose from,
 /// where the newest segment has several. Its bit rates are those of the segments listed now, with the largest of the sounds.
 ///
-/// Sounds of another codec than the first are in a variant of their own, which has all sounds: a player that lacks the
-/// codec leaves out what has it in CODECS, and would be left with nothing.
+/// All sounds are one group, as groups of one type have to have the same members, and CODECS has all that a group has
+/// (clause 4.3.4.1.1). A player that lacks one of the codecs leaves out the variant: behind it there is the same once more,
+/// with the first sound and no choice, where the codecs differ.
 #[must_use]
 pub fn multivariant(
     window: &Window,
@@ -144,39 +144,34 @@ pub fn multivariant(
     // A segment that begins without tables and picture does not tell.
     let newest = there().rev().find(|segment| segment.contents.is_known());
     let choices = newest.map_or_else(Vec::new, |segment| choices(segment, renditions));
-    let is_like_first = |choice: &&Choice<'_>| {
-        choices
-            .first()
-            .is_some_and(|first| first.about.codec == choice.about.codec)
-    };
-    let alike: Vec<&Choice<'_>> = choices.iter().filter(is_like_first).collect();
-    let all: Vec<&Choice<'_>> = choices.iter().collect();
-    let is_mixed = alike.len() < all.len();
-    let groups = [(GROUP, alike), (GROUP_OF_ALL, all)];
     let mut text = String::from("#EXTM3U\n");
-    for (group, choices) in groups.iter().take(if is_mixed { 2 } else { 1 }) {
-        media_of(group, choices, &uri, &mut text);
-        let place = |choice: &&Choice<'_>| choice.place;
-        let places: Vec<usize> = choices.iter().filter_map(place).collect();
+    media_of(&choices, &uri, &mut text);
+    let mut variant = |choices: &[Choice<'_>]| {
+        let places: Vec<usize> = choices.iter().filter_map(|choice| choice.place).collect();
         let (average, peak) = rates(window, &places);
         // Where all there is so far are gaps, nothing is known, and zero would be said to be enough.
         let peak = peak.max(1);
         text.push_str(&format!(
             "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average}"
         ));
-        if let Some(segment) = newest {
-            let codecs = codecs(segment, choices);
-            if !codecs.is_empty() {
-                text.push_str(&format!(",CODECS=\"{}\"", codecs.join(",")));
-            }
-            if let Some(size) = segment.contents.picture {
-                text.push_str(&format!(",RESOLUTION={}x{}", size.width, size.height));
-            }
+        let codecs = newest.map_or_else(Vec::new, |segment| codecs(segment, choices));
+        if !codecs.is_empty() {
+            text.push_str(&format!(",CODECS=\"{}\"", codecs.join(",")));
+        }
+        if let Some(size) = newest.and_then(|segment| segment.contents.picture) {
+            text.push_str(&format!(",RESOLUTION={}x{}", size.width, size.height));
         }
         if !choices.is_empty() {
-            text.push_str(&format!(",AUDIO=\"{group}\""));
+            text.push_str(&format!(",AUDIO=\"{GROUP}\""));
         }
         text.push_str(&format!("\n{}\n", uri(None)));
+        !codecs.is_empty()
+    };
+    let tells_codecs = variant(&choices);
+    let mut coded = choices.iter().map(|choice| choice.about.codec);
+    let first = coded.next();
+    if tells_codecs && coded.any(|codec| Some(codec) != first) {
+        variant(&[]);
     }
     text
 }
@@ -233,7 +228,7 @@ fn choices<'a>(segment: &'a Segment, renditions: &[&'a Rendition]) -> Vec<Choice
 }
 
 /// CODECS of a segment with these sounds; empty where one of them has no name.
-fn codecs(segment: &Segment, choices: &[&Choice<'_>]) -> Vec<String> {
+fn codecs(segment: &Segment, choices: &[Choice<'_>]) -> Vec<String> {
     let mut codecs = segment.contents.codecs.clone();
     for choice in choices.iter().filter(|choice| choice.rendition.is_some()) {
         match &choice.about.name {
@@ -245,19 +240,14 @@ fn codecs(segment: &Segment, choices: &[&Choice<'_>]) -> Vec<String> {
     codecs
 }
 
-/// EXT-X-MEDIA of each sound of a group (clause 4.3.4.1). The first is in the variant itself, and has no URI.
-fn media_of(
-    group: &str,
-    choices: &[&Choice<'_>],
-    uri: impl Fn(Option<&Rendition>) -> String,
-    text: &mut String,
-) {
+/// EXT-X-MEDIA of each sound (clause 4.3.4.1). The first is in the variant itself, and has no URI.
+fn media_of(choices: &[Choice<'_>], uri: impl Fn(Option<&Rendition>) -> String, text: &mut String) {
     let mut names: Vec<String> = Vec::new();
     let mut chosen = Vec::new();
     for Choice { about, rendition, .. } in choices {
         let name = unlike(&names, about);
         text.push_str(&format!(
-            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"{name}\""
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{GROUP}\",NAME=\"{name}\""
         ));
         names.push(name);
         if let Some(code) = about.language {

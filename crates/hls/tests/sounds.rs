@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hls::segment::{Chunk, Form, Live, Numbers, Rendition, Segment};
 use hls::write::Named;
+use mpegts::null::NULL_PID;
 use mpegts::psi::{Pat, Pmt, PmtStream, packetize};
 use mpegts::{PACKET_BYTES, Packet, Pid};
 
@@ -150,7 +151,8 @@ fn names(live: &Live) -> Vec<String> {
 }
 
 fn pids(chunks: &[Bytes]) -> Vec<u16> {
-    let mut pids: Vec<u16> = packets(chunks).map(|packet| packet.pid().value()).collect();
+    let pids = packets(chunks).map(|packet| packet.pid().value());
+    let mut pids: Vec<u16> = pids.filter(|pid| *pid != NULL_PID).collect();
     pids.sort_unstable();
     pids.dedup();
     pids
@@ -168,7 +170,7 @@ fn judge_counters<'a>(files: impl Iterator<Item = &'a [Bytes]>) {
     let mut counters: BTreeMap<u16, u8> = BTreeMap::new();
     for packet in files.flat_map(packets) {
         let (pid, counter) = (packet.pid().value(), packet.continuity());
-        if packet.payload().is_some() {
+        if packet.payload().is_some() && pid != NULL_PID {
             let before = counters.insert(pid, counter);
             assert!(
                 before.is_none_or(|before| (before + 1) & 0x0F == counter),
@@ -191,6 +193,7 @@ fn each_sound_is_in_one_file_and_counters_go_on() {
         );
         assert_eq!(segment.sounds.len(), 2);
         for sound in &segment.sounds {
+            assert!(sound.bytes >= 64 * PACKET_BYTES, "{} bytes", sound.bytes);
             // The clock is that of the pictures, which are not there.
             assert_eq!(pids(&sound.chunks), [0, 0x100, 0x1000, 0x1100]);
             let clocks = packets(&sound.chunks).filter(|packet| packet.pid() == VIDEO);
@@ -213,23 +216,28 @@ fn each_sound_is_in_one_file_and_counters_go_on() {
         .lines()
         .filter(|line| line.starts_with("#EXT-X-MEDIA"))
         .collect();
-    // Who cannot play AC-3 has a variant without.
-    assert_eq!(media.len(), 1 + 3, "{text}");
+    assert_eq!(media.len(), 3, "{text}");
+    assert!(
+        media.iter().all(|line| line.contains("GROUP-ID=\"audio\",")),
+        "{text}"
+    );
     let variants: Vec<&str> = text
         .lines()
         .filter(|line| line.starts_with("#EXT-X-STREAM-INF"))
         .collect();
+    assert_eq!(variants.len(), 2, "{text}");
     assert!(
-        variants[0].contains("CODECS=\"avc1.42C028,mp4a.40.2\",") && variants[0].ends_with("AUDIO=\"audio\""),
+        variants[0].contains("CODECS=\"avc1.42C028,mp4a.40.2,ac-3\",")
+            && variants[0].ends_with("AUDIO=\"audio\""),
+        "{text}"
+    );
+    // Who cannot play AC-3 has a variant without.
+    assert!(
+        variants[1].contains("CODECS=\"avc1.42C028,mp4a.40.2\",") && !variants[1].contains("AUDIO="),
         "{text}"
     );
     assert!(
-        variants[1].contains("CODECS=\"avc1.42C028,mp4a.40.2,ac-3\",")
-            && variants[1].ends_with("AUDIO=\"audio-all\""),
-        "{text}"
-    );
-    assert!(
-        media[3].contains("NAME=\"Deutsch (AC-3)\",LANGUAGE=\"de\",CHANNELS=\"6\",URI"),
+        media[2].contains("NAME=\"Deutsch (AC-3)\",LANGUAGE=\"de\",CHANNELS=\"6\",URI"),
         "{text}"
     );
 }
@@ -242,15 +250,31 @@ fn a_rendition_is_a_language_wherever_it_stands() {
     let (live, segments) = play(&[(&one, &one), (&other, &other), (&single, &single), (&one, &[])]);
     assert_eq!(names(&live), ["audio-eng", "audio-deu"]);
     let is_own = |segment: &Segment, place: usize| segment.sounds[place].about.is_some();
+    let languages = |segment: &Segment, place: usize| {
+        let has = |code: &&str| {
+            let mut maps = packets(&segment.sounds[place].chunks).filter(|packet| packet.pid() == MAP);
+            maps.any(|packet| packet.bytes().windows(3).any(|three| three == code.as_bytes()))
+        };
+        ["deu", "eng"].into_iter().filter(has).collect::<Vec<_>>()
+    };
     let of = |programme: u64| {
         let at = (10 + 30 * programme + 15) * TICKS;
         segments.iter().find(|segment| segment.start_90k >= at).unwrap()
     };
     assert_eq!(of(0).sounds.len(), 1, "what nobody knows yet has no file");
     assert!(is_own(of(0), 0));
-    assert!(is_own(of(1), 0) && is_own(of(1), 1));
-    assert!(!is_own(of(2), 0), "another stands in");
-    assert!(is_own(of(2), 1), "the first has its language");
+    assert!(is_own(of(1), 1));
+    assert!(
+        !is_own(of(1), 0),
+        "nobody chooses what is the first, and would stand there twice"
+    );
+    assert_eq!(languages(of(1), 0), ["eng"], "who has chosen it goes on with it");
+    assert!(!is_own(of(2), 0) && !is_own(of(2), 1), "there is one sound");
+    assert_eq!(
+        [0, 1].map(|place| languages(of(2), place)),
+        [["deu"], ["deu"]],
+        "which stands in"
+    );
     assert!(segments.last().unwrap().sounds.iter().all(|sound| sound.gap));
     // A playlist of a rendition begins where it does.
     let first = |place| {
@@ -266,6 +290,23 @@ fn a_rendition_is_a_language_wherever_it_stands() {
 }
 
 #[test]
+fn a_language_stands_in_the_menu_once() {
+    let one: [Sound; 2] = [(0x101, "deu", false), (0x102, "eng", false)];
+    let other: [Sound; 2] = [(0x102, "eng", false), (0x101, "deu", false)];
+    for programmes in [vec![&one], vec![&one, &other], vec![&one, &other, &one]] {
+        let programmes: Vec<_> = programmes
+            .iter()
+            .map(|sounds| (&sounds[..], &sounds[..]))
+            .collect();
+        let (live, _) = play(&programmes);
+        let text = live.multivariant(|rendition| rendition.map_or("live".to_owned(), Rendition::name));
+        let mut languages: Vec<&str> = text.split("LANGUAGE=\"").skip(1).map(|rest| &rest[..2]).collect();
+        languages.sort_unstable();
+        assert_eq!(languages, ["de", "en"], "{text}");
+    }
+}
+
+#[test]
 fn a_sound_in_another_codec_is_a_break_for_all() {
     let both: [Sound; 2] = [(0x101, "deu", false), (0x102, "eng", true)];
     let (_, segments) = play(&[(&both, &both), (&both, &both[..1]), (&both, &both)]);
@@ -275,6 +316,62 @@ fn a_sound_in_another_codec_is_a_break_for_all() {
         .map(|segment| segment.discontinuity_sequence)
         .collect();
     assert_eq!(breaks, [1, 2]);
+}
+
+/// What is left of a source that died may be so short that a sound of it is not in there: that breaks nothing by itself.
+#[test]
+fn a_scrap_without_a_sound_is_no_break() {
+    let both: [Sound; 2] = [(0x101, "deu", false), (0x102, "eng", true)];
+    for (next, breaks) in [(&both[..], 0), (&both[..1], 1)] {
+        let mut muxer = Muxer::default();
+        let form = Form {
+            target: Duration::from_secs(2),
+            span: Some(Duration::from_secs(600)),
+            bytes: 64 << 20,
+        };
+        let mut live = Live::new(form, Numbers::default(), false);
+        let time_of_day = Duration::from_secs(1_800_000_000);
+        let died_at = (10 + 30) * TICKS;
+        for half in 0..60 {
+            live.push(
+                &muxer.chunk(10 * TICKS + half * TICKS / 2, &both, &both),
+                time_of_day,
+            );
+        }
+        live.push(&muxer.chunk(died_at, &both, &both[..1]), time_of_day);
+        for half in 0..60 {
+            let mut chunk = muxer.chunk(died_at + TICKS * 36 / 100 + half * TICKS / 2, next, next);
+            chunk.discontinuity = half == 0;
+            live.push(&chunk, time_of_day);
+        }
+        for seconds in 0..20 {
+            live.update(Duration::from_secs(seconds), |_| {});
+        }
+        let segments: Vec<_> = live.held().collect();
+        let left = segments.iter().find(|segment| segment.start_90k == died_at);
+        let left = left.unwrap();
+        assert!(!left.discontinuity && !left.sounds[0].gap);
+        if breaks > 0 {
+            assert_eq!(left.duration_90k(), TICKS * 36 / 100);
+            assert_eq!(pids(&left.sounds[0].chunks), [0, 0x100, 0x1000]);
+        } else {
+            assert!(left.duration_90k() > TICKS, "it is one with what follows");
+        }
+        let count = segments.iter().filter(|segment| segment.discontinuity).count();
+        assert_eq!(count, breaks, "{next:?}");
+        judge_counters(segments.iter().map(|segment| &segment.sounds[0].chunks[..]));
+    }
+}
+
+/// Where all are coded alike, whoever plays one plays all.
+#[test]
+fn sounds_of_one_codec_need_one_variant() {
+    let sounds: [Sound; 2] = [(0x101, "deu", false), (0x102, "eng", false)];
+    let (live, _) = play(&[(&sounds, &sounds)]);
+    let text = live.multivariant(|rendition| rendition.map_or("live".to_owned(), Rendition::name));
+    assert_eq!(text.matches("#EXT-X-MEDIA:").count(), 2, "{text}");
+    assert_eq!(text.matches("#EXT-X-STREAM-INF:").count(), 1, "{text}");
+    assert!(text.contains("CODECS=\"avc1.42C028,mp4a.40.2\","), "{text}");
 }
 
 #[test]

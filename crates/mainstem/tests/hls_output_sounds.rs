@@ -123,7 +123,7 @@ async fn further_sounds_are_renditions() {
     let id = stream.rsplit('/').next().unwrap();
     let multivariant = get(&format!("{stream}.m3u8?device=tv")).await.text();
     let lines: Vec<&str> = multivariant.lines().collect();
-    let media = |group: &str, number: usize| {
+    let media = |number: usize| {
         let (about, uri) = match number {
             0 => (
                 "NAME=\"Deutsch\",LANGUAGE=\"de\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\"",
@@ -140,22 +140,21 @@ async fn further_sounds_are_renditions() {
         };
         let uri = uri.map(|code| format!(",URI=\"{id}/audio-{code}/live.m3u8?device=tv\""));
         format!(
-            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",{about}{}",
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",{about}{}",
             uri.unwrap_or_default()
         )
     };
     let address = format!("{id}/live.m3u8?device=tv");
-    assert_eq!(lines.len(), 10, "{multivariant}");
+    assert_eq!(lines.len(), 8, "{multivariant}");
+    assert_eq!(lines[1..4], [0, 1, 2].map(media));
+    assert!(lines[4].contains("CODECS=\"avc1."), "{multivariant}");
+    assert!(lines[4].contains(",mp4a.40.2,ac-3\""), "{multivariant}");
+    assert!(lines[4].ends_with(",AUDIO=\"audio\""), "{multivariant}");
+    assert_eq!(lines[5], address);
     // Who cannot play AC-3 has a variant without.
-    assert_eq!(lines[1..3], [media("audio", 0), media("audio", 2)]);
-    assert!(lines[3].contains("CODECS=\"avc1."), "{multivariant}");
-    assert!(lines[3].contains(",mp4a.40.2\""), "{multivariant}");
-    assert!(lines[3].ends_with(",AUDIO=\"audio\""), "{multivariant}");
-    assert_eq!(lines[4], address);
-    assert_eq!(lines[5..8], [0, 1, 2].map(|number| media("audio-all", number)));
-    assert!(lines[8].contains(",mp4a.40.2,ac-3\""), "{multivariant}");
-    assert!(lines[8].ends_with(",AUDIO=\"audio-all\""), "{multivariant}");
-    assert_eq!(lines[9], address);
+    assert!(lines[6].contains(",mp4a.40.2\""), "{multivariant}");
+    assert!(!lines[6].contains("AUDIO="), "{multivariant}");
+    assert_eq!(lines[7], address);
 
     // One sound in each, and the same clock.
     let kinds = |report: &Report| report.streams.values().copied().collect::<Vec<u8>>();
@@ -239,6 +238,40 @@ async fn a_sound_that_the_next_source_lacks_is_never_silent() {
     both.is_heard("lacks");
     let last = &both.sound.segments().last().unwrap().1;
     assert_eq!(kinds(last), [0x81]);
+}
+
+/// Who paused for so long that the channel was given up finds the sound that was chosen at its address, though the source
+/// that is there then lacks it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_finds_the_playlist_of_a_sound_that_is_no_longer_there() {
+    let cases = vec![Case::new("back", Clip::ThreeSounds, SECOND)];
+    let scene = Scene::of(cases, &[SHORT_SEGMENTS], |_| {}).await;
+    let (streams, logins) = (
+        scene.streams(&scene.case("back")),
+        scene.logins(&scene.case("back")),
+    );
+    let mut before = Both::of(&scene, "back").await;
+    before.watch_more(Duration::from_secs(4)).await;
+    let (last, _) = before.sound.segments().last().unwrap().clone();
+    logins.0.wait_until(|log| log.open_now == 0, SOON).await.unwrap();
+    streams.0.fault(gone());
+    let stream = scene.mainstem.stream_url("back").await;
+    let mut after = Both {
+        main: HlsViewer::new(&format!("{stream}/live.m3u8")),
+        sound: HlsViewer::new(&format!("{stream}/{SOUND}")),
+    };
+    // A player asks for the sound by itself, before anything else is there.
+    after.sound.ask().await;
+    after.watch_more(Duration::from_secs(4)).await;
+    after.keep_step();
+    after.is_heard("back");
+    let (first, bytes) = after.sound.segments().next().unwrap();
+    assert!(first.sequence > last.sequence && first.discontinuity);
+    assert!(first.discontinuity_sequence > last.discontinuity_sequence);
+    let kinds: Vec<u8> = Report::of(bytes).streams.values().copied().collect();
+    assert_eq!(kinds, [0x0F], "the first sound of what there is stands in");
+    let wrong = get(&format!("{stream}/audio-ita/live.m3u8")).await;
+    assert_eq!(wrong.status, 404, "what nobody ever had");
 }
 
 /// Where the pictures are packed as MP4, so are the sounds.

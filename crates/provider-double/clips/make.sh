@@ -118,6 +118,14 @@ ff -f lavfi -i "$(picture R crimson 320x180 192)" -f lavfi -i "$(tone 440 48000 
     $bitexact $(ids 0x1515 21 0x1500 0x1501) \
     -metadata:s:a:0 language=deu -metadata:s:a:1 language=eng -metadata:s:a:2 language=fra \
     -output_ts_offset 15000 -metadata service_name=R -f mpegts r.ts
+# S: H.264, AAC-LC in German and in French
+ff -f lavfi -i "$(picture S mediumpurple 320x180 192)" -f lavfi -i "$(tone 460 48000 $((359 * 1024)))" \
+    -f lavfi -i "$(tone 620 48000 $((359 * 1024)))" -map 0:v -map 1:a -map 2:a \
+    $x264 -profile:v high -g 24 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 60k \
+    -c:a aac -b:a:0 32k -ac:a:0 2 -b:a:1 24k -ac:a:1 1 \
+    $bitexact $(ids 0x1616 22 0x1600 0x1601) \
+    -metadata:s:a:0 language=deu -metadata:s:a:1 language=fra \
+    -output_ts_offset 25000 -metadata service_name=S -f mpegts s.ts
 # BLACK: a file of 3.2 s that stands in for a stream that is gone
 ff -f lavfi -i "color=c=black:s=320x180:r=25,trim=end_frame=80" -f lavfi -i "anullsrc=r=48000:cl=stereo,atrim=end_sample=$((149 * 1024))" \
     $x264 -profile:v main -g 40 -bf 0 -x264-params open-gop=0:scenecut=0 -b:v 20k \

@@ -42,6 +42,8 @@ pub enum Clip {
     Mpeg2Ac3,
     /// R: H.264, AAC-LC in German, AC-3 in English, AAC-LC of one channel in French.
     ThreeSounds,
+    /// S: H.264, AAC-LC in German, AAC-LC of one channel in French.
+    TwoSounds,
     /// A black picture and silence, for three seconds: what some panels redirect to when a stream is gone.
     Black,
     /// What a panel shows to a viewer too many.
@@ -49,7 +51,8 @@ pub enum Clip {
 }
 
 impl Clip {
-    /// All that a channel of one sound would use: every one but [`Clip::ThreeSounds`], [`Clip::Black`] and [`Clip::Limit`].
+    /// All that a channel of one sound would use: every one but [`Clip::ThreeSounds`], [`Clip::TwoSounds`],
+    /// [`Clip::Black`] and [`Clip::Limit`].
     pub const ALL: &[Self] = &[
         Self::H264Closed,
         Self::H264OpenWrap,
@@ -116,7 +119,7 @@ const fn facts(letter: &'static str, describe: &'static str, lap_ms: u64, bytes:
 }
 
 /// Clips there are.
-pub(crate) const CLIPS: usize = 20;
+pub(crate) const CLIPS: usize = 21;
 
 static FACTS: [Facts; CLIPS] = [
     facts(
@@ -197,6 +200,12 @@ static FACTS: [Facts; CLIPS] = [
         "H.264, AAC and AC-3 in three languages",
         7680,
         include_bytes!("../clips/r.ts"),
+    ),
+    facts(
+        "S",
+        "H.264, AAC in two languages",
+        7680,
+        include_bytes!("../clips/s.ts"),
     ),
     facts(
         "BLACK",

@@ -49,6 +49,11 @@ impl Live {
         self.sounds.keep_to_mp4();
     }
 
+    /// Players know these renditions from before this: each goes on from the first segment, whatever the source has.
+    pub fn keep_renditions(&mut self, renditions: &[Rendition]) {
+        self.sounds.keep(renditions);
+    }
+
     /// The next chunk, which came at `time_of_day`, counted from the Unix epoch.
     pub fn push(&mut self, chunk: &Chunk, time_of_day: Duration) {
         self.segmenter.push(chunk, time_of_day);
@@ -138,6 +143,7 @@ impl Live {
         let sounds = &mut self.sounds;
         let mut split_and_pack = |segment: &mut Segment| {
             sounds.split(segment);
+            segment.pad();
             pack(segment);
         };
         while let Some(segment) = self.segmenter.take(&mut split_and_pack) {

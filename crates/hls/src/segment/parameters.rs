@@ -92,6 +92,11 @@ impl Parameters {
         sounds || streams || (self.knows_sets(later) && self.sequence_sets() != later.sequence_sets())
     }
 
+    /// Whether `later` is coded as this is, down to the parameters of single pictures, as far as both tell.
+    pub(super) fn is_same(&self, later: &Self) -> bool {
+        self.knows_sets(later) && self.sets == later.sets && !self.differ(later)
+    }
+
     /// What is told of a segment.
     pub(super) fn contents(&self) -> Contents {
         let video = self.streams.iter().find(|(_, codec)| codec.is_video());

@@ -5,7 +5,8 @@
 //! every segment has a file of it: where a source lacks it, or is silent, the first sound stands in. A hole would be worse:
 //! players wait for sound that does not come, and a viewer would rather hear another language than nothing. Where the
 //! stand-in is coded in another way, the segment begins with a discontinuity, in every playlist of the channel, as
-//! renditions have to agree on these. A segment without any sound is a gap in the rendition.
+//! renditions have to agree on these. A segment without any sound is a gap in the rendition. In a scrap of a segment nothing
+//! stands in for what is only late: half a second of silence is less than a decoder that is set up twice.
 
 use bytes::Bytes;
 use mpegts::es::{self, SoundFormat};
@@ -14,7 +15,7 @@ use mpegts::psi::{Pmt, PmtStream, SectionReader, descriptors, packetize};
 use mpegts::{Codec, PACKET_BYTES, Packet, Pid};
 
 use super::parameters::packets;
-use super::{Segment, Sound};
+use super::{CUT_NOW_90K, Segment, Sound};
 use crate::language::terminological;
 
 /// Renditions of one playlist; further sounds stay beside the first.
@@ -101,7 +102,7 @@ struct Heard {
     stream: PmtStream,
     about: About,
     packets: usize,
-    /// Which rendition it is.
+    /// Which rendition it is; the first is none.
     rendition: Option<usize>,
 }
 
@@ -126,6 +127,21 @@ struct Known {
     last: Option<About>,
 }
 
+impl Known {
+    fn new(rendition: Rendition) -> Self {
+        Self {
+            rendition,
+            out: Out::default(),
+            last: None,
+        }
+    }
+
+    /// Whether a decoder that is set up for what came last plays this. Where nothing came, it does.
+    fn is_like_last(&self, about: &About) -> bool {
+        self.last.as_ref().is_none_or(|last| last.plays(about))
+    }
+}
+
 /// Takes the sounds out of the segments of one playlist.
 #[derive(Debug, Default)]
 pub(super) struct Sounds {
@@ -133,11 +149,6 @@ pub(super) struct Sounds {
     main: Out,
     /// Once pictures were HEVC, segments are packed as MP4: what that does not carry is nobody's choice.
     is_mp4: bool,
-}
-
-/// Whether MP4 as HLS uses it carries a sound.
-const fn is_carried(codec: Codec) -> bool {
-    matches!(codec, Codec::Aac | Codec::Ac3 | Codec::Eac3 | Codec::MpegAudio)
 }
 
 /// Where the packets of one segment go.
@@ -155,6 +166,11 @@ impl Sounds {
         self.is_mp4 = true;
     }
 
+    /// These are there from the first segment on.
+    pub(super) fn keep(&mut self, renditions: &[Rendition]) {
+        self.known.extend(renditions.iter().cloned().map(Known::new));
+    }
+
     /// Every rendition so far; segments have theirs in this order.
     pub(super) fn renditions(&self) -> impl Iterator<Item = &Rendition> {
         self.known.iter().map(|known| &known.rendition)
@@ -170,7 +186,7 @@ impl Sounds {
         };
         let mut heard = sounds_of(&map);
         if self.is_mp4 {
-            heard.retain(|sound| is_carried(sound.about.codec));
+            heard.retain(|sound| sound.about.codec.fits_mp4());
         }
         if heard.len() < 2 && self.known.is_empty() {
             return;
@@ -188,14 +204,18 @@ impl Sounds {
             feeds: Vec::new(),
         };
         let mut abouts = Vec::new();
+        let is_scrap = segment.duration_90k() < CUT_NOW_90K;
         for (index, known) in self.known.iter_mut().enumerate() {
             let own = heard.iter().find(|sound| sound.rendition == Some(index));
-            let own = own.filter(|sound| sound.packets > 0);
+            // What is left of a source that died may be too short for it.
+            let is_awaited = own.is_some_and(|own| is_scrap && known.is_like_last(&own.about));
+            let own = own.filter(|sound| sound.packets > 0 || is_awaited);
+            // Where its language is that of the first sound, that one is in it: whoever comes then chooses it as the first.
             let feed = own.or(first);
             route.feeds.push(feed.map(|sound| sound.stream.pid));
-            if let Some(feed) = feed {
-                let last = known.last.replace(feed.about.clone());
-                segment.discontinuity |= last.is_some_and(|last| !last.plays(&feed.about));
+            if let Some(feed) = feed.filter(|feed| feed.packets > 0) {
+                segment.discontinuity |= !known.is_like_last(&feed.about);
+                known.last = Some(feed.about.clone());
             }
             abouts.push(own.map(|sound| sound.about.clone()));
         }
@@ -242,25 +262,11 @@ impl Sounds {
             sound.rendition = place.or_else(|| {
                 let place = self.known.len();
                 (place < RENDITIONS_MAX).then(|| {
-                    self.known.push(Known {
-                        rendition,
-                        out: Out::default(),
-                        last: None,
-                    });
+                    self.known.push(Known::new(rendition));
                     place
                 })
             });
         }
-        // Elsewhere it is the first.
-        let Some(first) = heard.first_mut() else { return };
-        let alike = |known: &Known| {
-            known.rendition.number == 1
-                && known.rendition.language.is_some()
-                && (known.rendition.language, known.rendition.describes)
-                    == (first.about.language, first.about.describes)
-                && !found.contains(&known.rendition)
-        };
-        first.rendition = self.known.iter().position(alike);
     }
 
     fn write(&mut self, chunks: &[Bytes], route: &Route, heard: &[Heard]) {

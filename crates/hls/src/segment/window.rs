@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MayBeLast, Segment, to_duration};
+use super::{Segment, to_duration};
 
 /// Target durations a playlist without an end never falls below (RFC 8216 clause 6.2.2).
 const TARGETS_MIN: u64 = 3;
@@ -139,7 +139,7 @@ impl Window {
     /// Whether a finished segment waits to be listed that a playlist may end with.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.best_waiting() > Some(MayBeLast::No)
+        self.waiting.iter().any(|segment| segment.may_be_last())
     }
 
     /// The segments the playlist lists, oldest first.
@@ -174,37 +174,26 @@ impl Window {
         let version = self.version_at?;
         let earliest = version + self.target() * EARLIEST_PERCENT / 100;
         let latest = version + self.target() * LATEST_PERCENT / 100;
-        match self.best_waiting()? {
-            MayBeLast::No => None,
-            MayBeLast::IfNeedBe => Some(latest),
-            MayBeLast::Yes => Some(self.next_after.max(earliest).min(latest)),
-        }
-    }
-
-    /// How fit to be the last one listed the fittest of those is that wait.
-    fn best_waiting(&self) -> Option<MayBeLast> {
-        self.waiting.iter().map(|segment| segment.may_be_last()).max()
+        let is_there = self.waits();
+        is_there.then(|| self.next_after.max(earliest).min(latest))
     }
 
     /// How many of those that wait are listed now, together; `None` where it is not time yet.
     fn due_count(&self, now: Duration) -> Option<usize> {
-        let best = self.best_waiting()?;
-        let mut fit = self.waiting.iter().map(|segment| segment.may_be_last() == best);
+        let mut fit = self.waiting.iter().map(|segment| segment.may_be_last());
         let is_first = self.version_at.is_none();
         let is_due = self.waiting.len() > WAITING_MAX || self.due_at().is_some_and(|at| at <= now);
-        let last = match best {
-            // Whoever waits for the very first one waits for nothing else.
-            _ if is_first && best < MayBeLast::Yes => Some(0),
-            // What came at once is listed at once.
-            _ if is_first => fit.rposition(|fit| fit),
-            // Others have to wait for the next version, which takes a while.
-            MayBeLast::IfNeedBe => fit.rposition(|fit| fit),
-            _ => fit.position(|fit| fit),
+        let last = if is_first {
+            // What came at once is listed at once, and whoever waits for the very first one waits for nothing else.
+            let last = fit.rposition(|fit| fit);
+            last.or((!self.waiting.is_empty()).then_some(0))
+        } else {
+            fit.position(|fit| fit)
         };
         let count = last.filter(|_| is_first || is_due)? + 1;
         // What was left of the source before does not keep the next one waiting.
         let next = self.waiting.get(count);
-        let goes_along = next.is_some_and(|next| next.discontinuity && next.may_be_last() == best);
+        let goes_along = next.is_some_and(|next| next.discontinuity && next.may_be_last());
         Some(count + usize::from(goes_along))
     }
 

@@ -48,6 +48,7 @@ impl Colour {
             Clip::HevcEac3 => [255, 140, 0],
             Clip::Mpeg2Ac3 => [160, 82, 45],
             Clip::ThreeSounds => [220, 20, 60],
+            Clip::TwoSounds => [147, 112, 219],
             Clip::Black | Clip::Limit => [0, 0, 0],
             Clip::Radio | Clip::RadioGrouped | Clip::RadioAac => return None,
         }))

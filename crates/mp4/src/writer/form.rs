@@ -81,20 +81,6 @@ impl Form {
         }
     }
 
-    /// Whether MP4 as HLS uses it carries `codec`.
-    pub(super) const fn carries(codec: Codec) -> bool {
-        matches!(
-            codec,
-            Codec::H264
-                | Codec::Hevc
-                | Codec::Mpeg2Video
-                | Codec::Aac
-                | Codec::Ac3
-                | Codec::Eac3
-                | Codec::MpegAudio
-        )
-    }
-
     /// Ticks in a second of the track.
     pub(super) const fn scale(&self) -> u32 {
         match self {

@@ -147,7 +147,7 @@ impl Writer {
             ) else {
                 continue;
             };
-            if *told || !Form::carries(track.codec) {
+            if *told || !track.codec.fits_mp4() {
                 continue;
             }
             match Form::of(track.codec, frame) {

@@ -126,6 +126,15 @@ impl Codec {
         }
     }
 
+    /// Whether it has a place in fragmented MP4 as HLS uses it: what is packed, and what may be chosen there, has to agree.
+    #[must_use]
+    pub const fn fits_mp4(self) -> bool {
+        matches!(
+            self,
+            Self::H264 | Self::Hevc | Self::Mpeg2Video | Self::Aac | Self::Ac3 | Self::Eac3 | Self::MpegAudio
+        )
+    }
+
     /// A picture.
     #[must_use]
     pub fn is_video(self) -> bool {

@@ -63,9 +63,7 @@ impl Container {
         }
         let mut breaks = false;
         let packed = match segment.contents.video {
-            Some(codec) if !matches!(codec, Codec::H264 | Codec::Hevc | Codec::Mpeg2Video) => {
-                Err(Unpacked::Pictures(codec))
-            }
+            Some(codec) if !codec.fits_mp4() => Err(Unpacked::Pictures(codec)),
             _ => self.main.remux(segment, &segment.chunks),
         };
         match self.main.put(segment.sequence, packed, &mut breaks) {

@@ -161,11 +161,13 @@ pub(super) struct Packager {
 }
 
 /// What the next packager of a channel goes on with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Past {
     pub(super) numbers: Numbers,
     /// Its segments were MP4.
     pub(super) is_mp4: bool,
+    /// The further sounds whose playlists there were.
+    pub(super) renditions: Vec<Rendition>,
 }
 
 /// However the task ends, nobody waits for it any longer.
@@ -177,7 +179,7 @@ struct Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.packagers.ended(&self.packaged, self.past);
+        self.packagers.ended(&self.packaged, self.past.take());
         self.packaged.clients().close();
     }
 }
@@ -202,6 +204,7 @@ impl Packager {
         if past.is_mp4 {
             live.keep_to_mp4();
         }
+        live.keep_renditions(&past.renditions);
         let packager = Self {
             reader,
             live,
@@ -301,6 +304,7 @@ impl Packager {
         self.ending.past = Some(Past {
             numbers: self.live.numbers(),
             is_mp4: self.container.is_mp4(),
+            renditions: self.live.renditions().cloned().collect(),
         });
         // With most chunks nothing changes.
         let (live, packaged) = (&self.live, &self.ending.packaged);

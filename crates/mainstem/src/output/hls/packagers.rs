@@ -71,9 +71,10 @@ struct Table {
 }
 
 impl Table {
-    /// What a channel goes on with at `now`, if it had segments: its numbers for ever, the rest while a player may know it.
+    /// What a channel goes on with at `now`, if it had segments: its numbers and its renditions, which have addresses, for
+    /// ever, the rest while a player may know it.
     fn known(&self, channel: ChannelId, now: Instant) -> Option<Past> {
-        let (mut past, since) = *self.pasts.get(&channel)?;
+        let (mut past, since) = self.pasts.get(&channel)?.clone();
         if now.saturating_duration_since(since) > KNOWN_FOR {
             past.numbers.target_duration = None;
             past.is_mp4 = false;
@@ -181,11 +182,13 @@ impl Packagers {
             return Some(Arc::clone(packaged));
         }
         let known = table.known(channel, Instant::now());
+        let goes_on = known.is_some();
         let past = known.unwrap_or_else(|| Past {
             numbers: first_numbers(),
             is_mp4: false,
+            renditions: Vec::new(),
         });
-        let (packaged, packager) = Packager::new(channel, (self, viewer.reader()), (past, known.is_some()));
+        let (packaged, packager) = Packager::new(channel, (self, viewer.reader()), (past, goes_on));
         // Its end is that of the program.
         if let Err(over) = self.start.send((name.into(), packager)) {
             // A packager that ends says so in the table.
@@ -250,6 +253,8 @@ pub(super) fn nobody() -> Mutex<Clients> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::hls::segment::{Chunk, Form, Live, Rendition};
+    use bytes::Bytes;
     use mpegts::Signature;
     use mpegts::slate::{Message, Slate};
     use relay::{Candidate, Claim, Failure, HubTask, Input, Opener, Role, Timing, Upstream};
@@ -329,8 +334,34 @@ mod tests {
         assert!(packagers.find(channel).is_none());
     }
 
+    /// Those of a broadcast of three sounds.
+    fn renditions() -> Vec<Rendition> {
+        const THREE_SOUNDS: &[u8] = include_bytes!("../../../../provider-double/clips/r.ts");
+        let form = Form {
+            target: Duration::from_secs(1),
+            span: None,
+            bytes: 1 << 20,
+        };
+        let mut live = Live::new(form, Numbers::default(), false);
+        for second in 0..3 {
+            let chunk = Chunk {
+                bytes: Bytes::from_static(THREE_SOUNDS),
+                media_time_90k: second * 90_000,
+                epoch: 0,
+                keyframe: true,
+                discontinuity: false,
+                skipped: false,
+            };
+            live.push(&chunk, Duration::ZERO);
+        }
+        live.update(Duration::ZERO, |_| {});
+        let renditions: Vec<Rendition> = live.renditions().cloned().collect();
+        assert_eq!(renditions.len(), 2);
+        renditions
+    }
+
     #[test]
-    fn numbers_go_on_for_ever_and_the_rest_while_somebody_knows_it() {
+    fn numbers_and_renditions_go_on_for_ever_and_the_rest_while_somebody_knows_it() {
         let channel = ChannelId::of_name("any");
         let numbers = Numbers {
             sequence: 7,
@@ -340,11 +371,12 @@ mod tests {
         let past = Past {
             numbers,
             is_mp4: true,
+            renditions: renditions(),
         };
         let mut table = Table::default();
         let now = Instant::now();
         assert_eq!(table.known(channel, now), None);
-        table.pasts.insert(channel, (past, now));
+        table.pasts.insert(channel, (past.clone(), now));
         assert_eq!(table.known(channel, now + KNOWN_FOR), Some(past));
         let later = Past {
             numbers: Numbers {
@@ -352,6 +384,7 @@ mod tests {
                 ..numbers
             },
             is_mp4: false,
+            renditions: renditions(),
         };
         let long_after = now + KNOWN_FOR + Duration::from_secs(1);
         assert_eq!(table.known(channel, long_after), Some(later));
