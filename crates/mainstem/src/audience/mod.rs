@@ -304,6 +304,13 @@ pub struct Present {
 }
 
 impl Present {
+    /// Cancelled when the response must end for another of the same client.
+    #[must_use]
+    pub fn stop(&self) -> CancellationToken {
+        // Whoever is told cannot tell.
+        self.stop.child_token()
+    }
+
     /// Resolves when the response must end for another of the same client.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.stop.clone().cancelled_owned()
