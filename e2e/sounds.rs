@@ -1,6 +1,5 @@
 //! A channel of three sounds as HLS: a viewer in a browser chooses another one than the first.
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use provider_double::{Account, Channel, Clip, Plan, Provider};
 use tokio::runtime::Runtime;
 
 use crate::browser::{Browser, Player, Video};
-use crate::server::{PATIENCE, Server, get};
+use crate::server::{List, PATIENCE, Server, get};
 
 /// Segments that are listed when players come: as many short ones as a playlist has at first, and three.
 const SEGMENTS_BEFORE: usize = 6;
@@ -29,20 +28,13 @@ fn browser_plays_another_sound() {
         .channel(Channel::new(1, "three", Clip::ThreeSounds));
     let provider = Provider::start(plan).expect("a provider");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let list = format!("#EXTM3U\n#EXTINF:-1,three\n{}\n", provider.live_url("one", 1));
-    std::fs::write(folder.path().join("list.m3u"), list).expect("it is ours");
-    std::fs::write(
-        folder.path().join("config.yaml"),
-        "sources:\n  - {name: one, type: m3u, url: list.m3u, max_connections: 1}\n",
-    )
-    .expect("it is ours");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstem"));
-    command
-        .current_dir(folder.path())
-        .args(["-c", "config.yaml", "--host", "127.0.0.1"]);
-    command.env("MAINSTEM_DATA_DIR", folder.path().join("data"));
-    let mut server = Server::start(&mut command);
-    let url = format!("{}.m3u8", server.channel());
+    let list = List {
+        name: "one",
+        max_connections: 1,
+        entries: vec![("three".to_owned(), provider.live_url("one", 1))],
+    };
+    let server = Server::of_lists(folder.path(), &[list]);
+    let url = format!("{}.m3u8", server.channel_of_name("three"));
     // Players begin three segments from the end of a playlist, and come when they are there.
     let path = format!("/{}", url.splitn(4, '/').nth(3).expect("an address has a path"));
     let media = path.replace(".m3u8", "/live.m3u8");
