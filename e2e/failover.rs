@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use crate::picture::{Picture, span};
 use crate::program::{find, terminate};
-use crate::server::{PATIENCE, Server, files, get};
+use crate::server::{List, PATIENCE, Server, files};
 use crate::ts::{NULL_PID, PACKET, Report, pid};
 
 /// How long a channel has been watched when the player comes.
@@ -31,8 +31,6 @@ const AFTER: Duration = Duration::from_secs(12);
 /// What a busy machine may need to start a player and to show the first picture.
 const START_MAX: Duration = Duration::from_secs(4);
 
-/// Pause between two looks at another process.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A picture that is shown later than this was not there in time; less is a busy machine.
 pub(crate) const LATE_MS: u64 = 1_000;
 
@@ -87,45 +85,25 @@ impl Stage {
         };
         let first = Provider::start(plan("", Clip::PcrOwnPid)).expect("a provider");
         let second = Provider::start(plan("-2", Clip::H264Closed)).expect("a provider");
-        let list = |address: &dyn Fn(&Scene) -> String| {
-            let entry = |scene: &Scene| format!("#EXTINF:-1,{}\n{}\n", scene.name, address(scene));
-            format!("#EXTM3U\n{}", scenes.iter().map(entry).collect::<String>())
+        let list = |name, address: &dyn Fn(&Scene) -> String| List {
+            name,
+            max_connections: 1,
+            entries: scenes
+                .iter()
+                .map(|scene| (scene.name.clone(), address(scene)))
+                .collect(),
         };
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let write = |name: &str, text: &str| {
-            std::fs::write(folder.path().join(name), text).expect("it is ours");
-        };
-        write("first.m3u", &list(&|scene| first.live_url(&scene.name, scene.id)));
-        write(
-            "second.m3u",
-            &list(&|scene| match scene.is_one_login {
+        let lists = [
+            list("first", &|scene| first.live_url(&scene.name, scene.id)),
+            list("second", &|scene| match scene.is_one_login {
                 true => first.live_url(&scene.name, scene.id + 100),
                 false => second.live_url(&format!("{}-2", scene.name), scene.id),
             }),
-        );
-        write(
-            "config.yaml",
-            "sources:\n  - {name: first, type: m3u, url: first.m3u, max_connections: 1}\n  - {name: second, type: m3u, url: second.m3u, max_connections: 1}\n",
-        );
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstem"));
-        command
-            .current_dir(folder.path())
-            .args(["-c", "config.yaml", "--host", "127.0.0.1"]);
-        command.env("MAINSTEM_DATA_DIR", folder.path().join("data"));
-        let mut server = Server::start(&mut command);
-        server.ready();
-        // The lists come in any order.
-        let began = Instant::now();
-        while get(server.port(), "/streams").matches("\"sources\":2").count() < scenes.len() {
-            assert!(began.elapsed() < PATIENCE, "not every channel has two sources");
-            thread::sleep(LOOK_EVERY);
-        }
-        let list = get(server.port(), "/playlist.m3u8");
+        ];
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let server = Server::of_lists(folder.path(), &lists);
         for scene in &mut scenes {
-            let mut lines = list
-                .lines()
-                .skip_while(|line| !line.ends_with(&format!(",{}", scene.name)));
-            scene.url = lines.nth(1).expect("the playlist lists the channel").to_owned();
+            scene.url = server.channel_of_name(&scene.name);
         }
         drop(_inside);
         Self {

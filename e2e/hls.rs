@@ -18,7 +18,7 @@ use crate::card::{open_to_all, unprivileged};
 use crate::failover::{LATE_MS, late_by};
 use crate::picture::{PICTURES_PER_SECOND, Picture, span};
 use crate::program::{find, terminate, watch};
-use crate::server::{PATIENCE, Server, get};
+use crate::server::{List, PATIENCE, Server};
 use crate::strict_reader::StrictReader;
 use crate::ts::{PACKET, is_random_access, starts_unit};
 
@@ -87,44 +87,22 @@ impl Stage {
         };
         let [first, second] = [false, true].map(|second| Provider::start(plan(second)).expect("a provider"));
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for (file, provider) in [("first.m3u", &first), ("second.m3u", &second)] {
-            let entries = (1..)
+        let list = |name, provider: &Provider| List {
+            name,
+            max_connections: SCENES.len(),
+            entries: (1..)
                 .zip(SCENES)
-                .map(|(id, (name, ..))| format!("#EXTINF:-1,{name}\n{}\n", provider.live_url(name, id)));
-            let list = format!("#EXTM3U\n{}", entries.collect::<String>());
-            std::fs::write(folder.path().join(file), list).expect("it is ours");
-        }
-        std::fs::write(
-            folder.path().join("config.yaml"),
-            "sources:\n  - {name: first, type: m3u, url: first.m3u, max_connections: 2}\n  - {name: second, type: m3u, url: second.m3u, max_connections: 2}\n",
-        )
-        .expect("it is ours");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstem"));
-        command
-            .current_dir(folder.path())
-            .args(["-c", "config.yaml", "--host", "127.0.0.1"]);
-        command.env("MAINSTEM_DATA_DIR", folder.path().join("data"));
-        let mut server = Server::start(&mut command);
-        server.ready();
-        // The lists come in any order.
-        let began = Instant::now();
-        while get(server.port(), "/streams").matches("\"sources\":2").count() < SCENES.len() {
-            assert!(began.elapsed() < PATIENCE, "not every channel has two sources");
-            thread::sleep(LOOK_EVERY);
-        }
-        let list = get(server.port(), "/playlist.m3u8");
-        let scenes = (1..).zip(SCENES).map(|(id, (name, death, _, next_size))| {
-            let mut lines = list
-                .lines()
-                .skip_while(|line| !line.ends_with(&format!(",{name}")));
-            let url = lines.nth(1).expect("the playlist lists the channel");
-            Scene {
-                name,
-                id,
-                death,
-                next_size,
-                url: format!("{url}.m3u8"),
-            }
+                .map(|(id, (name, ..))| (name.to_owned(), provider.live_url(name, id)))
+                .collect(),
+        };
+        let lists = [list("first", &first), list("second", &second)];
+        let server = Server::of_lists(folder.path(), &lists);
+        let scenes = (1..).zip(SCENES).map(|(id, (name, death, _, next_size))| Scene {
+            name,
+            id,
+            death,
+            next_size,
+            url: format!("{}.m3u8", server.channel_of_name(name)),
         });
         let scenes = scenes.collect();
         drop(inside);

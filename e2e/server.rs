@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -16,6 +17,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What stands before the playlist's address in the line that tells a newcomer where it is.
 const ADDRESS_MARK: &str = "the playlist is ";
+
+/// Pause between two looks at what the program has read.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A source that is an M3U, which has every channel once.
+pub(crate) struct List {
+    pub(crate) name: &'static str,
+    pub(crate) max_connections: usize,
+    /// Names and addresses.
+    pub(crate) entries: Vec<(String, String)>,
+}
 
 /// A running program; killed when dropped.
 pub(crate) struct Server {
@@ -40,6 +52,45 @@ impl Server {
         (server, folder)
     }
 
+    /// Starts the program in `folder` with these sources, and waits until every channel has a stream of each.
+    pub(crate) fn of_lists(folder: &Path, lists: &[List]) -> Self {
+        let mut config = "sources:\n".to_owned();
+        for List {
+            name,
+            max_connections,
+            entries,
+        } in lists
+        {
+            let entries = entries
+                .iter()
+                .map(|(channel, url)| format!("#EXTINF:-1,{channel}\n{url}\n"));
+            let text = format!("#EXTM3U\n{}", entries.collect::<String>());
+            std::fs::write(folder.join(format!("{name}.m3u")), text).expect("it is ours");
+            config += &format!(
+                "  - {{name: {name}, type: m3u, url: {name}.m3u, max_connections: {max_connections}}}\n"
+            );
+        }
+        std::fs::write(folder.join("config.yaml"), config).expect("it is ours");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstem"));
+        command
+            .current_dir(folder)
+            .args(["-c", "config.yaml", "--host", "127.0.0.1"]);
+        command.env("MAINSTEM_DATA_DIR", folder.join("data"));
+        let mut server = Self::start(&mut command);
+        server.ready();
+        // The lists come in any order.
+        let (began, whole) = (Instant::now(), format!("\"sources\":{}", lists.len()));
+        let channels = lists.first().map_or(0, |list| list.entries.len());
+        while get(server.port(), "/streams").matches(&whole).count() < channels {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "not every channel has all its sources"
+            );
+            thread::sleep(LOOK_EVERY);
+        }
+        server
+    }
+
     /// Starts `command` at a free port, and waits until it says where its playlist is.
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command
@@ -51,7 +102,7 @@ impl Server {
             .expect("the program starts");
         let stderr = child.stderr.take().expect("standard error is piped");
         let (lines, log) = mpsc::channel();
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 eprintln!("mainstem: {line}");
                 // The test may have ended.
@@ -102,6 +153,15 @@ impl Server {
         let address = addresses.next().expect("the playlist lists a channel").to_owned();
         assert_eq!(addresses.next(), None, "and no other");
         address
+    }
+
+    /// The address of a channel, as the playlist has it.
+    pub(crate) fn channel_of_name(&self, name: &str) -> String {
+        let list = get(self.port(), "/playlist.m3u8");
+        let mut lines = list
+            .lines()
+            .skip_while(|line| !line.ends_with(&format!(",{name}")));
+        lines.nth(1).expect("the playlist lists the channel").to_owned()
     }
 
     /// Sends SIGTERM, and gives the exit code.

@@ -1,7 +1,6 @@
 //! Channels of several sounds as HLS: a viewer in a browser chooses another one than the first, and where one of the
 //! sounds is of a codec that the browser lacks it plays the first.
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use provider_double::{Account, Channel, Clip, Plan, Provider};
 use tokio::runtime::Runtime;
 
 use crate::browser::{Browser, Player, Seen, Video};
-use crate::server::{PATIENCE, Server, get};
+use crate::server::{List, PATIENCE, Server, get};
 
 /// Segments that are listed when players come: as many short ones as a playlist has at first, and three.
 const SEGMENTS_BEFORE: usize = 6;
@@ -37,23 +36,15 @@ fn browser_plays_another_sound() {
     });
     let provider = Provider::start(plan).expect("a provider");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let entries =
-        numbered().map(|(id, (name, _))| format!("#EXTINF:-1,{name}\n{}\n", provider.live_url(name, id)));
-    let list = format!("#EXTM3U\n{}", entries.collect::<String>());
-    std::fs::write(folder.path().join("list.m3u"), list).expect("it is ours");
-    std::fs::write(
-        folder.path().join("config.yaml"),
-        "sources:\n  - {name: one, type: m3u, url: list.m3u, max_connections: 2}\n",
-    )
-    .expect("it is ours");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstem"));
-    command
-        .current_dir(folder.path())
-        .args(["-c", "config.yaml", "--host", "127.0.0.1"]);
-    command.env("MAINSTEM_DATA_DIR", folder.path().join("data"));
-    let mut server = Server::start(&mut command);
-    server.ready();
-    let urls = CHANNELS.map(|(name, _)| address(&server, name));
+    let list = List {
+        name: "one",
+        max_connections: 2,
+        entries: numbered()
+            .map(|(id, (name, _))| (name.to_owned(), provider.live_url(name, id)))
+            .collect(),
+    };
+    let server = Server::of_lists(folder.path(), &[list]);
+    let urls = CHANNELS.map(|(name, _)| format!("{}.m3u8", server.channel_of_name(name)));
     wait_until_filled(&server, &urls);
     let videos = CHANNELS.iter().zip(&urls).flat_map(|((name, _), url)| {
         let video = |player, sound| Video {
@@ -89,15 +80,6 @@ fn browser_plays_another_sound() {
     // There is a variant without AC-3 for it, which has the first sound alone.
     let seen = by_hls_js(THREE);
     assert_eq!((&seen.sounds[..], &seen.sound), (&[][..], &None));
-}
-
-/// The address of a channel as HLS.
-fn address(server: &Server, name: &str) -> String {
-    let list = get(server.port(), "/playlist.m3u8");
-    let mut lines = list
-        .lines()
-        .skip_while(|line| !line.ends_with(&format!(",{name}")));
-    format!("{}.m3u8", lines.nth(1).expect("the playlist lists the channel"))
 }
 
 /// Waits until the playlists have what players begin with, three segments from the end. All at once: a channel that nobody

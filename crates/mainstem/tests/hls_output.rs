@@ -13,7 +13,7 @@ use support::decode::{Colour, decode_aside, decode_aside_but_for, decode_mp4, ha
 use support::hls::HlsViewer;
 use support::process::QUICK;
 use support::scene::{Case, FIRST, SECOND, Scene};
-use support::{Mainstem, SOON, Viewer, all_at_once, get, get_json, request};
+use support::{Launch, Mainstem, SOON, Viewer, all_at_once, get, get_json, request};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
@@ -304,16 +304,11 @@ async fn hevc_that_becomes_mpeg_2_and_hevc_again_is_one_playlist() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_viewers_cost_one_upstream() {
-    let scene = scene(vec![case("many")]).await;
-    let case = scene.case("many");
-    let url = playlist_url(&scene, "many").await;
-    let mut first = HlsViewer::new(&url);
-    first.watch_media(Duration::from_secs(2)).await;
+/// A thousand devices ask for a playlist.
+async fn a_thousand_ask(url: &str) {
     let mut asking = JoinSet::new();
     for worker in 0..20 {
-        let url = url.clone();
+        let url = url.to_owned();
         asking.spawn(async move {
             for viewer in 0..50 {
                 let playlist = get(&format!("{url}?device=tv-{worker}-{viewer}")).await;
@@ -324,6 +319,16 @@ async fn a_thousand_viewers_cost_one_upstream() {
     while let Some(done) = asking.join_next().await {
         done.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_viewers_cost_one_upstream() {
+    let scene = scene(vec![case("many")]).await;
+    let case = scene.case("many");
+    let url = playlist_url(&scene, "many").await;
+    let mut first = HlsViewer::new(&url);
+    first.watch_media(Duration::from_secs(2)).await;
+    a_thousand_ask(&url).await;
     let active = get_json(&scene.mainstem.url("/active-streams")).await;
     assert_eq!(active["broadcasts"][0]["viewers"], 1_001);
     assert_eq!(active["total_active_connections"], 1);
@@ -332,6 +337,44 @@ async fn a_thousand_viewers_cost_one_upstream() {
     // They ask no more, and leave.
     drop(first);
     login.wait_until(|log| log.open_now == 0, SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_viewers_of_an_hls_source_cost_each_of_its_segments_once() {
+    let account = Account::new("many", "secret").max_connections(1);
+    let plan = Plan::new()
+        .account(account)
+        .channel(Channel::new(1, "many", Clip::H264Closed));
+    let provider = Provider::start(plan).unwrap();
+    let list = format!("#EXTM3U\n#EXTINF:-1,many\n{}\n", provider.hls_url("many", 1));
+    let config = QUICK.replace(SHORT_SEGMENTS.0, SHORT_SEGMENTS.1);
+    let config =
+        format!("{config}sources:\n  - {{name: one, type: m3u, url: one.m3u, max_connections: 1}}\n");
+    let mainstem = Launch::new(&config).file("one.m3u", &list).ready().await;
+    let stream = mainstem.stream_url("many").await;
+    let url = format!("{stream}/live.m3u8");
+    let mut viewers: Vec<HlsViewer> = (0..5)
+        .map(|viewer| HlsViewer::new(&format!("{url}?device=watches-{viewer}")))
+        .collect();
+    let beside = Viewer::open(&stream).await;
+    a_thousand_ask(&url).await;
+    for viewer in &mut viewers {
+        viewer.watch_media(Duration::from_secs(8)).await;
+    }
+    let login = provider.account("many");
+    let mut segments: Vec<String> = login
+        .requests()
+        .into_iter()
+        .map(|request| request.path)
+        .filter(|path| !path.ends_with(".m3u8"))
+        .collect();
+    let fetched = segments.len();
+    segments.sort();
+    segments.dedup();
+    assert!(segments.len() >= 3, "{segments:?}");
+    assert_eq!(segments.len(), fetched, "each once: {segments:?}");
+    assert_eq!(login.peak(), 1);
+    drop(beside);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use provider_double::{Account, Channel, Clip, Plan, Provider};
+use provider_double::{Account, Channel, Clip, Movie, Plan, Provider};
 use support::process::QUICK;
 use support::ts::Report;
 use support::{Mainstem, Raw, SOON, Viewer, eventually, get_json};
@@ -20,7 +20,9 @@ async fn scene_with(speed: f64, timing: &str) -> (Provider, Mainstem, String) {
         Plan::new()
             .account(Account::new("login", "secret").max_connections(2))
             .channel(Channel::new(1, "One", Clip::H264Closed).speed(speed))
-            .channel(Channel::new(2, "Two", Clip::H264Closed)),
+            .channel(Channel::new(2, "Two", Clip::H264Closed))
+            // More than the kernel keeps for a client.
+            .movie(Movie::new("900", "Film", 60_000_000)),
     )
     .unwrap();
     let url = format!(
@@ -68,30 +70,34 @@ async fn who_stops_reading_is_cut_and_others_do_not_notice() {
     assert_eq!(provider.account("login").peak(), 1);
 }
 
-/// Bytes that wait in the kernel to be sent from one port of loopback to another (proc(5): /proc/net/tcp).
-fn waiting(from: u16, to: u16) -> usize {
+/// A client may watch one channel, and nobody is cut off for taking nothing.
+fn patient() -> String {
+    let timing = QUICK.replace("  viewer_stall: 2s\n", "  viewer_stall: 2m\n");
+    format!("{timing}limits: {{channels_per_client: 1, client_policy: stop_oldest}}\n")
+}
+
+/// A connection that neither side has ended (proc(5): /proc/net/tcp).
+const ESTABLISHED: &str = "01";
+
+/// The other end of a client's connection on loopback: its state, and how many bytes wait in the kernel to be sent.
+fn server_side(client: &Raw) -> Option<(String, usize)> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let (from, to) = (format!(":{from:04X}"), format!(":{to:04X}"));
-    let waiting = table.lines().find_map(|line| {
+    let (here, there) = client.ports();
+    let (from, to) = (format!(":{there:04X}"), format!(":{here:04X}"));
+    table.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let is_it = fields.get(1)?.ends_with(&from) && fields.get(2)?.ends_with(&to);
         let (sending, _) = fields.get(4).filter(|_| is_it)?.split_once(':')?;
-        usize::from_str_radix(sending, 16).ok()
-    });
-    waiting.unwrap_or_default()
+        let waiting = usize::from_str_radix(sending, 16).ok()?;
+        Some(((*fields.get(3)?).to_owned(), waiting))
+    })
 }
 
-/// Whoever waits for more hears of it at once; so does who has no room for what there is.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_takes_nothing_makes_room_like_any_other() {
-    let timing = QUICK.replace("  viewer_stall: 2s\n", "  viewer_stall: 2m\n");
-    let limits = "limits: {channels_per_client: 1, client_policy: stop_oldest}\n";
-    let (provider, mainstem, url) = scene_with(1.0, &format!("{timing}{limits}")).await;
-    let stuck = Raw::get(&url, true).await;
-    let (here, there) = stuck.ports();
+/// Waits until nothing more goes into a connection that nobody reads from.
+async fn is_full(stuck: &Raw) {
     let full = std::cell::Cell::new((0, Instant::now()));
     eventually("the connection is full", || async {
-        let now = waiting(there, here);
+        let (_, now) = server_side(stuck)?;
         let (before, since) = full.get();
         if now != before {
             full.set((now, Instant::now()));
@@ -100,6 +106,14 @@ async fn who_takes_nothing_makes_room_like_any_other() {
         (now > 0 && now == before && since.elapsed() > Duration::from_secs(1)).then_some(())
     })
     .await;
+}
+
+/// Whoever waits for more hears of it at once; so does who has no room for what there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_makes_room_like_any_other() {
+    let (provider, mainstem, url) = scene_with(1.0, &patient()).await;
+    let stuck = Raw::get(&url, true).await;
+    is_full(&stuck).await;
     let other = Viewer::open_as(&mainstem.stream_url("Two").await, &[("User-Agent", "other")]).await;
     assert_eq!(other.status, 200);
     let login = provider.account("login");
@@ -108,6 +122,22 @@ async fn who_takes_nothing_makes_room_like_any_other() {
         .await
         .unwrap();
     drop(stuck);
+}
+
+/// A film is written by the HTTP library, as is every stream behind another answer of its connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_pauses_a_film_makes_room_too() {
+    let (_provider, mainstem, _) = scene_with(1.0, &patient()).await;
+    let stuck = Raw::get(&mainstem.stream_url("Film").await, true).await;
+    is_full(&stuck).await;
+    let other = Viewer::open_as(&mainstem.stream_url("Two").await, &[("User-Agent", "other")]).await;
+    assert_eq!(other.status, 200);
+    eventually("the connection ends", || async {
+        server_side(&stuck)
+            .is_none_or(|(state, _)| state != ESTABLISHED)
+            .then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,6 +39,11 @@ pub const SESSIONS_PERCENT_PER_ADDRESS: usize = 50;
 /// not to be refused because few are let in altogether.
 pub const SESSIONS_PER_ADDRESS_MIN: usize = 20;
 
+/// Parts of a hundred of `limits.viewers` that may watch beyond it, as far as as many have left what they watched as HLS:
+/// nothing tells that they have ended it, so that it counts until it runs out, and whoever changes channel would find no
+/// room where all is taken.
+const LEFT_PERCENT: usize = 10;
+
 /// Bits of an IPv6 address that are one client's: what a home is given at least (RFC 6177), and can choose the rest of.
 const NETWORK_BITS: u32 = 64;
 
@@ -124,6 +129,19 @@ struct State {
     sessions: HashMap<Network, Vec<Session>>,
 }
 
+impl State {
+    /// How many watch, without most of those who have left what they watched as HLS.
+    fn watching(&self, viewers_max: usize) -> usize {
+        let all = self.rules.len();
+        if all < viewers_max {
+            return all;
+        }
+        let sessions = self.sessions.values().flatten();
+        let left = sessions.filter(|session| session.is_left).count();
+        all - left.min((viewers_max * LEFT_PERCENT).div_ceil(100))
+    }
+}
+
 /// Somebody who watches as HLS.
 #[derive(Debug)]
 struct Session {
@@ -186,8 +204,8 @@ impl Audience {
         }
     }
 
-    /// Lets a client in to watch a channel. One that is full waits a moment: a player that switches channels ends its
-    /// old response a little later than it begins the new one.
+    /// Lets a client in to watch a channel. Where there is no room it waits a moment: a player that switches channels ends
+    /// its old response a little later than it begins the new one.
     ///
     /// # Errors
     /// [`NotServed`] where there is no room.
@@ -214,8 +232,8 @@ impl Audience {
         loop {
             let left = self.left.notified();
             let full = match self.try_enter(&client, channel, session) {
-                Err(full @ (NotServed::ClientFull | NotServed::AddressFull)) => full,
-                answered => return answered,
+                Ok(present) => return Ok(present),
+                Err(full) => full,
             };
             if timeout_at(until, left).await.is_err() {
                 return Err(full);
@@ -242,15 +260,16 @@ impl Audience {
         session: Option<Network>,
     ) -> Result<Present, NotServed> {
         let mut state = self.state();
-        if state.rules.len() >= self.viewers_max {
-            return Err(NotServed::TooMany);
-        }
         if let Some(sessions) = session.and_then(|network| state.sessions.get_mut(&network)) {
             let own = |session: &&mut Session| session.device == client.device;
             sessions.iter_mut().filter(own).for_each(|own| own.is_left = true);
-            if is_full(sessions, self.viewers_max) {
-                return Err(NotServed::AddressFull);
-            }
+        }
+        if state.watching(self.viewers_max) >= self.viewers_max {
+            return Err(NotServed::TooMany);
+        }
+        let sessions = session.and_then(|network| state.sessions.get(&network));
+        if sessions.is_some_and(|sessions| is_full(sessions, self.viewers_max)) {
+            return Err(NotServed::AddressFull);
         }
         let Answer::Served(id, stop) = state.rules.enter(client, channel, Instant::now().into_std()) else {
             return Err(NotServed::ClientFull);
@@ -304,6 +323,13 @@ pub struct Present {
 }
 
 impl Present {
+    /// Cancelled when the response must end for another of the same client.
+    #[must_use]
+    pub fn stop(&self) -> CancellationToken {
+        // Whoever is told cannot tell.
+        self.stop.child_token()
+    }
+
     /// Resolves when the response must end for another of the same client.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
         self.stop.clone().cancelled_owned()
@@ -443,6 +469,57 @@ mod tests {
         };
         let (entered, ()) = tokio::join!(enter(20), leave);
         entered.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_is_taken_who_changes_channel_waits_for_what_it_ends() {
+        let audience = audience(3);
+        let [one, two] = ["One", "Two"].map(ChannelId::of_name);
+        let mut there = Vec::new();
+        for number in 0..3 {
+            let asker = asker(&format!("192.0.2.{number}"), number);
+            there.push(audience.enter(&asker, one).await.unwrap());
+        }
+        let since = Instant::now();
+        let zapper = asker("192.0.2.2", 2);
+        let leave = async {
+            tokio::time::sleep(GRACE / 4).await;
+            there.pop();
+        };
+        let (entered, ()) = tokio::join!(audience.enter(&zapper, two), leave);
+        let entered = entered.unwrap();
+        assert_eq!(since.elapsed(), GRACE / 4, "no later than there is room");
+        let since = Instant::now();
+        let refused = audience.enter(&asker("192.0.2.3", 3), two).await;
+        assert_eq!(refused.unwrap_err(), NotServed::TooMany);
+        assert_eq!(since.elapsed(), GRACE);
+        drop(entered);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_is_taken_a_change_of_channel_as_hls_takes_nobodys_room() {
+        let audience = audience(20);
+        let enter = async |device: usize, channel: &str| {
+            let asker = asker(&format!("192.0.2.{device}"), device);
+            audience.enter_session(&asker, ChannelId::of_name(channel)).await
+        };
+        let mut there = Vec::new();
+        for device in 0..20 {
+            there.push(enter(device, "One").await.unwrap());
+        }
+        let since = Instant::now();
+        // What they have left counts still: of these, two are a tenth of all.
+        for device in 0..2 {
+            there.push(enter(device, "Two").await.unwrap());
+        }
+        assert_eq!(since.elapsed(), Duration::ZERO);
+        for device in [20, 3, 4] {
+            let refused = enter(device, "Two").await;
+            assert_eq!(refused.unwrap_err(), NotServed::TooMany, "{device}");
+        }
+        // They run out.
+        there.drain(..2);
+        enter(3, "Two").await.unwrap();
     }
 
     #[test]

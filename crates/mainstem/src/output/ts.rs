@@ -25,7 +25,7 @@ use crate::api::error::ApiError;
 use crate::api::path::Path;
 use crate::audience::{Asker, Present};
 use crate::channels::Key;
-use crate::server::{Direct, Endless, Patience, Peer, Wire};
+use crate::server::{Direct, Endless, FINISH_MAX, Patience, Peer, Wire};
 use crate::upstream::icy::{self, TitleWriter};
 use crate::upstream::titles::Titles;
 use crate::upstream::unsupported::unplayable;
@@ -36,9 +36,6 @@ const TRANSPORT_STREAM: HeaderValue = HeaderValue::from_static("video/mp2t");
 /// Bytes that are written at once at most: some thousand viewers who are all seconds behind take turns, and nobody's
 /// turn is long in coming. Larger writes take hardly less processor time.
 const WRITE_BYTES_MAX: usize = 128 << 10;
-
-/// A client that is told to stop may take what was begun for so long, so that its stream ends with a whole packet.
-const FINISH_MAX: Duration = Duration::from_secs(1);
 
 /// How much longer than `timing.head_within` a viewer waits for the slate, should deciding take its time.
 const HEAD_MARGIN: Duration = Duration::from_secs(3);
@@ -79,6 +76,7 @@ pub(crate) async fn stream(
     let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
     let present = app.audience.enter(&asker, channel.id()).await;
     let present = present.map_err(ApiError::not_served)?;
+    patience.until(present.stop());
     if channel.kind() != Kind::Live {
         let wanted = file::Wanted::of(&app, &catalog, channel);
         return file::file(&app, wanted, (present, &asker), (&headers, &patience)).await;

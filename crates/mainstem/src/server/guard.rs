@@ -2,39 +2,66 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// A client that is told to stop may take what was begun for so long, so that its stream ends with a whole packet.
+pub(crate) const FINISH_MAX: Duration = Duration::from_secs(1);
 
 /// How long the client of a connection may take nothing of the present answer. Clones are cheap and mean the same
 /// connection.
 #[derive(Debug, Clone)]
 pub struct Patience(
-    /// Milliseconds.
-    Arc<AtomicU64>,
+    /// Short critical sections, never across an await.
+    Arc<Mutex<Answer>>,
 );
+
+#[derive(Debug)]
+struct Answer {
+    number: u64,
+    stall_max: Duration,
+    /// Ends it for another one.
+    stop: Option<CancellationToken>,
+}
 
 impl Patience {
     /// So much, until another is allowed.
     #[must_use]
     pub fn new(stall_max: Duration) -> Self {
-        let patience = Self(Arc::default());
-        patience.allow(stall_max);
-        patience
+        Self(Arc::new(Mutex::new(Answer {
+            number: 0,
+            stall_max,
+            stop: None,
+        })))
+    }
+
+    /// A further answer begins: so much, and nothing ends it.
+    pub fn renew(&self, stall_max: Duration) {
+        let mut answer = self.answer();
+        answer.number += 1;
+        answer.stall_max = stall_max;
+        answer.stop = None;
     }
 
     /// From the next wait on, so much.
     pub fn allow(&self, stall_max: Duration) {
-        let millis = u64::try_from(stall_max.as_millis()).unwrap_or(u64::MAX);
-        self.0.store(millis, Ordering::Relaxed);
+        self.answer().stall_max = stall_max;
     }
 
-    fn get(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    /// It ends a second after `stop`: whoever takes nothing cannot be told in any other way.
+    pub fn until(&self, stop: CancellationToken) {
+        let mut answer = self.answer();
+        answer.number += 1;
+        answer.stop = Some(stop);
+    }
+
+    fn answer(&self) -> MutexGuard<'_, Answer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,12 +77,42 @@ pub(super) struct Guarded<S> {
     /// Runs while a write waits.
     stalled: Pin<Box<Sleep>>,
     waiting: bool,
+    stop: Stop,
+}
+
+/// What ends the answer of this number, as far as a write waited in it.
+#[derive(Debug, Default)]
+struct Stop {
+    number: u64,
+    told: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// When it has been told: the end of all writes.
+    until: Option<Instant>,
+}
+
+impl Stop {
+    /// The end of all writes, once it was told. Else whoever polls hears of it.
+    fn poll(&mut self, cx: &mut Context<'_>, answer: &Answer) -> Option<Instant> {
+        if self.number != answer.number {
+            let stop = answer.stop.clone();
+            *self = Self {
+                number: answer.number,
+                told: stop.map(|stop| Box::pin(stop.cancelled_owned())),
+                until: None,
+            };
+        }
+        let told = self.told.as_mut().map(|told| told.as_mut().poll(cx));
+        if told.is_some_and(|told| told.is_ready()) {
+            self.told = None;
+            self.until = Some(Instant::now() + FINISH_MAX);
+        }
+        self.until
+    }
 }
 
 impl<S> Guarded<S> {
     /// The socket knows the present patience already.
     pub(super) fn new(socket: S, patience: Patience, tell: fn(&S, Duration)) -> Self {
-        let told = patience.get();
+        let told = patience.answer().stall_max;
         Self {
             socket,
             patience,
@@ -63,6 +120,7 @@ impl<S> Guarded<S> {
             told,
             stalled: Box::pin(sleep(told)),
             waiting: false,
+            stop: Stop::default(),
         }
     }
 
@@ -76,14 +134,22 @@ impl<S> Guarded<S> {
             self.waiting = false;
             return write;
         }
+        let (stall_max, until) = {
+            let answer = self.patience.answer();
+            (answer.stall_max, self.stop.poll(cx, &answer))
+        };
         if !self.waiting {
             self.waiting = true;
-            let stall_max = self.patience.get();
             if stall_max != self.told {
                 (self.tell)(&self.socket, stall_max);
                 self.told = stall_max;
             }
             self.stalled.as_mut().reset(Instant::now() + stall_max);
+        }
+        if let Some(until) = until
+            && until < self.stalled.deadline()
+        {
+            self.stalled.as_mut().reset(until);
         }
         ready!(self.stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(
@@ -136,6 +202,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     const STALL: Duration = Duration::from_secs(20);
@@ -182,5 +249,44 @@ mod tests {
                 "the kernel is told what is new"
             );
         }
+    }
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_makes_room_a_second_after_it_is_told() {
+        let patience = Patience::new(STALL);
+        let (client, mut reader) = duplex(16);
+        let mut guarded = guarded(client, &patience);
+        let stop = CancellationToken::new();
+        patience.until(stop.clone());
+        let since = Instant::now();
+        let tell = async {
+            sleep(STALL / 2).await;
+            stop.cancel();
+            // A little is taken: the time does not begin anew.
+            sleep(FINISH_MAX / 2).await;
+            reader.read_exact(&mut [0; 8]).await.unwrap();
+        };
+        let (written, ()) = tokio::join!(guarded.write_all(&[0; 80]), tell);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(since.elapsed(), STALL / 2 + FINISH_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_answer_of_a_connection_that_made_room_has_all_its_time() {
+        let patience = Patience::new(STALL);
+        let (client, mut reader) = duplex(16);
+        let mut guarded = guarded(client, &patience);
+        let stop = CancellationToken::new();
+        patience.until(stop.clone());
+        stop.cancel();
+        let read = async {
+            sleep(FINISH_MAX / 2).await;
+            reader.read_exact(&mut [0; 24]).await.unwrap();
+        };
+        let (written, ()) = tokio::join!(guarded.write_all(&[0; 32]), read);
+        written.unwrap();
+        patience.renew(STALL);
+        let since = Instant::now();
+        guarded.write_all(&[0; 80]).await.unwrap_err();
+        assert_eq!(since.elapsed(), STALL);
     }
 }

@@ -36,6 +36,7 @@ pub(crate) use direct::{Direct, Endless};
 pub(crate) use wire::Wire;
 
 use direct::Taken;
+pub(crate) use guard::FINISH_MAX;
 use guard::Guarded;
 pub use guard::Patience;
 
@@ -165,7 +166,7 @@ async fn connection(
     let (takes, is_first) = (Arc::clone(&taken), AtomicBool::new(true));
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
-        patience.allow(bounds.stall_max);
+        patience.renew(bounds.stall_max);
         request.extensions_mut().insert(patience.clone());
         strip_prefix(&mut request, prefix().as_deref());
         let router = router.clone();

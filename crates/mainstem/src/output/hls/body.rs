@@ -10,13 +10,12 @@ use ::hls::segment::{Map, Segment};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_RANGE, RANGE,
-};
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Frame, SizeHint};
 
 use super::spool::Spooled;
+use crate::upstream::range::Wanted;
 
 /// A year: what is found at a segment's address never changes (RFC 8246).
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -72,17 +71,21 @@ pub(super) fn respond(
     let all = chunks.len();
     // Ranges are of GET only (RFC 9110 clause 14.2), and no validator was ever told that If-Range could name.
     let may_be_part = method == Method::GET && !headers.contains_key(IF_RANGE);
-    let asked = headers.get(RANGE).filter(|_| may_be_part);
-    let asked = asked.and_then(|value| value.to_str().ok());
-    let (status, range) = match asked.map_or(Asked::All, |value| Asked::read(value, all)) {
-        Asked::All => (StatusCode::OK, 0..all),
-        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Asked::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, 0..0),
+    let wanted = if may_be_part {
+        Wanted::read(headers)
+    } else {
+        Wanted::Whole
     };
-    let said = match status {
-        StatusCode::PARTIAL_CONTENT => Some(format!("bytes {}-{}/{all}", range.start, range.end - 1)),
-        StatusCode::RANGE_NOT_SATISFIABLE => Some(format!("bytes */{all}")),
-        _ => None,
+    let (status, range, said) = match (wanted, part(wanted, all)) {
+        (Wanted::Whole, _) => (StatusCode::OK, 0..all, None),
+        (_, Some(range)) => {
+            let said = format!("bytes {}-{}/{all}", range.start, range.end - 1);
+            (StatusCode::PARTIAL_CONTENT, range, Some(said))
+        }
+        (_, None) => {
+            let said = format!("bytes */{all}");
+            (StatusCode::RANGE_NOT_SATISFIABLE, 0..0, Some(said))
+        }
     };
     let length = range.len();
     let body = match *method {
@@ -106,43 +109,10 @@ pub(super) fn respond(
     response
 }
 
-/// What of a segment is asked for.
-#[derive(Debug, PartialEq, Eq)]
-enum Asked {
-    All,
-    Part(Range<usize>),
-    /// A part that lies behind its end.
-    Beyond,
-}
-
-impl Asked {
-    /// Reads a Range header. What is not understood, and several ranges at once, may be answered with everything (RFC 9110
-    /// clause 14.2).
-    fn read(value: &str, all: usize) -> Self {
-        let Some((first, last)) = value
-            .trim()
-            .strip_prefix("bytes=")
-            .and_then(|range| range.split_once('-'))
-        else {
-            return Self::All;
-        };
-        let range = match (first.trim().parse::<usize>(), last.trim()) {
-            (Ok(first), "") => first..all,
-            (Ok(first), last) => match last.parse::<usize>() {
-                Ok(last) if last >= first => first..last.saturating_add(1).min(all),
-                _ => return Self::All,
-            },
-            (Err(_), suffix) => match (first.trim(), suffix.parse::<usize>()) {
-                ("", Ok(suffix)) => all.saturating_sub(suffix)..all,
-                _ => return Self::All,
-            },
-        };
-        if range.is_empty() {
-            Self::Beyond
-        } else {
-            Self::Part(range)
-        }
-    }
+/// Which of `all` bytes are wanted; `None` where there are none of them.
+fn part(wanted: Wanted, all: usize) -> Option<Range<usize>> {
+    let span = wanted.of(all as u64)?;
+    Some(usize::try_from(span.first).ok()?..usize::try_from(span.end).ok()?)
 }
 
 /// Bytes that are still to be sent.
@@ -209,28 +179,7 @@ impl http_body::Body for Part {
 mod tests {
     use super::*;
     use ::hls::segment::Contents;
-
-    #[test]
-    fn ranges_are_read_as_the_standard_says() {
-        for (value, expected) in [
-            ("bytes=0-", Asked::Part(0..100)),
-            ("bytes=0-0", Asked::Part(0..1)),
-            ("bytes=10-19", Asked::Part(10..20)),
-            ("bytes=90-200", Asked::Part(90..100)),
-            ("bytes=-10", Asked::Part(90..100)),
-            ("bytes=-200", Asked::Part(0..100)),
-            ("bytes=100-", Asked::Beyond),
-            ("bytes=-0", Asked::Beyond),
-            ("bytes=20-10", Asked::All),
-            ("bytes=0-1,5-6", Asked::All),
-            ("bytes=a-", Asked::All),
-            ("bytes=-", Asked::All),
-            ("items=0-1", Asked::All),
-            ("", Asked::All),
-        ] {
-            assert_eq!(Asked::read(value, 100), expected, "{value}");
-        }
-    }
+    use http::header::RANGE;
 
     #[test]
     fn every_part_of_a_segment_can_be_had() {
@@ -274,12 +223,24 @@ mod tests {
             let chunks = Chunks::Map(Arc::new(map));
             respond(chunks, HeaderValue::from_static("video/mp4"), method, &headers)
         };
-        let part = answer(&Method::GET, &[RANGE], "bytes=2-4");
-        assert_eq!(part.status(), 206);
-        assert_eq!(part.headers()[CACHE_CONTROL], FOR_EVER);
-        let beyond = answer(&Method::GET, &[RANGE], "bytes=10-");
-        assert_eq!(beyond.status(), 416);
-        assert_eq!(beyond.headers()[CACHE_CONTROL], "no-store");
+        for (range, status, said, length, cached) in [
+            ("bytes=2-4", 206, "bytes 2-4/10", 3, FOR_EVER.to_str().unwrap()),
+            ("bytes=-3", 206, "bytes 7-9/10", 3, FOR_EVER.to_str().unwrap()),
+            ("bytes=8-", 206, "bytes 8-9/10", 2, FOR_EVER.to_str().unwrap()),
+            ("bytes=10-", 416, "bytes */10", 0, "no-store"),
+            ("bytes=0-1,4-5", 200, "", 10, FOR_EVER.to_str().unwrap()),
+        ] {
+            let part = answer(&Method::GET, &[RANGE], range);
+            assert_eq!(part.status(), status, "{range}");
+            let header = |name| {
+                part.headers()
+                    .get(name)
+                    .map_or("", |value| value.to_str().unwrap())
+            };
+            assert_eq!(header(CONTENT_RANGE), said, "{range}");
+            assert_eq!(header(CONTENT_LENGTH), length.to_string(), "{range}");
+            assert_eq!(header(CACHE_CONTROL), cached, "{range}");
+        }
         let head = answer(&Method::HEAD, &[RANGE], "bytes=2-4");
         assert_eq!(
             (head.status().as_u16(), &head.headers()[CONTENT_LENGTH]),
