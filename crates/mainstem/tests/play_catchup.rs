@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use support::origin::{Origin, Page};
 use support::process::QUICK;
+use support::ts::Report;
 use support::{Launch, Mainstem, eventually, get, get_json, request};
 
 const CLIP: &[u8] = include_bytes!("../../../assets/slate/offline.h264.ts");
@@ -115,6 +116,35 @@ async fn every_dialect_of_a_list_plays_and_our_list_says_how_to_ask() {
         !ours.contains("user=") && !ours.contains(&origin.url("")),
         "no address of the provider"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_as_a_playlist_comes_as_one_transport_stream() {
+    let origin = Origin::start().await;
+    let start = now() - 5 * HOUR;
+    let segment = "#EXTINF:4,\n/segment.ts\n";
+    let playlist =
+        format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n{segment}#EXT-X-DISCONTINUITY\n{segment}#EXT-X-ENDLIST\n");
+    origin.put(&format!("/news/index-{start}-600.m3u8"), Page::text(&playlist));
+    origin.put("/segment.ts", clip());
+    let list = format!(
+        "#EXTINF:-1 catchup=\"flussonic\",News\n{}\n",
+        origin.url("/news/index.m3u8")
+    );
+    let mainstem = of_list(&[&list]).await;
+    let stream = mainstem.stream_url("News").await;
+    let answer = get(&format!("{stream}?utc={start}&duration=600")).await;
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, "video/mp2t"),
+        "{}",
+        answer.text()
+    );
+    let (twice, once) = (Report::of(&answer.body), Report::of(CLIP));
+    assert!(once.pictures() > 0);
+    assert_eq!(twice.pictures(), 2 * once.pictures());
+    twice.assert_clean("the past");
+    assert_eq!(origin.peak(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -122,8 +122,9 @@ fn at(url: &str, filled: &str) -> Option<String> {
     Url::parse(url).ok()?.join(filled).ok().map(String::from)
 }
 
-/// `http://host/channel/index.m3u8?token=…` keeps a stretch as `http://host/channel/archive-START-SECONDS.ts?token=…`, or
-/// from its beginning on as `timeshift_abs-START.ts` (Flussonic's documentation of its archive).
+/// `http://host/channel/index.m3u8?token=…` keeps a stretch as `http://host/channel/archive-START-SECONDS.ts?token=…`, as
+/// the playlist `index-START-SECONDS.m3u8`, or from its beginning on as `timeshift_abs-START.ts` (Flussonic's documentation of
+/// its archive).
 fn flussonic(url: &str, past: Past) -> Vec<String> {
     let (path, query) = match url.split_once('?') {
         Some((path, query)) => (path, format!("?{query}")),
@@ -132,9 +133,10 @@ fn flussonic(url: &str, past: Past) -> Vec<String> {
     let Some((channel, _)) = path.rsplit_once('/') else {
         return Vec::new();
     };
-    let Past { start, .. } = past;
+    let (start, seconds) = (past.start, past.seconds());
     vec![
-        format!("{channel}/archive-{start}-{}.ts{query}", past.seconds()),
+        format!("{channel}/archive-{start}-{seconds}.ts{query}"),
+        format!("{channel}/index-{start}-{seconds}.m3u8{query}"),
         format!("{channel}/timeshift_abs-{start}.ts{query}"),
     ]
 }
@@ -312,6 +314,7 @@ mod tests {
             "http://h.example/news/index.m3u8?token=x",
             &[
                 "http://h.example/news/archive-1774737000-5400.ts?token=x",
+                "http://h.example/news/index-1774737000-5400.m3u8?token=x",
                 "http://h.example/news/timeshift_abs-1774737000.ts?token=x",
             ],
         );
