@@ -43,7 +43,7 @@ impl Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mainstem"));
         command.current_dir(folder.path()).args(["--host", "127.0.0.1"]);
-        command.env("MAINSTEM_DATA_DIR", folder.path().join("data"));
+        alone(&mut command, folder.path());
         let server = Self::start(&mut command);
         assert!(
             folder.path().join("config.yaml").is_file(),
@@ -75,7 +75,7 @@ impl Server {
         command
             .current_dir(folder)
             .args(["-c", "config.yaml", "--host", "127.0.0.1"]);
-        command.env("MAINSTEM_DATA_DIR", folder.join("data"));
+        alone(&mut command, folder);
         let mut server = Self::start(&mut command);
         server.ready();
         // The lists come in any order.
@@ -169,6 +169,12 @@ impl Server {
         terminate(self.child.id());
         self.child.wait().expect("it ends").code()
     }
+}
+
+/// What it keeps is kept in `folder`, and no other program helps it.
+fn alone(command: &mut Command, folder: &Path) {
+    command.env("PATH", folder.join("nothing"));
+    command.env("MAINSTEM_DATA_DIR", folder.join("data"));
 }
 
 impl Drop for Server {

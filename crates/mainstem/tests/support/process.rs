@@ -71,6 +71,8 @@ impl Launch {
             .arg(&config)
             .args(&self.arguments)
             .env_remove("MAINSTEM_CONFIG")
+            // No other program helps it.
+            .env("PATH", self.folder.path().join("nothing"))
             .env("MAINSTEM_DATA_DIR", self.folder.path().join("data"))
             .envs(self.environment)
             .current_dir(self.folder.path())
