@@ -514,7 +514,7 @@ impl Segmenter {
         open.parameters.hear(&open.chunks);
         let before = self.parameters.as_ref();
         let differs = before.is_some_and(|before| before.differ(&open.parameters));
-        let is_same = before.is_some_and(|before| before.is_same(&open.parameters));
+        let goes_on = before.is_some_and(|before| before.goes_on_in(&open.parameters));
         let discontinuity = open.breaks || differs;
         if self.anchor.is_none() || discontinuity {
             self.set_anchor(open.came_at, open.start_90k);
@@ -545,7 +545,7 @@ impl Segmenter {
         });
         self.end_90k = Some(end_90k);
         self.holds = false;
-        self.hand_on(segment, is_same && !discontinuity);
+        self.hand_on(segment, goes_on && !discontinuity);
     }
 
     /// What is too short to be listed by itself becomes one segment with what follows it, where a decoder goes on

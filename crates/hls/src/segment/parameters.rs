@@ -92,9 +92,11 @@ impl Parameters {
         sounds || streams || (self.knows_sets(later) && self.sequence_sets() != later.sequence_sets())
     }
 
-    /// Whether `later` is coded as this is, down to the parameters of single pictures, as far as both tell.
-    pub(super) fn is_same(&self, later: &Self) -> bool {
-        self.knows_sets(later) && self.sets == later.sets && !self.differ(later)
+    /// Whether `later` goes on with this: coded alike, down to the parameters of single pictures, with every sound heard.
+    pub(super) fn goes_on_in(&self, later: &Self) -> bool {
+        let mut sounds = later.streams.iter().filter(|(_, codec)| codec.is_audio());
+        let is_heard = sounds.all(|(pid, _)| later.sounds.contains_key(&pid.value()));
+        is_heard && self.knows_sets(later) && self.sets == later.sets && !self.differ(later)
     }
 
     /// What is told of a segment.
