@@ -228,6 +228,12 @@ impl Follower {
         self.reload_at = requested_at.saturating_add(pause).max(now);
     }
 
+    /// Whether the playlist last taken has an end: it began at the first segment then.
+    #[must_use]
+    pub fn has_end(&self) -> bool {
+        self.ended
+    }
+
     /// Takes a reload that failed; it is due again after half a target duration.
     pub fn on_reload_failed(&mut self, now: Duration) {
         self.checked_at = now;

@@ -111,11 +111,27 @@ async fn every_dialect_of_a_list_plays_and_our_list_says_how_to_ask() {
         assert!(asked.iter().all(|asked| asked == path), "{name}: {asked:?}");
         assert_eq!(origin.peak(), 1, "{name}");
     }
-    // Shift: the player's own clock goes with it, so that the address is not known before.
-    assert!(
-        !ours.contains("user=") && !ours.contains(&origin.url("")),
-        "no address of the provider"
-    );
+    assert!(!ours.contains(&origin.url("")), "no address of the provider");
+}
+
+/// The player's own clock goes with the address, so that nobody knows it before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_shifts_is_told_both_clocks() {
+    let origin = Origin::start().await;
+    let start = now() - 2 * HOUR;
+    let list = format!("#EXTINF:-1 catchup=\"shift\",News\n{}\n", origin.url("/news.ts"));
+    let mainstem = of_list(&[&list]).await;
+    let stream = mainstem.stream_url("News").await;
+    let before = now();
+    let answer = get(&format!("{stream}?utc={start}&lutc={before}")).await;
+    assert_ne!(answer.status, 200, "nothing is there");
+    let asked = origin.asked();
+    let (path, clock) = asked[0].target.split_once("&lutc=").unwrap();
+    assert_eq!((asked.len(), path), (1, format!("/news.ts?utc={start}").as_str()));
+    let clock: u64 = clock.parse().unwrap();
+    assert!((before..=now()).contains(&clock), "{clock}");
+    let hls = get(&format!("{stream}.m3u8?utc={start}")).await;
+    assert_eq!(hls.status, 400, "{}", hls.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +166,7 @@ async fn what_is_kept_as_a_playlist_comes_as_one_transport_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panel_is_asked_in_its_zone_and_in_the_form_that_it_reads() {
     let origin = Origin::start().await;
-    let start = now() - 30 * HOUR;
+    let start = (now() - 30 * HOUR) / 60 * 60;
     let zone = "America/St_Johns";
     let local = Timestamp::from_second(i64::try_from(start).unwrap())
         .unwrap()
@@ -184,6 +200,9 @@ async fn a_panel_is_asked_in_its_zone_and_in_the_form_that_it_reads() {
     .await;
     let stream = mainstem.stream_url("News").await;
     let url = format!("{stream}?utc={start}&duration={HOUR}");
+    // One that has nothing under an address may say so with an empty answer.
+    let usual = local.strftime("%Y-%m-%d:%H-%M");
+    origin.put(&format!("/timeshift/u/p/60/{usual}/7.ts"), Page::file(Vec::new()));
     for others in [2, 0] {
         origin.forget();
         let answer = get(&url).await;

@@ -85,9 +85,8 @@ async fn a_film_in_segments_that_breaks_off_is_no_whole_film_and_one_without_any
     let shelf = recording.hls("ts", &["-hls_time", "2"]).put(&origin, true);
     let whole = shelf.whole();
     let paths: Vec<_> = whole.lines().filter(|line| line.ends_with(".ts")).collect();
-    for path in &paths[2..] {
-        origin.remove(path);
-    }
+    // One in the middle: what follows it would be there.
+    origin.remove(paths[3]);
     origin.put("/movie/user/password/half.m3u8", Page::text(&whole));
     let (_half, url) = mainstem(&origin, "half").await;
     let mut raw = Raw::get(&url, false).await;
@@ -98,9 +97,15 @@ async fn a_film_in_segments_that_breaks_off_is_no_whole_film_and_one_without_any
         "it does not end as a whole one does"
     );
 
-    for path in &paths[..2] {
-        origin.remove(path);
-    }
+    // A list that still grows has no beginning to play from.
+    let growing = whole.replace("#EXT-X-ENDLIST\n", "");
+    origin.put("/movie/user/password/growing.m3u8", Page::text(&growing));
+    let (_growing, url) = mainstem(&origin, "growing").await;
+    let answer = get(&url).await;
+    assert!(answer.status >= 400, "{}", answer.status);
+    assert!(answer.text().contains("no end"), "{}", answer.text());
+
+    paths.iter().for_each(|path| origin.remove(path));
     let (_none, url) = mainstem(&origin, "half").await;
     let answer = get(&url).await;
     assert!(answer.status >= 400, "{}", answer.status);

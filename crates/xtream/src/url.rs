@@ -136,8 +136,10 @@ impl<'a> Timeshift<'a> {
         let (root, username) = path.rsplit_once('/')?;
         let is_host = root.split_once("://").is_some_and(|(_, host)| !host.is_empty());
         let is_whole = !username.is_empty() && !password.is_empty() && is_stream_id(id) && is_host;
+        // A host may be called so.
+        let before_kind = root.strip_suffix("/live").filter(|root| !root.ends_with('/'));
         is_whole.then_some(Self {
-            root: root.strip_suffix("/live").unwrap_or(root),
+            root: before_kind.unwrap_or(root),
             username,
             password,
             id: id.split_once('.').map_or(id, |(id, _)| id),
@@ -445,5 +447,45 @@ mod tests {
         let keys = ["http://h:8080/U/P/1", "https://h/live/U/P/2.ts"]
             .map(|url| credentials_in(url).unwrap().pool_key());
         assert_eq!(keys[0], keys[1]);
+    }
+
+    #[test]
+    fn what_a_panel_keeps_is_beside_what_it_sends() {
+        for (url, expected) in [
+            (
+                "http://h.example:80/live/u/p/1.ts",
+                Some("http://h.example:80/timeshift/u/p/60/S/1.ts"),
+            ),
+            (
+                "http://h.example/u/p/1",
+                Some("http://h.example/timeshift/u/p/60/S/1.ts"),
+            ),
+            (
+                "http://h.example/sub/live/u/p/1.m3u8?a=b",
+                Some("http://h.example/sub/timeshift/u/p/60/S/1.ts"),
+            ),
+            // A host of that name, as containers have them.
+            (
+                "http://live/u/p/1.ts",
+                Some("http://live/timeshift/u/p/60/S/1.ts"),
+            ),
+            (
+                "http://live/live/u/p/1.ts",
+                Some("http://live/timeshift/u/p/60/S/1.ts"),
+            ),
+            ("http://h.example/news.ts", None),
+            ("http://h.example/u/p/news.ts", None),
+            ("/u/p/1.ts", None),
+        ] {
+            let found = Timeshift::of(url).map(|stream| stream.path("S", 60));
+            assert_eq!(found.as_deref(), expected, "{url}");
+        }
+        let script = Timeshift::of("http://h.example/live/u/p&q/1.ts")
+            .unwrap()
+            .script("S", 60);
+        assert_eq!(
+            script,
+            "http://h.example/streaming/timeshift.php?username=u&password=p%26q&stream=1&start=S&duration=60"
+        );
     }
 }

@@ -61,11 +61,19 @@ impl Forms {
     }
 }
 
+/// A stretch of the past that somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stretch {
+    past: Past,
+    /// The end as it was asked for. Of what is not over the past ends now, which is later at each request for a part.
+    asked_end: Option<i64>,
+}
+
 /// The stretch of the past that an address asks for; `None` where it asks for what is on.
 ///
 /// # Errors
 /// Times that are none, or of a stretch that cannot be had.
-pub(super) fn past_of(uri: &Uri, now: Timestamp) -> Result<Option<Past>, ApiError> {
+pub(super) fn stretch_of(uri: &Uri, now: Timestamp) -> Result<Option<Stretch>, ApiError> {
     let Some(query) = uri.query() else { return Ok(None) };
     let value = |names: &[&str]| {
         let mut pairs = url::form_urlencoded::parse(query.as_bytes());
@@ -73,26 +81,28 @@ pub(super) fn past_of(uri: &Uri, now: Timestamp) -> Result<Option<Past>, ApiErro
             .find(|(name, _)| names.contains(&&**name))
             .map(|(_, value)| value)
     };
-    let Some(start) = value(&["utc", "start"]) else {
-        return Ok(None);
-    };
+    let (end, duration) = (value(&["utcend", "end"]), value(&["duration"]));
+    // Other programs have a `start` of their own, which is no time.
+    let start = value(&["utc"]).or_else(|| value(&["start"]).filter(|_| end.is_some() || duration.is_some()));
+    let Some(start) = start else { return Ok(None) };
     let now = now.as_second();
     let start = seconds(&start)?;
     if start > now - PRESENT_S {
         return Ok(None);
     }
-    let end = match (value(&["utcend", "end"]), value(&["duration"])) {
-        (Some(end), _) => seconds(&end)?,
-        (None, Some(duration)) => start + seconds(&duration)?,
-        (None, None) => now.min(start + LONGEST_S),
+    let asked_end = match (end, duration) {
+        (Some(end), _) => Some(seconds(&end)?),
+        (None, Some(duration)) => Some(start + seconds(&duration)?),
+        (None, None) => None,
     };
     // What is not over yet cannot be had whole.
-    let end = end.min(now);
+    let end = asked_end.unwrap_or(start + LONGEST_S).min(now);
     if end <= start || end - start > LONGEST_S {
         let detail = "utcend (or utc and duration, in seconds) has to be after utc, by a day at most";
         return Err(ApiError::bad_query(detail));
     }
-    Ok(Some(Past { start, end, now }))
+    let past = Past { start, end, now };
+    Ok(Some(Stretch { past, asked_end }))
 }
 
 /// Unix seconds, or milliseconds.
@@ -127,7 +137,7 @@ pub(super) fn wanted<'a>(
     app: &App,
     catalog: &Catalog,
     channel: &'a Channel,
-    past: Past,
+    Stretch { past, asked_end }: Stretch,
 ) -> Result<Wanted<'a>, ApiError> {
     if kept(channel).is_none() {
         return Err(ApiError::no_catch_up(channel.name()));
@@ -143,7 +153,7 @@ pub(super) fn wanted<'a>(
         name: channel.name(),
         subject: channel.id(),
         // Each stretch is a file of its own.
-        id: ChannelId::of_name(&format!("{} {} {}", channel.id(), past.start, past.end)),
+        id: ChannelId::of_name(&format!("{} {} {asked_end:?}", channel.id(), past.start)),
         places,
     })
 }
@@ -180,10 +190,12 @@ fn places(
         .enumerate()
         .map(|(form, url)| {
             let mut target = target.clone();
-            // The further logins have it in the same form.
+            // The further logins have it in the same form; not where the address is the same for all, as it is that of
+            // one.
             target.elsewhere.retain_mut(|elsewhere| {
                 let there = at(&elsewhere.url).into_iter().nth(form);
                 elsewhere.direct = None;
+                let there = there.filter(|there| *there != url);
                 there.map(|url| elsewhere.url = StreamUrl::new(url)).is_some()
             });
             target.direct = None;
@@ -206,8 +218,8 @@ mod tests {
 
     fn past(query: &str) -> Option<Option<(i64, i64)>> {
         let uri: Uri = format!("/stream/x{query}").parse().unwrap();
-        let past = past_of(&uri, Timestamp::from_second(NOW).unwrap()).ok()?;
-        Some(past.map(|past| (past.start - NOW, past.end - NOW)))
+        let stretch = stretch_of(&uri, Timestamp::from_second(NOW).unwrap()).ok()?;
+        Some(stretch.map(|Stretch { past, .. }| (past.start - NOW, past.end - NOW)))
     }
 
     #[test]
@@ -230,6 +242,7 @@ mod tests {
             ),
             (format!("?utc={}&lutc={NOW}", at(7_200)), Some(Some((-7_200, 0)))),
             (format!("?utc={}", at(100_000)), Some(Some((-100_000, -13_600)))),
+            ("?start=12.5".to_owned(), Some(None)),
             // It is on still.
             (
                 format!("?utc={}&utcend={}", at(600), at(-600)),
@@ -246,6 +259,27 @@ mod tests {
             (format!("?utc={}&duration=9223372036854775807", at(600)), None),
         ] {
             assert_eq!(past(&query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_over_is_the_same_stretch_a_moment_later() {
+        let later = |query: &str, seconds: i64| {
+            let uri: Uri = format!("/stream/x?{query}").parse().unwrap();
+            let now = Timestamp::from_second(NOW + seconds).unwrap();
+            stretch_of(&uri, now).unwrap().unwrap()
+        };
+        for query in [
+            format!("utc={}", NOW - 600),
+            format!("utc={}&utcend={}", NOW - 600, NOW + 600),
+        ] {
+            let (now, then) = (later(&query, 0), later(&query, 5));
+            assert_eq!((now.past.start, now.asked_end), (then.past.start, then.asked_end));
+            assert_eq!(
+                then.past.end - now.past.end,
+                5,
+                "what has been on in the meantime is there as well"
+            );
         }
     }
 }

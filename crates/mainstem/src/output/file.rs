@@ -83,7 +83,7 @@ pub(super) async fn file(
             Ok(answer) => {
                 info!(channel = wanted.name, source = %target.source, status = answer.status.as_u16(), "file");
                 remember(app, (wanted.id, &session), (*stream, target), &answer);
-                if wanted.id != wanted.subject {
+                if wanted.id != wanted.subject && answer.reading.is_some() {
                     catchup::learn(app, target, *form);
                 }
                 patience.allow(PAUSE_MAX);
@@ -91,8 +91,11 @@ pub(super) async fn file(
             }
             Err(failure) => {
                 warn!(channel = wanted.name, source = %target.source, %failure, "file could not be opened; trying the next source");
-                // Another form of the address helps only where this one leads nowhere.
-                if !matches!(failure.class, FailureClass::Gone | FailureClass::Unusable) {
+                // Another form of the address helps only where this one is what was refused.
+                if !matches!(
+                    failure.class,
+                    FailureClass::Gone | FailureClass::Unusable | FailureClass::Blocked
+                ) {
                     refused = Some(*stream);
                 }
                 last = failure;

@@ -1,6 +1,6 @@
 //! What viewers get: the channel list, and channels as transport streams or files.
 //!
-//! Never knows which upstream is live, and never opens one for a live channel: it joins a broadcast.
+//! Never knows which upstream is live, and never opens one for what is on: it joins a broadcast.
 
 pub mod catchup;
 mod file;

@@ -49,7 +49,12 @@ pub(crate) async fn stream(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let stretch = catchup::stretch_of(&uri, jiff::Timestamp::now());
     if let Some(wanted) = hls::Wanted::read(&id) {
+        if stretch.is_ok_and(|stretch| stretch.is_some()) {
+            let detail = "what was on is served as a transport stream: the same address without .m3u8";
+            return Err(ApiError::bad_query(detail));
+        }
         let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
         return hls::serve(&app, wanted, asker, (method, &headers)).await;
     }
@@ -60,6 +65,10 @@ pub(crate) async fn stream(
     if let Some(reason) = unplayable(channel) {
         return Err(ApiError::unsupported(channel.name(), reason));
     }
+    let stretch = match channel.kind() {
+        Kind::Live => stretch?,
+        _ => None,
+    };
     if method == Method::HEAD {
         return Ok(match channel.kind() {
             Kind::Live => {
@@ -72,7 +81,6 @@ pub(crate) async fn stream(
             _ => file::head(&app, channel),
         });
     }
-    let past = catchup::past_of(&uri, jiff::Timestamp::now())?;
     let asker = Asker::read(app.links().client(&headers, peer.0), &uri, &headers);
     let present = app.audience.enter(&asker, channel.id()).await;
     let present = present.map_err(ApiError::not_served)?;
@@ -81,8 +89,8 @@ pub(crate) async fn stream(
         let wanted = file::Wanted::of(&app, &catalog, channel);
         return file::file(&app, wanted, (present, &asker), (&headers, &patience)).await;
     }
-    if let Some(past) = past {
-        let wanted = catchup::wanted(&app, &catalog, channel, past)?;
+    if let Some(stretch) = stretch {
+        let wanted = catchup::wanted(&app, &catalog, channel, stretch)?;
         return file::file(&app, wanted, (present, &asker), (&headers, &patience)).await;
     }
     let claim = claim(&asker);

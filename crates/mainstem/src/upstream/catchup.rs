@@ -57,14 +57,16 @@ enum Dialect {
 impl Dialect {
     fn of(catchup: &Catchup, url: &str) -> Option<Self> {
         let mode = catchup.mode.as_deref().unwrap_or_default().trim();
-        let has_source = catchup.source.is_some();
+        let source = catchup.source.as_ref();
+        let has_gap = source.is_some_and(|source| has_gap(source.expose()));
         match mode.to_ascii_lowercase().as_str() {
-            "append" if has_source => Some(Self::Append),
+            "append" if has_gap => Some(Self::Append),
             "shift" | "timeshift" => Some(Self::Shift),
             "flussonic" | "flussonic-hls" | "flussonic-ts" | "fs" => Some(Self::Flussonic),
             "xc" => xtream::url::Timeshift::of(url).is_some().then_some(Self::Xtream),
-            "disabled" => None,
-            _ if has_source => Some(Self::Template),
+            // Those of `vod` are asked for by a name that only a guide has.
+            "disabled" | "vod" => None,
+            _ if has_gap => Some(Self::Template),
             _ => None,
         }
     }
@@ -146,8 +148,10 @@ fn xtream_shapes(url: &str, past: Past, zone: &TimeZone) -> Vec<String> {
     let Some(stream) = xtream::url::Timeshift::of(url) else {
         return Vec::new();
     };
-    let minutes = past.seconds().div_euclid(MINUTE).max(1) + i64::from(past.seconds() % MINUTE > 0);
-    let minutes = u64::try_from(minutes).unwrap_or(1);
+    // The beginning is told in whole minutes, so that the end has to be a minute's too.
+    let begin = past.start.div_euclid(MINUTE);
+    let end = past.end.saturating_add(MINUTE - 1).div_euclid(MINUTE);
+    let minutes = u64::try_from(end - begin).unwrap_or(1).max(1);
     let starts = ["%Y-%m-%d:%H-%M", "%Y-%m-%d:%H-%M-%S", "%Y-%m-%d_%H-%M"];
     let starts = starts.map(|form| written(past.start, form, zone));
     let [usual, with_seconds, underscored] = &starts;
@@ -158,6 +162,16 @@ fn xtream_shapes(url: &str, past: Past, zone: &TimeZone) -> Vec<String> {
         stream.path(underscored, minutes),
         stream.path(&past.start.to_string(), minutes),
     ]
+}
+
+/// Whether a template says where a time goes.
+fn has_gap(template: &str) -> bool {
+    let any = Past {
+        start: 0,
+        end: MINUTE,
+        now: MINUTE,
+    };
+    fill(template, any, &TimeZone::UTC) != template
 }
 
 /// A moment as `form` wants it (strftime); nothing of a moment no calendar has.
@@ -320,6 +334,8 @@ mod tests {
         );
         check("append", "", live, &[]);
         check("default", "", live, &[]);
+        check("default", "http://h.example/1?a={catchup-id}", live, &[]);
+        check("vod", "http://h.example/{utc}", live, &[]);
         check("disabled", "http://h.example/{utc}", live, &[]);
         check("xc", "", live, &[]);
     }
@@ -342,14 +358,22 @@ mod tests {
         // Behind the change of the clocks.
         let later = Past {
             start: START + 3 * 3_600,
-            end: START + 3 * 3_600 + 61,
+            end: START + 3 * 3_600 + 121,
             ..PAST
         };
         let found = addresses(&catchup("xc", ""), url, later, &in_zone("Europe/Berlin"));
         assert_eq!(
             found[0],
-            "http://h.example:8080/timeshift/u/p%40/2/2026-03-29:03-30/12.ts"
+            "http://h.example:8080/timeshift/u/p%40/3/2026-03-29:03-30/12.ts"
         );
+        // 22:30:45 to 22:59:50 is in the half hour from 22:30 on.
+        let within = Past {
+            start: START + 45,
+            end: START + 1_790,
+            ..PAST
+        };
+        let found = addresses(&catchup("xc", ""), url, within, &TimeZone::UTC);
+        assert!(found[0].contains("/30/2026-03-28:22-30/"), "{found:?}");
         let utc = addresses(&catchup("xc", ""), url, later, &TimeZone::UTC);
         assert!(utc[0].contains("2026-03-29:01-30"), "{utc:?}");
     }

@@ -274,6 +274,8 @@ impl Datagrams {
     /// Waits until there is something to be read.
     async fn fill(&mut self) -> Result<(), Failure> {
         while self.ready.is_empty() {
+            // What nobody wants may come as fast as it is read: others have their turn all the same.
+            tokio::task::coop::consume_budget().await;
             let read = match self.socket.readable().await {
                 Ok(()) => self.gather(),
                 Err(error) => Err(error),

@@ -426,7 +426,7 @@ fn must_be_film(content: Content) -> Result<(), Failure> {
                 content.as_str()
             ),
         )),
-        Content::Empty => Err(Failure::new(FailureClass::Transient, "the file was empty")),
+        Content::Empty => Err(Failure::new(FailureClass::Unusable, "the file was empty")),
         _ => Ok(()),
     }
 }

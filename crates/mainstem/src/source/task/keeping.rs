@@ -22,6 +22,9 @@ struct Kept {
     /// Whose connections they are: another login's limit means nothing.
     login: String,
     connections: Option<u32>,
+    /// The zone of its provider's clock.
+    #[serde(default)]
+    timezone: Option<String>,
     shelf: StoredShelf,
     /// What was asked for the series, and what tells them from later ones.
     #[serde(default)]
@@ -204,14 +207,16 @@ impl SourceTask {
         }
     }
 
-    /// The account's limit holds from the first stream on, and not only once the provider has answered again.
+    /// The account's limit and zone hold from the first stream on, and not only once the provider has answered again.
     fn recall(&mut self, kept: Kept) {
         if self.account.is_none() {
             return;
         }
         if kept.login == self.request.login.to_string() {
-            self.report
-                .send_modify(|report| report.account.connections = kept.connections);
+            self.report.send_modify(|report| {
+                report.account.connections = kept.connections;
+                report.account.timezone = kept.timezone;
+            });
         }
         if self.config.series != SeriesMode::Off {
             self.shelf = Arc::new(SeriesShelf::with_known(kept.shelf));
@@ -229,9 +234,11 @@ impl SourceTask {
             return;
         }
         let (store, file) = (self.around.store.clone(), self.account_file());
+        let account = self.report.borrow().account.clone();
         let kept = Kept {
             login: self.request.login.to_string(),
-            connections: self.report.borrow().account.connections,
+            connections: account.connections,
+            timezone: account.timezone,
             shelf: self.shelf.to_store(),
             series_version: (self.versions.asked.clone(), self.series_version.clone()),
         };

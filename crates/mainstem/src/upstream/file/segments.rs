@@ -58,10 +58,14 @@ impl SegmentReading {
         let Response { url, body, .. } = answer;
         let client = opening.client.clone();
         let started = HlsUpstream::start((client, request), url, (head, body), opening.hls_bandwidth_max);
-        let Started::Following(upstream) = started.await? else {
+        let Started::Following(mut upstream) = started.await? else {
             let text = "it leads to something without segments";
             return Err(Failure::new(FailureClass::Unusable, text));
         };
+        // One that still grows is followed from near its end, where what is on now is.
+        if !upstream.read_whole() {
+            return Err(Failure::new(FailureClass::Unusable, "it has no end yet"));
+        }
         let mut reading = Self {
             upstream: Some(upstream),
             splicer: Splicer::new(),

@@ -113,6 +113,12 @@ impl HlsUpstream {
         self.session.as_ref().is_some_and(|session| session.is_over)
     }
 
+    /// From now on a segment that cannot be had is the end of it, and not skipped. Says whether the playlist has an end, so
+    /// that it begins at its first segment.
+    pub fn read_whole(&mut self) -> bool {
+        self.session.as_mut().is_some_and(|session| session.read_whole())
+    }
+
     /// Resolves when the connection is needed more elsewhere.
     pub fn revoked(&self) -> impl Future<Output = ()> + Send + use<> {
         self.watch.revoked()

@@ -37,6 +37,8 @@ pub(super) struct Session {
     /// The segment that is coming in.
     coming: Option<Coming>,
     ready: VecDeque<Input>,
+    /// So many segments lost in a row are the end.
+    lost_max: u32,
     /// A playlist was refused, and the way to it was gone anew: not again before one could be loaded.
     renewed: bool,
     pub(super) started: Instant,
@@ -78,11 +80,18 @@ impl Session {
             programme,
             coming: None,
             ready: VecDeque::new(),
+            lost_max: SEGMENTS_LOST_MAX,
             renewed: false,
             started,
             is_over: false,
             requests,
         }
+    }
+
+    /// Nothing may be lost from now on. Says whether the playlists have an end.
+    pub(super) fn read_whole(&mut self) -> bool {
+        self.lost_max = 1;
+        self.lists.iter().all(|list| list.follower.has_end())
     }
 
     pub(super) fn watch(&self) -> Watch {
@@ -329,7 +338,7 @@ impl Session {
         };
         list.lost += 1;
         debug!(%failure, lost = list.lost, "a segment is lost");
-        if list.lost >= SEGMENTS_LOST_MAX {
+        if list.lost >= self.lost_max {
             return Err(failure.clone());
         }
         Ok(())
