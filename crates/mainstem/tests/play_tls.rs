@@ -13,7 +13,7 @@ use support::decode::{Colour, decode_aside};
 use support::process::QUICK;
 use support::ts::Report;
 use support::{Launch, Mainstem, SOON, Viewer, eventually, get_json};
-use tls::TlsFront;
+use tls::{AUTHORITY, TlsFront};
 
 /// A provider behind TLS, whose clip is purple, and one without, whose clip is dark red.
 struct Scene {
@@ -52,7 +52,7 @@ impl Scene {
         ))
         .file("secure.m3u", &list(&url))
         .file("plain.m3u", &list(&plain.live_url("without", 1)))
-        .file("authority.pem", front.authority_pem());
+        .file("authority.pem", AUTHORITY);
         let authority = launch.folder().join("authority.pem");
         let launch = if trusted {
             launch.env("SSL_CERT_FILE", authority.to_str().unwrap())

@@ -114,7 +114,8 @@ mod tests {
     use crate::upstream::http::{Client, Request};
     use catalog::SourceName;
     use rustls::ServerConfig;
-    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use std::sync::Arc;
     use std::time::Duration;
     use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -134,16 +135,18 @@ mod tests {
         Wish::at(place, source, Purpose::Live)
     }
 
-    /// A TLS server whose certificate nobody signed.
+    /// A TLS server whose certificate nobody trusts.
     fn server() -> TlsAcceptor {
-        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let certificate = include_bytes!("../../tests/support/tls/server.pem");
+        let certificate = CertificateDer::from_pem_slice(certificate).unwrap();
+        let key = include_bytes!("../../tests/support/tls/server.key");
+        let key = PrivateKeyDer::from_pem_slice(key).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .with_single_cert(vec![certificate], key)
             .unwrap();
         TlsAcceptor::from(Arc::new(config))
     }

@@ -1,27 +1,28 @@
-//! TLS in front of a provider, with an authority of its own.
+//! TLS in front of a provider, with an authority of its own (`tls/make.sh` makes it).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+/// The certificate of the authority that signed for the front's.
+pub(crate) const AUTHORITY: &str = include_str!("tls/authority.pem");
+
 /// Passes every connection on to a provider, unwrapped. Dropping it closes them all.
 pub(crate) struct TlsFront {
     addr: SocketAddr,
-    authority_pem: String,
     _tasks: JoinSet<()>,
 }
 
 impl TlsFront {
     /// In front of the provider at `behind`.
     pub(crate) async fn start(behind: SocketAddr) -> Self {
-        let (config, authority_pem) = server();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = TlsAcceptor::from(Arc::new(server()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
@@ -32,21 +33,12 @@ impl TlsFront {
                 connections.spawn(pass_on(acceptor.clone(), client, behind));
             }
         });
-        Self {
-            addr,
-            authority_pem,
-            _tasks: tasks,
-        }
+        Self { addr, _tasks: tasks }
     }
 
     /// Where it listens, at a name that its certificate is for.
     pub(crate) fn host(&self) -> String {
         format!("localhost:{}", self.addr.port())
-    }
-
-    /// The certificate of the authority that signed for it.
-    pub(crate) fn authority_pem(&self) -> &str {
-        &self.authority_pem
     }
 }
 
@@ -60,25 +52,14 @@ async fn pass_on(acceptor: TlsAcceptor, client: TcpStream, behind: SocketAddr) {
     drop(tokio::io::copy_bidirectional(&mut client, &mut provider).await);
 }
 
-fn server() -> (ServerConfig, String) {
-    let authority_key = KeyPair::generate().unwrap();
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate().unwrap();
-    let names = vec!["localhost".to_owned()];
-    let certificate = CertificateParams::new(names)
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
-    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+fn server() -> ServerConfig {
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key.into())
-        .unwrap();
-    (config, authority_pem)
+        .with_single_cert(vec![certificate], key)
+        .unwrap()
 }

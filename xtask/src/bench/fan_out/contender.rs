@@ -14,6 +14,7 @@ use super::bare::Mode;
 use super::clip::Clip;
 use super::cores::{self, Cores};
 use super::feed::Feed;
+use super::run::Shape;
 use crate::bench::nginx;
 use crate::bench::server::{Mainstem, PATIENCE, Running};
 use crate::tools::find;
@@ -98,10 +99,10 @@ enum Kind {
 }
 
 impl Contender {
-    /// Starts it with `channels` of `clip` behind it.
-    pub(super) fn start(&self, programs: &Programs, clip: Arc<Clip>, channels: usize) -> Result<Started> {
-        let cores = programs.cores;
-        let feed = Feed::start(clip, channels, cores.upstream)?;
+    /// Starts it with the channels of `shape` behind it, each of them `clip`.
+    pub(super) fn start(&self, programs: &Programs, clip: Arc<Clip>, shape: Shape) -> Result<Started> {
+        let (cores, channels) = (programs.cores, shape.channels);
+        let feed = Feed::start(clip, (channels, shape.burst), cores.upstream)?;
         let upstream = feed.port;
         cores::at(cores.server, || match self {
             Self::Mainstem => mainstem(&programs.mainstem, &programs.folder, upstream, channels),

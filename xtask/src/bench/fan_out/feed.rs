@@ -36,8 +36,8 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Serves a list of `channels` and the clip as each of them.
-    pub(super) fn start(clip: Arc<Clip>, channels: usize, core: usize) -> Result<Self> {
+    /// Serves a list of `channels` and the clip as each of them, of which `burst` is sent at once.
+    pub(super) fn start(clip: Arc<Clip>, (channels, burst): (usize, Duration), core: usize) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
@@ -49,6 +49,7 @@ impl Feed {
             listener,
             clip,
             list: list(channels, port),
+            burst,
             streams: Vec::new(),
         };
         let thread = std::thread::spawn(move || {
@@ -97,6 +98,7 @@ struct Serving {
     listener: TcpListener,
     clip: Arc<Clip>,
     list: String,
+    burst: Duration,
     streams: Vec<Stream>,
 }
 
@@ -127,7 +129,7 @@ impl Stream {
     }
 
     /// Goes on with it; `false` at its end.
-    fn go_on(&mut self, clip: &Clip, list: &str, now: Instant) -> bool {
+    fn go_on(&mut self, clip: &Clip, (list, burst): (&str, Duration), now: Instant) -> bool {
         let Some(began) = self.began else {
             return self.read(list);
         };
@@ -135,7 +137,7 @@ impl Stream {
             return true;
         }
         self.due = self.due.max(now - TICK) + TICK;
-        let played = now.duration_since(began).as_secs_f64() / clip.plays.as_secs_f64();
+        let played = (burst + now.duration_since(began)).as_secs_f64() / clip.plays.as_secs_f64();
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -201,7 +203,7 @@ impl Serving {
     }
 
     fn turn(&mut self, now: Instant) {
-        let (clip, list) = (&self.clip, &self.list);
+        let (clip, list) = (&self.clip, (&*self.list, self.burst));
         self.streams.retain_mut(|stream| stream.go_on(clip, list, now));
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Shape {
     pub(super) rate: Rate,
     /// One more viewer takes so many bytes per second.
     pub(super) slow: Option<u64>,
+    /// Media that the upstream sends at once, as panels do: whoever comes first has a reserve then.
+    pub(super) burst: Duration,
 }
 
 impl Shape {
@@ -41,7 +43,17 @@ impl Shape {
             viewers,
             rate,
             slow: None,
+            burst: Duration::ZERO,
         }
+    }
+
+    /// For people.
+    pub(super) fn label(&self) -> String {
+        let burst = match self.burst.as_secs() {
+            0 => String::new(),
+            seconds => format!(", {seconds} s at once"),
+        };
+        format!("{} × {}{burst}", self.channels, self.viewers)
     }
 
     fn asks(&self, paths: &[String], ahead: Duration) -> Vec<Ask> {
@@ -100,7 +112,7 @@ pub(super) fn watching(
     shape: Shape,
     (programs, clip): (&Programs, Arc<Clip>),
 ) -> Result<(Started, Clients)> {
-    let started = contender.start(programs, clip, shape.channels)?;
+    let started = contender.start(programs, clip, shape)?;
     let asks = shape.asks(&started.paths, contender.ahead());
     let viewers = asks.len();
     let clients = Clients::start(started.port, asks, programs.cores.clients);

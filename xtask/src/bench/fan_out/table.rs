@@ -13,10 +13,9 @@ const HEAD: &str = "\n| who | viewers | CPU s/GB | GB/s | GB per CPU s | switche
 /// One run, as it ends.
 pub(super) fn line(contender: &Contender, shape: Shape, figures: &Figures) -> String {
     format!(
-        "{}, {} × {}: {:.3} CPU s/GB, {:.3} GB/s, clients' core {:.0} % taken{}",
+        "{}, {}: {:.3} CPU s/GB, {:.3} GB/s, clients' core {:.0} % taken{}",
         contender.name(),
-        shape.channels,
-        shape.viewers,
+        shape.label(),
         figures.cpu_per_gb,
         figures.gb_per_s,
         figures.client_busy * 100.0,
@@ -59,10 +58,9 @@ fn row(contender: &Contender, shape: Shape, figures: &Figures, (runs, void): (us
         String::new()
     };
     format!(
-        "| {} | {} × {} | {:.3} | {:.3} | {:.2} | {:.0} | {syscalls} | {:.1} | {} | {} | {} | {} | {} | {} | {} | {runs}{void} |",
+        "| {} | {} | {:.3} | {:.3} | {:.2} | {:.0} | {syscalls} | {:.1} | {} | {} | {} | {} | {} | {} | {} | {runs}{void} |",
         contender.name(),
-        shape.channels,
-        shape.viewers,
+        shape.label(),
         figures.cpu_per_gb,
         figures.gb_per_s,
         figures.gb_per_core_s,

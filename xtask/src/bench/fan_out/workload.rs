@@ -1,5 +1,7 @@
 //! What is measured: who serves how many, and which ratios are judged.
 
+use std::time::Duration;
+
 use super::bare::Mode;
 use super::clip::Rate;
 use super::contender::Contender::{self, Bare, Beside, Icecast, Mainstem, NginxFile, NginxProxy};
@@ -71,6 +73,11 @@ const SATURATED: Shape = Shape::new(1, 200, Rate::Heavy);
 
 /// Half of the usual clip's rate, bytes per second.
 const HALF: u64 = 250_000;
+
+const IN_BURSTS: Shape = Shape {
+    burst: Duration::from_secs(2),
+    ..Shape::new(50, 4, Rate::Usual)
+};
 
 const WITH_SLOW: Shape = Shape {
     slow: Some(HALF),
@@ -162,11 +169,20 @@ pub(super) const WORKLOADS: [Workload; 7] = [
             (Mainstem, one(200)),
             (Bare(Mode::Beat), Shape::new(50, 4, Rate::Usual)),
             (Bare(Mode::Beat), one(200)),
+            (Mainstem, IN_BURSTS),
         ],
         judged: &[
             Judged {
                 what: "CPU s per GB, in those of 1 × 200",
                 of: 0,
+                beside: 2,
+                figure: Figure::CpuRatio,
+                must: "≤ 2 ×",
+                aim: "≤ 1.3 ×",
+            },
+            Judged {
+                what: "the same, where each upstream sends two seconds at once at first",
+                of: 5,
                 beside: 2,
                 figure: Figure::CpuRatio,
                 must: "≤ 2 ×",
