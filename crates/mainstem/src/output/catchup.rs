@@ -176,7 +176,7 @@ fn places(
     stream: &StreamEntry,
     past: Past,
     forms: &Forms,
-) -> Vec<(StreamId, Target, usize)> {
+) -> Vec<(StreamId, Target, Option<usize>)> {
     let Some(catchup) = stream.entry().extra().catchup.as_deref() else {
         return Vec::new();
     };
@@ -200,7 +200,7 @@ fn places(
             });
             target.direct = None;
             target.url = StreamUrl::new(url);
-            (stream.id(), target, form)
+            (stream.id(), target, Some(form))
         })
         .collect();
     let last = forms.last(&target.login).min(places.len().saturating_sub(1));

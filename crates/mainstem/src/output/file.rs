@@ -83,7 +83,9 @@ pub(super) async fn file(
             Ok(answer) => {
                 info!(channel = wanted.name, source = %target.source, status = answer.status.as_u16(), "file");
                 remember(app, (wanted.id, &session), (*stream, target), &answer);
-                if wanted.id != wanted.subject && answer.reading.is_some() {
+                if let Some(form) = form
+                    && answer.reading.is_some()
+                {
                     catchup::learn(app, target, *form);
                 }
                 patience.allow(PAUSE_MAX);
@@ -114,8 +116,9 @@ pub(super) struct Wanted<'a> {
     pub(super) subject: ChannelId,
     /// By what it is known again: the channel's id where that is all the channel is.
     pub(super) id: ChannelId,
-    /// Where it may be, in the order in which to ask; of one stream there may be several, each in a form of its own.
-    pub(super) places: Vec<(StreamId, Target, usize)>,
+    /// Where it may be, in the order in which to ask. Of one stream there may be several, each in a form of its own: then with
+    /// that form's number.
+    pub(super) places: Vec<(StreamId, Target, Option<usize>)>,
 }
 
 impl<'a> Wanted<'a> {
@@ -123,7 +126,7 @@ impl<'a> Wanted<'a> {
     pub(super) fn of(app: &App, catalog: &Catalog, channel: &'a Channel) -> Self {
         let places = channel
             .streams()
-            .filter_map(|stream| Some((stream.id(), app.channels.target(catalog, stream)?, 0)));
+            .filter_map(|stream| Some((stream.id(), app.channels.target(catalog, stream)?, None)));
         Self {
             name: channel.name(),
             subject: channel.id(),

@@ -250,6 +250,7 @@ mod tests {
             );
         }
     }
+
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_makes_room_a_second_after_it_is_told() {
         let patience = Patience::new(STALL);
