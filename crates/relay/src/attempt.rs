@@ -163,6 +163,8 @@ pub(crate) struct Live<S, U> {
     is_drained: bool,
     /// Until then it is left alone where there is nothing to read.
     rests_until: Option<Instant>,
+    /// Whether what was read since it last rested has something to show.
+    has_shown: bool,
     /// Whether it is known what it shows.
     is_known: bool,
     /// Bytes since there was something to show.
@@ -184,6 +186,7 @@ impl<S, U: Upstream> Live<S, U> {
             is_drained: false,
             shows_until: None,
             rests_until: None,
+            has_shown: false,
             is_known: false,
             fruitless: 0,
             lag: Lag::default(),
@@ -194,9 +197,13 @@ impl<S, U: Upstream> Live<S, U> {
         }
     }
 
-    /// It was read: from now on it rests, if it does not already. What sends in segments needs none: it has them whole.
-    pub(crate) fn rest(&mut self, now: Instant, cadence: Cadence) {
-        if !self.rests(now) && self.upstream.burst().is_zero() {
+    /// It was read, with something to show or without: from now on it rests, if it does not already. What sends in
+    /// segments needs none: it has them whole.
+    pub(crate) fn rest(&mut self, now: Instant, cadence: Cadence, shows: bool) {
+        if self.rests(now) {
+            self.has_shown |= shows;
+        } else if self.upstream.burst().is_zero() {
+            self.has_shown = shows;
             self.rests_until = Some(turn_after(now, self.every(cadence)));
         }
     }
@@ -244,6 +251,11 @@ impl<S, U: Upstream> Live<S, U> {
         }
         let seen = self.upstream.look();
         self.is_drained = seen.is_none();
+        if self.is_drained && !self.has_shown {
+            // The end of a picture that took long is what everybody waits for.
+            let soon = turn_after(now, READ_EVERY);
+            self.rests_until = self.rests_until.map(|until| until.min(soon));
+        }
         seen
     }
 
@@ -536,7 +548,7 @@ mod tests {
                 let mut cx = Context::from_waker(Waker::noop());
                 let read = pin!(live.read(now)).poll(&mut cx).is_ready();
                 if read {
-                    live.rest(now, cadence);
+                    live.rest(now, cadence, true);
                     came.push(now);
                     continue;
                 }
@@ -553,6 +565,20 @@ mod tests {
             let turns = 1_200 / usize::try_from(every.max(80)).unwrap();
             assert!((turns - 1..=turns + 1).contains(&came.len()), "{came:?}");
             assert!(live.upstream.looks <= 3 * (came.len() + 1));
+        }
+    }
+
+    #[test]
+    fn what_brought_no_whole_picture_at_its_beat_is_looked_at_again_soon() {
+        let start = Instant::now();
+        for (shows, within) in [(true, 120), (false, 40)] {
+            let mut live = Live::new((1, false), "x".into(), Looked { looks: 1, every: 2 }, start);
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(pin!(live.read(start)).poll(&mut cx).is_ready());
+            live.rest(start, Cadence::Gathered, shows);
+            assert!(pin!(live.read(start)).poll(&mut cx).is_pending());
+            let every = Duration::from_millis(within);
+            assert_eq!(live.read_again_at(start), Some(turn_after(start, every)));
         }
     }
 
@@ -608,7 +634,7 @@ mod tests {
         for (burst, rests) in [(0, true), (4, false)] {
             let upstream = InSegments(Duration::from_secs(burst));
             let mut live = Live::new((1, false), "x".into(), upstream, now);
-            live.rest(now, Cadence::Prompt);
+            live.rest(now, Cadence::Prompt, true);
             assert_eq!(live.rests(now), rests);
         }
     }
@@ -617,7 +643,7 @@ mod tests {
     fn what_is_looked_at_hears_at_once_that_its_connection_is_needed_while_it_rests_too() {
         let now = Instant::now();
         let mut live = Live::new((1, false), "x".into(), Needed(false), now);
-        live.rest(now, Cadence::Gathered);
+        live.rest(now, Cadence::Gathered, true);
         let mut cx = Context::from_waker(Waker::noop());
         let mut read = pin!(live.read(now));
         assert!(read.as_mut().poll(&mut cx).is_pending());

@@ -59,7 +59,8 @@ impl Beat {
     pub(crate) fn due(&mut self, now: Instant) -> Due {
         if self.heard_at.is_some_and(|at| at + self.keep_alive_after <= now) {
             self.heard_at = Some(now);
-            (self.gathers, self.next) = (false, turn_after(now, GATHERED_FOR));
+            // What comes after a silence waits for no beat.
+            self.gathers = false;
             return Due::SignOfLife;
         }
         if self.gathers && self.next <= now {

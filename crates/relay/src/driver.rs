@@ -291,7 +291,7 @@ impl<O: Opener> Driver<O> {
         };
         let cadence = self.shared.cadence();
         let Some(live) = &mut self.live else { return };
-        live.rest(now, cadence);
+        live.rest(now, cadence, shows);
         if live.becomes_known(now)
             && let Some(signature) = self.splicer.carried()
         {

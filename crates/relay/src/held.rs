@@ -5,6 +5,14 @@ use std::time::{Duration, Instant};
 /// A player that holds this much does not notice whether bytes come at once or eight times a second.
 const SPARES_FROM: Duration = Duration::from_secs(1);
 
+/// A player that has run for so long plays on what it read before it showed anything, though it was given no more than
+/// the time that passed: mpv, ffplay and VLC stop at no gathering of 800 ms, mpv at one of 1,200. Before, every byte may
+/// be the one that the first picture waits for.
+const SETTLES_WITHIN: Duration = Duration::from_secs(3);
+
+/// One that had nothing to show for so long has used up what it had read.
+const RUNS_DRY_AFTER: Duration = Duration::from_millis(500);
+
 /// No player is believed to hold more.
 const HELD_MAX: Duration = Duration::from_secs(10);
 
@@ -18,6 +26,8 @@ pub(crate) struct Held {
     media_90k: u64,
     held: Duration,
     at: Instant,
+    /// Since when it has been given enough to run.
+    runs_since: Instant,
 }
 
 impl Held {
@@ -27,6 +37,7 @@ impl Held {
             media_90k,
             held: Duration::ZERO,
             at: now,
+            runs_since: now,
         }
     }
 
@@ -35,6 +46,9 @@ impl Held {
         let ticks = media_90k.saturating_sub(self.media_90k);
         // Ten times what is believed is no less believed.
         let ticks = ticks.min(100 * TICKS_PER_SECOND);
+        if now.saturating_duration_since(self.at) >= self.held + RUNS_DRY_AFTER {
+            self.runs_since = now;
+        }
         self.held = (self.now(now) + Duration::from_micros(ticks * 100 / 9)).min(HELD_MAX);
         self.media_90k = self.media_90k.max(media_90k);
         self.at = now;
@@ -47,7 +61,12 @@ impl Held {
 
     /// Whether it can spare the time in which bytes are gathered.
     pub(crate) fn can_spare(&self, now: Instant) -> bool {
-        self.now(now) >= SPARES_FROM
+        self.now(now) >= SPARES_FROM || self.has_settled(now)
+    }
+
+    fn has_settled(&self, now: Instant) -> bool {
+        let runs = now.saturating_duration_since(self.at) < self.held + RUNS_DRY_AFTER;
+        runs && now.saturating_duration_since(self.runs_since) >= SETTLES_WITHIN
     }
 
     fn now(&self, now: Instant) -> Duration {
@@ -65,26 +84,38 @@ mod tests {
 
     const SECOND_90K: u64 = TICKS_PER_SECOND;
 
-    #[test]
-    fn who_got_seconds_at_once_can_spare_and_who_lives_on_the_edge_cannot() {
-        let start = Instant::now();
-        let mut joined = Held::start(0, start);
-        joined.gave(4 * SECOND_90K, start);
-        let mut first = Held::start(0, start);
-        for tick in 1..=500u32 {
-            let now = start + Duration::from_millis(20) * tick;
-            let media = u64::from(tick) * SECOND_90K / 50;
-            joined.gave(4 * SECOND_90K + media, now);
-            first.gave(media, now);
-            assert!(joined.can_spare(now), "{joined:?}");
-            assert!(!first.can_spare(now), "{first:?}");
+    /// Gives `held` what comes in real time from `from` to `to`, in milliseconds, every 20; `spares` says what is
+    /// expected of it then.
+    fn plays(held: &mut Held, start: Instant, (from, to): (u32, u32), spares: impl Fn(u32) -> bool) {
+        for ms in (from..to).step_by(20) {
+            let now = start + Duration::from_millis(1) * ms;
+            held.gave(u64::from(ms) * SECOND_90K / 1_000, now);
+            assert_eq!(held.can_spare(now), spares(ms), "{ms} ms: {held:?}");
         }
-        let end = start + Duration::from_secs(10);
-        assert!(joined.can_spare(end + Duration::from_secs(3)));
-        assert!(
-            !joined.can_spare(end + Duration::from_millis(3_100)),
-            "it has run low"
-        );
+    }
+
+    #[test]
+    fn who_got_seconds_at_once_can_spare_until_it_runs_low() {
+        let start = Instant::now();
+        let mut held = Held::start(0, start);
+        held.gave(2 * SECOND_90K, start);
+        assert!(held.can_spare(start));
+        assert!(held.can_spare(start + Duration::from_millis(1_000)));
+        assert!(!held.can_spare(start + Duration::from_millis(1_001)));
+    }
+
+    #[test]
+    fn who_lives_on_what_comes_can_spare_once_it_has_settled_and_until_it_runs_dry() {
+        let start = Instant::now();
+        let mut held = Held::start(0, start);
+        plays(&mut held, start, (0, 10_000), |ms| ms >= 3_000);
+        // At 9,980 ms it was given the last 20.
+        assert!(held.can_spare(start + Duration::from_millis(10_499)));
+        assert!(!held.can_spare(start + Duration::from_millis(10_500)));
+        // A source that is away for a moment, whose player has what it read before; and one for longer.
+        plays(&mut held, start, (10_400, 15_000), |_| true);
+        let mut back = held.clone();
+        plays(&mut back, start, (15_920, 25_000), |ms| ms >= 18_920);
     }
 
     #[test]
@@ -95,6 +126,7 @@ mod tests {
         let later = start + Duration::from_secs(60);
         held.gave(2 * SECOND_90K + SECOND_90K / 2, later);
         assert!(!held.can_spare(later));
+        assert!(!held.can_spare(later + Duration::from_millis(900)));
         held.gave(4 * SECOND_90K, later);
         assert!(held.can_spare(later), "a second and a half more");
         let mut lapped = Held::start(0, start);

@@ -21,8 +21,8 @@ use super::feed::Feed;
 /// How long bytes are gathered.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// How often what came is read in [`Mode::Beat`].
-const BEAT: Duration = Duration::from_millis(40);
+/// How often what came is read and written in [`Mode::Beat`].
+const BEAT: Duration = Duration::from_millis(120);
 
 /// Bytes kept for those who are behind; who is further behind goes on at the newest.
 const KEPT: usize = 32 << 20;
@@ -42,8 +42,8 @@ pub(super) enum Mode {
     Gathering,
     /// sendfile(2) from a memory file, of what came within 100 ms.
     Sendfile,
-    /// write(2) to many channels' viewers on the beats that mainstem has: to the first of a channel every 40 ms, to the
-    /// others every 120. Nothing is asked of the kernel but reading and writing.
+    /// write(2) to many channels' viewers on the beat that mainstem has. Nothing is asked of the kernel but reading and
+    /// writing.
     Beat,
     /// write(2) of the same megabyte for ever, to whoever takes it.
     Endless,
@@ -215,7 +215,7 @@ impl Writer {
             while self.read(&mut piece)? == piece.len() {}
             if self.mode == Mode::AtOnce || flushed.elapsed() >= GATHER {
                 flushed = Instant::now();
-                self.write(usize::MAX);
+                self.write();
             }
         }
     }
@@ -233,15 +233,9 @@ impl Writer {
         }
     }
 
-    /// Writes to the first so many clients.
-    fn write(&mut self, clients: usize) {
+    fn write(&mut self) {
         let kept = &self.kept;
-        let mut number = 0;
         self.clients.retain_mut(|(socket, at)| {
-            number += 1;
-            if number > clients {
-                return true;
-            }
             let now = kept.write(socket, *at);
             *at = now.unwrap_or(*at);
             now.is_some()
@@ -257,25 +251,23 @@ impl Writer {
     }
 }
 
-/// All channels: what came is read every 40 ms and written to the first viewer of each, every third time to all.
+/// All channels: what came is read and written every 120 ms.
 fn beat(listener: &TcpListener, mut writers: Vec<Writer>) -> Result<()> {
     listener.set_nonblocking(true)?;
     let mut piece = vec![0; READ_BYTES];
-    for turn in 0u64.. {
+    loop {
         while let Ok((mut socket, _)) = listener.accept() {
             let asked = head(&mut socket)?;
             let number = (1..=writers.len()).find(|number| asked.contains(&Feed::path(*number)));
             let number = number.context("no such channel")?;
             writers[number - 1].welcome(socket)?;
         }
-        let clients = if turn % 3 == 0 { usize::MAX } else { 1 };
         for writer in &mut writers {
             writer.read(&mut piece)?;
-            writer.write(clients);
+            writer.write();
         }
         std::thread::sleep(BEAT);
     }
-    Ok(())
 }
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nConnection: close\r\n\r\n";

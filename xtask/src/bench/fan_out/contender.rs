@@ -44,7 +44,7 @@ impl Contender {
             Self::Bare(Mode::AtOnce) => "bare write(2), at once",
             Self::Bare(Mode::Gathering) => "bare write(2), gathering 100 ms",
             Self::Bare(Mode::Sendfile) => "bare sendfile(2), gathering 100 ms",
-            Self::Bare(Mode::Beat) => "bare write(2), one viewer each 40 ms, the others 120",
+            Self::Bare(Mode::Beat) => "bare write(2) every 120 ms",
             Self::Bare(Mode::Endless) => "bare write(2), endless",
             Self::NginxProxy => "nginx, proxying",
             Self::NginxFile => "nginx, a file",

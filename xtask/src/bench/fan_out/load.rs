@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+
+use crate::bench::process::schedstat;
 
 /// One thread's account, kept by itself and read by others.
 #[derive(Debug, Default)]
@@ -15,7 +17,7 @@ impl Load {
     /// The calling thread's account as it is now.
     pub(super) fn update(&self) -> Result<()> {
         let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-        let (ran, waited) = read(&text)?;
+        let (ran, waited) = schedstat(&text)?;
         self.ran_ns.store(ran, Ordering::Relaxed);
         self.waited_ns.store(waited, Ordering::Relaxed);
         Ok(())
@@ -28,12 +30,4 @@ impl Load {
             self.waited_ns.load(Ordering::Relaxed),
         )
     }
-}
-
-/// Reads a schedstat (Linux, Documentation/scheduler/sched-stats): time run, time waited, turns; nanoseconds.
-pub(super) fn read(text: &str) -> Result<(u64, u64)> {
-    let mut numbers = text.split_whitespace().map(str::parse::<u64>);
-    let ran = numbers.next().context("an empty schedstat")??;
-    let waited = numbers.next().context("a short schedstat")??;
-    Ok((ran, waited))
 }

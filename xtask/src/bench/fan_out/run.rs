@@ -9,7 +9,7 @@ use super::clients::{Ask, Clients, Seen};
 use super::clip::{Clip, Rate};
 use super::contender::{Contender, Programs, Started};
 use super::syscalls::Counter;
-use crate::bench::process::{context_switches, cpu_time, resident};
+use crate::bench::process::{context_switches, run_time, resident};
 
 /// How long is measured.
 const MEASURED: Duration = Duration::from_secs(6);
@@ -163,12 +163,12 @@ fn measure(started: &Started, clients: &Clients, programs: &Programs) -> Result<
         ran + upstream.max(waited)
     };
     clients.measure(true);
-    let (began, bytes, cpu) = (Instant::now(), clients.bytes(), cpu_time(process)?);
+    let (began, bytes, cpu) = (Instant::now(), clients.bytes(), run_time(process)?);
     let (switches, client) = (context_switches(process)?, busy());
     std::thread::sleep(MEASURED);
     clients.measure(false);
     let (took, bytes) = (began.elapsed().as_secs_f64(), float(clients.bytes() - bytes));
-    let cpu = cpu_time(process)?.saturating_sub(cpu).as_secs_f64();
+    let cpu = run_time(process)?.saturating_sub(cpu).as_secs_f64();
     let switches = context_switches(process)?.saturating_sub(switches);
     Ok(Figures {
         cpu_per_gb: cpu * 1e9 / bytes,
