@@ -16,6 +16,8 @@ mod driver;
 mod failure;
 mod held;
 mod hub;
+mod lag;
+mod live;
 mod opener;
 pub mod pace;
 pub mod ring;

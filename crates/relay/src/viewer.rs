@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::Failure;
-use crate::attempt::Cadence;
 use crate::beat::{Beat, Due};
 use crate::driver::Command;
 use crate::held::Held;
+use crate::live::Cadence;
 use crate::ring::{Chunk, Cursor, Found, Ring};
 
 /// Null packets in one sign of life (ISO 13818-1 clause 2.4.1: PID 0x1FFF): seven fill a datagram-sized write.

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use relay::{Ready, Timing, Viewer};
 
+use crate::ts::PICTURE;
 use crate::world::{Act, Entry, Life, Stage, World, bursts, life, live};
 
 fn plays() -> World {
@@ -259,5 +260,28 @@ async fn beats(stage: Stage, stream: u8) {
     for (times, longest) in [both, late] {
         assert!((80..=86).contains(&times), "{times}");
         assert!(longest <= Duration::from_millis(165), "{longest:?}");
+    }
+}
+
+/// A keyframe is some ten times as large as other pictures, and takes as much longer to come.
+#[tokio::test(start_paused = true)]
+async fn a_picture_that_takes_long_to_come_is_not_waited_for_until_the_second_beat() {
+    let group = [
+        live(1),
+        Act::Nulls(PICTURE * 5),
+        Act::Pictures {
+            count: 5,
+            batch: 5,
+            every: Duration::ZERO,
+        },
+    ];
+    for stream in [1, 2] {
+        let world = World::new().channel("news", &[stream]);
+        let stage = Stage::new(world.stream(stream, &[life(&group.repeat(20))]));
+        let mut viewer = stage.join("news").await.viewer;
+        given(&mut viewer, 10.0).await;
+        let (_, longest) = given(&mut viewer, 20.0).await;
+        assert!(longest > Duration::from_millis(150), "they do take long: {longest:?}");
+        assert!(longest <= Duration::from_millis(205), "{longest:?}");
     }
 }

@@ -46,6 +46,8 @@ pub(crate) enum Act {
     Garbage(Duration),
     /// The same without end, as fast as it is read.
     Flood,
+    /// Null packets for so long: a picture that takes its time comes behind them.
+    Nulls(Duration),
     Silent,
     /// Silent for so long.
     Pause(Duration),
@@ -455,8 +457,21 @@ impl Double {
         for _ in 0..pictures {
             bytes.extend(self.camera.shoot());
         }
+        self.cut(bytes)
+    }
+
+    fn cut(&mut self, mut bytes: Vec<u8>) -> Input {
         self.uncut = bytes.split_off(bytes.len() - 100);
         Input::Bytes(bytes.into())
+    }
+
+    fn nulls(&mut self) -> Input {
+        let mut bytes = std::mem::take(&mut self.uncut);
+        for _ in 0..10 {
+            bytes.extend([0x47, 0x1F, 0xFF, 0x10]);
+            bytes.extend([0xFF; 184]);
+        }
+        self.cut(bytes)
     }
 
     fn card(&mut self) -> Input {
@@ -504,6 +519,13 @@ impl Upstream for Double {
                     self.due = Some(due + PICTURE);
                     self.acts[0] = Act::Garbage(left.saturating_sub(PICTURE));
                     return Ok(Input::Bytes(Bytes::from_static(&[b'<'; 1_000])));
+                }
+                Act::Nulls(left) if left.is_zero() => {}
+                Act::Nulls(left) => {
+                    sleep_until(due).await;
+                    self.due = Some(due + PICTURE);
+                    self.acts[0] = Act::Nulls(left.saturating_sub(PICTURE));
+                    return Ok(self.nulls());
                 }
                 Act::Flood => return Ok(Input::Bytes(Bytes::from_static(&[b'<'; 1_000]))),
                 Act::Card => return Ok(self.card()),

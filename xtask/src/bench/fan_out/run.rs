@@ -9,7 +9,7 @@ use super::clients::{Ask, Clients, Seen};
 use super::clip::{Clip, Rate};
 use super::contender::{Contender, Programs, Started};
 use super::syscalls::Counter;
-use crate::bench::process::{context_switches, run_time, resident};
+use crate::bench::process::{context_switches, resident, run_time};
 
 /// How long is measured.
 const MEASURED: Duration = Duration::from_secs(6);
