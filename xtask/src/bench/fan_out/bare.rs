@@ -158,6 +158,14 @@ impl Kept {
         Ok(())
     }
 
+    /// Forgets what nobody waits for.
+    fn forget(&mut self, before: u64) {
+        if before == self.end {
+            self.memory.clear();
+            self.from = self.end;
+        }
+    }
+
     /// Writes what follows `at` to `socket`; where it got to, `None` if nobody is there any more.
     fn write(&self, socket: &TcpStream, at: u64) -> Option<u64> {
         let mut at = if at < self.from { self.end } else { at };
@@ -265,6 +273,8 @@ fn beat(listener: &TcpListener, mut writers: Vec<Writer>) -> Result<()> {
         for writer in &mut writers {
             writer.read(&mut piece)?;
             writer.write();
+            let behind = writer.clients.iter().map(|(_, at)| *at).min();
+            writer.kept.forget(behind.unwrap_or(writer.kept.end));
         }
         std::thread::sleep(BEAT);
     }

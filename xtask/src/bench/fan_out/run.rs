@@ -14,8 +14,13 @@ use crate::bench::process::{context_switches, resident, run_time};
 /// How long is measured.
 const MEASURED: Duration = Duration::from_secs(6);
 
-/// What passes between the last viewer's first picture and the measuring: its start is not what is measured.
-const SETTLES: Duration = Duration::from_secs(2);
+/// What passes between the last viewer's first picture and the measuring: the start is not what is measured. The ring is
+/// full then (its 10 s, or its bytes): while it fills, a quarter of a channel's processor time is the system's, which
+/// hands out memory for the first time.
+const SETTLES: Duration = Duration::from_secs(12);
+
+/// The same for [`Rate::Heavy`], which fills it in a moment and has a short clip.
+const SETTLES_HEAVY: Duration = Duration::from_secs(2);
 
 /// Longest wait for the last viewer's first picture, once it has come.
 const STARTS_WITHIN: Duration = Duration::from_secs(40);
@@ -117,7 +122,10 @@ pub(super) fn watching(
     let viewers = asks.len();
     let clients = Clients::start(started.port, asks, programs.cores.clients);
     wait(&clients, viewers)?;
-    std::thread::sleep(SETTLES);
+    std::thread::sleep(match shape.rate {
+        Rate::Heavy => SETTLES_HEAVY,
+        Rate::Low | Rate::Usual => SETTLES,
+    });
     Ok((started, clients))
 }
 
