@@ -80,15 +80,9 @@ pub(crate) struct Stamped {
 
 impl StreamWriter {
     pub(crate) const fn new(pid: Pid, codec: Codec) -> Self {
-        let stream_id = match codec {
-            // Table 2-22: numbered video and audio streams, and private_stream_1 for codecs of others.
-            codec if matches!(codec.kind(), crate::es::Kind::Video) => 0xE0,
-            Codec::MpegAudio | Codec::Aac | Codec::AacLatm => 0xC0,
-            _ => 0xBD,
-        };
         Self {
             pid,
-            stream_id,
+            stream_id: pes::stream_id(codec),
             continuity: 15,
             pes: Vec::new(),
         }
@@ -101,18 +95,9 @@ impl StreamWriter {
     /// Appends the packets of one PES packet that holds `es`.
     pub(crate) fn write(&mut self, es: &[u8], stamped: Stamped, out: &mut Vec<u8>) {
         let mut pes = core::mem::take(&mut self.pes);
-        pes.clear();
-        // data_alignment_indicator: the contents begin with a picture or a frame (2.4.3.7).
-        pes.extend([0, 0, 1, self.stream_id, 0, 0, 0x84]);
-        if stamped.pts == stamped.dts {
-            pes.extend([0x80, 5, 0x21, 0, 1, 0, 1]);
-        } else {
-            pes.extend([0xC0, 10, 0x31, 0, 1, 0, 1, 0x11, 0, 1, 0, 1]);
-        }
         let wrapped = |ticks| MediaTime::from_90k(ticks).wrapped();
-        pes::rewrite_stamps(&mut pes, wrapped(stamped.pts), wrapped(stamped.dts));
-        pes.extend_from_slice(es);
-        pes::rewrite_length(&mut pes);
+        let stamps = (wrapped(stamped.pts), wrapped(stamped.dts));
+        pes::write(&mut pes, self.stream_id, stamps, es);
         let clock = stamped.carries_clock.then(|| clock_for(stamped.dts));
         self.packetize(&pes, stamped.random_access, clock, out);
         self.pes = pes;

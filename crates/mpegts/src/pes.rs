@@ -2,6 +2,7 @@
 //! splice's; what is inside is [`crate::es`]'s.
 
 use crate::clock::Pts90k;
+use crate::es::{Codec, Kind};
 
 /// Bytes before the optional header: start code, stream_id, length.
 const FIXED_BYTES: usize = 6;
@@ -74,6 +75,30 @@ impl PesHeader {
     pub fn decoding_time(&self) -> Option<Pts90k> {
         self.dts.or(self.pts)
     }
+}
+
+/// The stream_id of `codec` (Table 2-22): the first of its kind, and private_stream_1 for codecs of others.
+pub(crate) const fn stream_id(codec: Codec) -> u8 {
+    match codec {
+        codec if matches!(codec.kind(), Kind::Video) => 0xE0,
+        Codec::MpegAudio | Codec::Aac | Codec::AacLatm => 0xC0,
+        _ => 0xBD,
+    }
+}
+
+/// Makes `pes` a packet that holds `es` and begins with a picture or a frame of sound (data_alignment_indicator,
+/// 2.4.3.7).
+pub(crate) fn write(pes: &mut Vec<u8>, stream_id: u8, (pts, dts): (Pts90k, Pts90k), es: &[u8]) {
+    pes.clear();
+    pes.extend([0, 0, 1, stream_id, 0, 0, 0x84]);
+    if pts == dts {
+        pes.extend([0x80, 5, 0x21, 0, 1, 0, 1]);
+    } else {
+        pes.extend([0xC0, 10, 0x31, 0, 1, 0, 1, 0x11, 0, 1, 0, 1]);
+    }
+    rewrite_stamps(pes, pts, dts);
+    pes.extend_from_slice(es);
+    rewrite_length(pes);
 }
 
 /// Writes new time stamps over those that are there; stamps the packet has no room for are left out.

@@ -1,6 +1,7 @@
 //! Joining a source to the outgoing timeline: where it enters, what is held or cut to fit, and what counts as a jump.
 
 mod beside;
+mod hole;
 mod second_video;
 
 use super::cue;
@@ -361,7 +362,7 @@ impl Join {
 
     /// Fixes where the source stands on our timeline: one offset for all its streams.
     fn enter(&mut self, picture: &Picture, out: &mut Outgoing<'_>) {
-        out.mux.mark_discontinuity();
+        let same_form = !out.mux.breaks_promise(out.streams);
         self.feeds.clear();
         self.map_streams(out);
         let joins_at = out.mux.now().map_or(BASE_90K, |now| {
@@ -378,6 +379,10 @@ impl Join {
         });
         self.timeline.join(picture.dts, joins_at);
         self.entered_at = self.timeline.outgoing(picture.pts);
+        if same_form {
+            self.fill_holes(out);
+        }
+        out.mux.mark_discontinuity();
         let natural = self.clock.map(|clock| self.timeline.outgoing_clock(clock));
         out.mux.clock().enter(MediaTime::from_90k(joins_at), natural);
         self.leading_until = (!picture.access.closed).then_some(picture.pts);

@@ -1,0 +1,90 @@
+//! The hole that a source leaves in the sounds where it breaks off: multiplexers send sound some tenths of a second
+//! behind the pictures it belongs to, and what had not been sent is lost. Filled with silence, it is nothing that a
+//! player has to get over: browsers stop at one, and players that go by the sound's clock stumble.
+
+use super::{GAP_90K, Join, Outgoing};
+use crate::clock::MediaTime;
+use crate::es::Codec;
+use crate::packet::Pid;
+use crate::pes;
+use crate::silence::{SilentFrame, silent_frame};
+use crate::splice::mux::{Role, Stamps};
+
+/// A sound that has been away for longer is one that players have learned to do without.
+const HOLE_MAX_90K: i64 = GAP_90K;
+
+/// 90 kHz ticks in a second (2.4.3.7).
+const TICKS_PER_SECOND: i64 = 90_000;
+
+/// A sound that ends before the pictures of the next source begin.
+struct Hole {
+    pid: Pid,
+    codec: Codec,
+    /// Where it ends.
+    from: i64,
+    silence: SilentFrame,
+}
+
+impl Join {
+    /// Fills what is missing of each sound that goes on up to where the source enters, in whole frames.
+    pub(super) fn fill_holes(&self, out: &mut Outgoing<'_>) {
+        let holes: Vec<Hole> = self
+            .feeds
+            .iter()
+            .filter(|feed| self.reference_pid != Some(feed.source))
+            .filter_map(|feed| self.hole(feed.outgoing?, out))
+            .collect();
+        for hole in holes {
+            hole.fill(self.entered_at, out);
+        }
+    }
+
+    fn hole(&self, pid: Pid, out: &Outgoing<'_>) -> Option<Hole> {
+        let promised = out
+            .mux
+            .signature()?
+            .streams
+            .iter()
+            .find(|stream| stream.pid == pid)?;
+        let from = out.mux.end(pid)?;
+        if !(0..=HOLE_MAX_90K).contains(&(self.entered_at - from)) {
+            return None;
+        }
+        Some(Hole {
+            pid,
+            codec: promised.codec,
+            from,
+            silence: silent_frame(promised.codec, promised.sound?)?,
+        })
+    }
+}
+
+impl Hole {
+    fn fill(&self, until: i64, out: &mut Outgoing<'_>) {
+        // Counted from the hole's begin: summed durations would drift.
+        let at = |frames: i64| {
+            let samples = frames * i64::from(self.silence.samples.max(1));
+            self.from + samples * TICKS_PER_SECOND / i64::from(self.silence.rate.max(1))
+        };
+        let mut packet = Vec::new();
+        for frame in 0.. {
+            let (begins, ends) = (at(frame), at(frame + 1));
+            if ends > until {
+                return;
+            }
+            let stamp = MediaTime::from_90k(begins).wrapped();
+            pes::write(
+                &mut packet,
+                pes::stream_id(self.codec),
+                (stamp, stamp),
+                &self.silence.bytes,
+            );
+            let stamps = Stamps {
+                pts: begins,
+                dts: begins,
+            };
+            out.mux.send(self.pid, &mut packet, Some(stamps), Role::OTHER);
+            out.mux.set_end(self.pid, ends);
+        }
+    }
+}
