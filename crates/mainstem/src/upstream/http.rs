@@ -1,11 +1,9 @@
 //! HTTP to providers: one HTTP/1.1 connection per request, never pooled, so that a provider counts what we count.
 //!
-//! A [`Body`] owns its socket and, behind it, the slot the socket uses: dropping the body closes the socket first and
-//! gives the slot back second. Redirects are followed here, each hop's socket closed before the next is opened, always
+//! What an answer's [`Body`] is stands in a file of its own. Redirects are followed here, each hop's socket closed before the next is opened, always
 //! from the address the caller gave (tokens in redirects live for one use).
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -17,7 +15,6 @@ use http::header::{
     HeaderValue, LOCATION, PROXY_AUTHORIZATION, RANGE, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, Method, StatusCode, Uri};
-use http_body::Body as _;
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -30,6 +27,8 @@ use tower::ServiceExt as _;
 use tower::util::MapResponse;
 use url::Url;
 
+pub use super::body::Body;
+use super::body::Exchange;
 use super::socket::{Looks, Socket};
 use super::status_line::AnySocket;
 use crate::slot::Slot;
@@ -37,7 +36,7 @@ use crate::slot::Slot;
 /// Bytes of headers taken from a provider.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
-type MaybeSecure = MaybeHttpsStream<TokioIo<Socket>>;
+pub(super) type MaybeSecure = MaybeHttpsStream<TokioIo<Socket>>;
 
 /// Connects to a name, and makes the socket ours.
 type Connector = MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> TokioIo<Socket>>;
@@ -182,14 +181,11 @@ impl Client {
                         body,
                         connection,
                         looks,
+                        is_plain,
                     } = hop;
-                    let body = Body {
-                        connection,
-                        incoming: body,
-                        connection_over: false,
-                        looks,
-                        slot,
-                    };
+                    let is_bare = is_plain && is_unframed(&headers);
+                    let exchange = Exchange::new((body, connection), looks, is_bare);
+                    let body = Body::new(exchange, slot);
                     return Ok(Response {
                         status,
                         headers,
@@ -225,6 +221,7 @@ impl Client {
             .oneshot(uri.clone())
             .await
             .map_err(|error| HttpError::Connect(chain(&*error)))?;
+        let is_plain = matches!(socket, MaybeHttpsStream::Http(_));
         let looks = match &socket {
             MaybeHttpsStream::Http(socket) => socket.inner().looks(),
             MaybeHttpsStream::Https(secure) => secure.inner().get_ref().0.inner().inner().looks(),
@@ -237,7 +234,7 @@ impl Client {
             .handshake(AnySocket::new(socket))
             .await
             .map_err(|error| HttpError::Answer(chain(&error)))?;
-        let mut connection = Box::pin(connection);
+        let mut connection = Box::new(connection);
         let answer = sender.send_request(outgoing(request, &uri)?);
         let answer = with_connection(&mut connection, answer)
             .await
@@ -249,8 +246,14 @@ impl Client {
             body,
             connection,
             looks,
+            is_plain,
         })
     }
+}
+
+/// Whether the body is all that comes until the connection ends (RFC 9112 §6.3, rule 8).
+fn is_unframed(headers: &HeaderMap) -> bool {
+    !headers.contains_key(TRANSFER_ENCODING) && !headers.contains_key(CONTENT_LENGTH)
 }
 
 /// Makes every new socket one that can be looked at.
@@ -258,7 +261,7 @@ fn lookable(socket: TokioIo<TcpStream>) -> TokioIo<Socket> {
     TokioIo::new(Socket::new(socket.into_inner()))
 }
 
-type Connection = Pin<Box<http1::Connection<AnySocket<MaybeSecure>, Empty<Bytes>>>>;
+pub(super) type Connection = Box<http1::Connection<AnySocket<MaybeSecure>, Empty<Bytes>>>;
 
 struct Hop {
     status: StatusCode,
@@ -266,6 +269,8 @@ struct Hop {
     body: Incoming,
     connection: Connection,
     looks: Looks,
+    /// Not over TLS.
+    is_plain: bool,
 }
 
 fn outgoing(request: &Request, uri: &Uri) -> Result<http::Request<Empty<Bytes>>, HttpError> {
@@ -358,115 +363,11 @@ async fn with_connection<T>(
     poll_fn(|cx| {
         if !over {
             // Its own end is no news: the answer or its error comes through `future`.
-            over = connection.as_mut().poll(cx).is_ready();
+            over = Pin::new(&mut *connection).poll(cx).is_ready();
         }
         future.as_mut().poll(cx)
     })
     .await
-}
-
-/// An answer's body, with the socket it comes from and the slot the socket uses. Fields drop in this order.
-pub struct Body {
-    incoming: Incoming,
-    connection: Connection,
-    connection_over: bool,
-    looks: Looks,
-    slot: Option<Slot>,
-}
-
-impl std::fmt::Debug for Body {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Body")
-            .field("slot", &self.slot)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Body {
-    /// The next bytes; `None` at the end. Cancel-safe.
-    ///
-    /// # Errors
-    /// [`HttpError::Broken`] when the connection resets or the body is cut short.
-    pub async fn read(&mut self) -> Result<Option<Bytes>, HttpError> {
-        poll_fn(|cx| self.poll_read(cx)).await
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, HttpError>> {
-        loop {
-            if !self.connection_over {
-                self.connection_over = self.connection.as_mut().poll(cx).is_ready();
-            }
-            return match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(None) => Poll::Ready(Ok(None)),
-                Poll::Ready(Some(Err(error))) => Poll::Ready(Err(HttpError::Broken(chain(&error)))),
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) if !data.is_empty() => Poll::Ready(Ok(Some(data))),
-                    _ => continue,
-                },
-            };
-        }
-    }
-
-    /// The next bytes, unless the slot is taken back first: then `None`. Cancel-safe.
-    pub async fn read_unless_revoked(&mut self) -> Option<Result<Option<Bytes>, HttpError>> {
-        let Some(slot) = &self.slot else {
-            return Some(self.read().await);
-        };
-        let revoked = slot.revoked();
-        tokio::select! {
-            biased;
-            () = revoked => None,
-            read = self.read() => Some(read),
-        }
-    }
-
-    /// Resolves when the slot is taken back; never without one. Cancel-safe.
-    pub(super) async fn revoked(&self) {
-        match &self.slot {
-            Some(slot) => slot.revoked().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Whether the slot has been taken back.
-    pub(super) fn is_revoked(&self) -> bool {
-        self.slot.as_ref().is_some_and(Slot::is_revoked)
-    }
-
-    /// The next bytes if some have come: see [`Self::looks_from_now_on`].
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub(super) fn look(&mut self) -> Option<Result<Option<Bytes>, HttpError>> {
-        match self.poll_read(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(read) => Some(read),
-            Poll::Pending => None,
-        }
-    }
-
-    /// From now on nobody is woken when something comes, and it is looked at in place of being read.
-    pub fn looks_from_now_on(&self) {
-        self.looks.begin();
-    }
-
-    /// Closes the socket and keeps the slot, for the next request of the same session.
-    #[must_use]
-    pub fn into_slot(self) -> Option<Slot> {
-        let Self {
-            incoming,
-            connection,
-            slot,
-            ..
-        } = self;
-        drop((incoming, connection));
-        slot
-    }
-
-    /// The slot the socket uses, if it uses one.
-    pub fn slot_mut(&mut self) -> Option<&mut Slot> {
-        self.slot.as_mut()
-    }
 }
 
 /// Headers that are for the server that was asked, and nobody else.
@@ -504,7 +405,7 @@ pub fn headers<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Heade
 }
 
 /// An error with its causes, in one line. hyper's own texts name no address.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

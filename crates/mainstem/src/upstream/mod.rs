@@ -8,6 +8,7 @@
 //! Does not live here: which stream is opened, who watches, what is inside a transport stream.
 
 pub mod answer;
+mod body;
 pub mod card;
 pub mod catchup;
 pub mod datagram;
@@ -19,6 +20,7 @@ pub mod open;
 pub mod progressive;
 pub mod radio;
 pub mod range;
+mod rest;
 pub mod sniff;
 mod socket;
 mod status_line;

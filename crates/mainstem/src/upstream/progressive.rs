@@ -82,7 +82,7 @@ impl Progressive {
     }
 
     /// It is looked at from now on, and not read.
-    pub fn looks_from_now_on(&self) {
+    pub fn looks_from_now_on(&mut self) {
         self.body.looks_from_now_on();
     }
 
@@ -151,26 +151,57 @@ mod tests {
         TlsAcceptor::from(Arc::new(config))
     }
 
+    /// How a provider answers.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Form {
+        /// Until the connection ends.
+        Plain,
+        Chunked,
+        Tls,
+    }
+
+    impl Form {
+        fn framed(self, bytes: &[u8]) -> Vec<u8> {
+            match self {
+                Self::Plain | Self::Tls => bytes.to_vec(),
+                Self::Chunked => [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat(),
+            }
+        }
+
+        fn end(self) -> &'static [u8] {
+            match self {
+                Self::Plain | Self::Tls => b"",
+                Self::Chunked => b"0\r\n\r\n",
+            }
+        }
+    }
+
     trait Connection: AsyncRead + AsyncWrite + Unpin {}
     impl<T: AsyncRead + AsyncWrite + Unpin> Connection for T {}
 
     /// A stream that is looked at, and the provider's end of it.
-    async fn looked_at(pools: &Pools, scheme: &str) -> (Progressive, Box<dyn Connection>) {
+    async fn looked_at(pools: &Pools, form: Form) -> (Progressive, Box<dyn Connection>) {
         let slot = pools.acquire(wish(), SOON).await.unwrap();
         let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scheme = if form == Form::Tls { "https" } else { "http" };
         let url = format!("{scheme}://{}/", provider.local_addr().unwrap());
         let client = Client::new(SOON, 0).unwrap();
         let answer = async {
             let socket = provider.accept().await.unwrap().0;
-            let mut socket: Box<dyn Connection> = match scheme {
-                "https" => Box::new(server().accept(socket).await.unwrap()),
-                _ => Box::new(socket),
+            let mut socket: Box<dyn Connection> = match form {
+                Form::Tls => Box::new(server().accept(socket).await.unwrap()),
+                Form::Plain | Form::Chunked => Box::new(socket),
             };
             let mut request = Vec::new();
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(socket.read_u8().await.unwrap());
             }
-            socket.write_all(b"HTTP/1.1 200 OK\r\n\r\nfirst").await.unwrap();
+            let head: &[u8] = match form {
+                Form::Chunked => b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Form::Plain | Form::Tls => b"HTTP/1.1 200 OK\r\n\r\n",
+            };
+            let answer = [head, &form.framed(b"first")].concat();
+            socket.write_all(&answer).await.unwrap();
             socket.flush().await.unwrap();
             socket
         };
@@ -178,7 +209,7 @@ mod tests {
         request.insecure_tls = true;
         let request = client.send(request, Some(slot));
         let (response, socket) = tokio::join!(request, answer);
-        let stream = Progressive::new(Bytes::from_static(b"head "), response.unwrap().body, None);
+        let mut stream = Progressive::new(Bytes::from_static(b"head "), response.unwrap().body, None);
         stream.looks_from_now_on();
         (stream, socket)
     }
@@ -208,22 +239,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_that_is_looked_at_has_all_that_comes_over_tls_as_well() {
-        for scheme in ["http", "https"] {
-            has_all_that_comes(scheme).await;
+    async fn a_stream_that_is_looked_at_has_all_that_comes_however_it_is_framed() {
+        for form in [Form::Plain, Form::Chunked, Form::Tls] {
+            has_all_that_comes(form).await;
         }
     }
 
-    async fn has_all_that_comes(scheme: &str) {
+    async fn has_all_that_comes(form: Form) {
         let pools = Pools::new(1);
-        let (mut stream, mut provider) = looked_at(&pools, scheme).await;
+        let (mut stream, mut provider) = looked_at(&pools, form).await;
         take(&mut stream, b"head first").await;
         assert!(stream.look().is_none());
         for piece in [&b"second"[..], &[b'x'; 100_000], b"last"] {
-            provider.write_all(piece).await.unwrap();
+            provider.write_all(&form.framed(piece)).await.unwrap();
             provider.flush().await.unwrap();
             take(&mut stream, piece).await;
         }
+        provider.write_all(form.end()).await.unwrap();
         drop(provider);
         let end = next(&mut stream).await.unwrap_err();
         assert_eq!(end.class, FailureClass::Transient);
@@ -234,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_that_is_looked_at_hears_that_its_connection_is_needed_elsewhere() {
         let pools = Pools::new(1);
-        let (mut stream, _provider) = looked_at(&pools, "https").await;
+        let (mut stream, _provider) = looked_at(&pools, Form::Tls).await;
         take(&mut stream, b"head first").await;
         stream.set_watched(false);
         let give_back = async {

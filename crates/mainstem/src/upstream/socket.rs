@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Bytes read at one look: what 40 ms bring at 6 Mbit/s. Each look clears as much memory first.
-const LOOK_BYTES: usize = 32 << 10;
+pub(super) const LOOK_BYTES: usize = 32 << 10;
 
 /// Says of a socket, which the HTTP library has, that it is looked at from now on.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +63,15 @@ impl Socket {
     /// Says it from outside, while somebody else has the socket.
     pub(super) fn looks(&self) -> Looks {
         self.looks.clone()
+    }
+
+    /// The socket itself, out of what the kernel tells about.
+    pub(super) fn into_looked_at(mut self) -> io::Result<LookedAt> {
+        self.look_from_now_on()?;
+        match self.state {
+            State::Looked { socket, .. } => Ok(socket),
+            State::Told(_) | State::Broken => Err(ErrorKind::NotConnected.into()),
+        }
     }
 
     /// Takes the socket out of what the kernel tells about.
@@ -116,7 +125,7 @@ fn look(socket: &mut LookedAt, is_drained: &mut bool, buf: &mut ReadBuf<'_>) -> 
 }
 
 /// What a socket that does not block can do now.
-fn at_once(mut step: impl FnMut() -> io::Result<usize>) -> Poll<io::Result<usize>> {
+pub(super) fn at_once(mut step: impl FnMut() -> io::Result<usize>) -> Poll<io::Result<usize>> {
     loop {
         match step() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Poll::Pending,

@@ -28,6 +28,11 @@ impl<S> AnySocket<S> {
             is_told: false,
         }
     }
+
+    /// The socket, once more than the first bytes have been read from it.
+    pub(super) fn into_inner(self) -> S {
+        self.socket
+    }
 }
 
 impl<S: Read + Unpin> AnySocket<S> {
