@@ -7,8 +7,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,9 +15,9 @@ use provider_double::{Account, Channel, Clip, Fault, Now, Plan, Provider};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::picture::{Picture, span};
-use crate::program::{find, terminate};
-use crate::server::{List, PATIENCE, Server, files};
+use crate::player::Player;
+use crate::program::terminate;
+use crate::server::{List, PATIENCE, Server};
 use crate::ts::{NULL_PID, PACKET, Report, pid};
 
 /// How long a channel has been watched when the player comes.
@@ -30,9 +28,6 @@ const WATCHED: Duration = Duration::from_secs(7);
 const AFTER: Duration = Duration::from_secs(12);
 /// What a busy machine may need to start a player and to show the first picture.
 const START_MAX: Duration = Duration::from_secs(4);
-
-/// A picture that is shown later than this was not there in time; less is a busy machine.
-pub(crate) const LATE_MS: u64 = 1_000;
 
 /// A way to die.
 const DEATHS: [(&str, Now); 3] = [("eof", Now::Eof), ("rst", Now::Rst), ("stall", Now::Stall)];
@@ -101,6 +96,7 @@ impl Stage {
             }),
         ];
         let folder = tempfile::tempdir().expect("a temporary folder");
+        crate::card::open_to_all(folder.path());
         let server = Server::of_lists(folder.path(), &lists);
         for scene in &mut scenes {
             scene.url = server.channel_of_name(&scene.name);
@@ -116,8 +112,8 @@ impl Stage {
         }
     }
 
-    /// Plays all scenes at once; gives each with what `judge` makes of what its player left behind.
-    fn play(&self, start: impl Fn(&Scene, &Path) -> Child) -> Vec<(Scene, TempDir)> {
+    /// Plays all scenes at once; gives each with what its player left behind.
+    fn play(&self, player: &Player) -> Vec<(Scene, TempDir)> {
         let (gone, first_viewers) = mpsc::channel();
         for scene in &self.scenes {
             let (url, name, gone) = (scene.url.clone(), scene.name.clone(), gone.clone());
@@ -127,8 +123,7 @@ impl Stage {
         let mut players = Vec::new();
         for scene in &self.scenes {
             let folder = tempfile::tempdir_in(self.folder.path()).expect("a folder");
-            crate::card::open_to_all(folder.path());
-            players.push((scene.clone(), start(scene, folder.path()), folder));
+            players.push((scene.clone(), player.start(&scene.url, folder.path()), folder));
         }
         thread::sleep(WATCHED);
         for scene in &self.scenes {
@@ -192,147 +187,28 @@ fn first_viewer(url: &str) -> (Vec<u8>, Duration) {
     (all, longest)
 }
 
-fn spawn(command: &mut Command, folder: &Path) -> Child {
-    let log = std::fs::File::create(folder.join("said")).expect("a file");
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .expect("the player starts")
-}
-
-fn said(folder: &Path, name: &str) -> String {
-    let bytes = std::fs::read(folder.join(name)).expect("the player writes its log");
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// The pictures of a log with `showinfo` in it cover the scene.
-fn assert_played(scene: &Scene, log: &str) {
-    let pictures: Vec<Picture> = log
-        .split(['\n', '\r'])
-        .filter_map(Picture::from_showinfo)
-        .collect();
-    let shown = span(&pictures);
-    assert!(
-        shown + START_MAX >= WATCHED + AFTER,
-        "{}: pictures for {shown:?}",
-        scene.name
-    );
+fn plays_on(player: Option<Player>) {
+    let Some(player) = player else { return };
+    for (scene, folder) in Stage::new().play(&player) {
+        let watched = player.watched(folder.path());
+        let name = format!("{player}, {}", scene.name);
+        eprintln!("{name}: {watched}");
+        assert!(watched.shown + START_MAX >= WATCHED + AFTER, "{name}: {watched}");
+        assert!(watched.stops.is_empty(), "{name}: {watched}");
+    }
 }
 
 #[test]
 fn mpv_plays_on() {
-    let Some(mpv) = find("mpv") else { return };
-    let stage = Stage::new();
-    let left = stage.play(|scene, folder| {
-        let mut command = Command::new(&mpv);
-        command.args(["--no-config", "--no-terminal", "--vo=null", "--ao=null"]);
-        command.args(["--framedrop=no", "--vf=lavfi=[showinfo]"]);
-        command.arg(format!("--log-file={}", folder.join("mpv.log").display()));
-        spawn(command.arg(&scene.url), folder)
-    });
-    for (scene, folder) in left {
-        let log = said(folder.path(), "mpv.log");
-        let stops: Vec<&str> = log
-            .lines()
-            .filter(|line| line.contains("Enter buffering"))
-            .collect();
-        eprintln!("mpv, {}: {} stops {stops:?}", scene.name, stops.len());
-        assert_played(&scene, &log);
-        assert!(stops.is_empty(), "mpv, {}: {stops:?}", scene.name);
-    }
+    plays_on(Player::mpv());
 }
 
 #[test]
 fn ffplay_plays_on() {
-    let Some(ffplay) = find("ffplay") else { return };
-    let stage = Stage::new();
-    let left = stage.play(|scene, folder| {
-        let mut command = Command::new(&ffplay);
-        command
-            .env("SDL_VIDEODRIVER", "dummy")
-            .env("SDL_AUDIODRIVER", "dummy");
-        command.args(["-v", "info", "-stats", "-vf", "showinfo"]);
-        spawn(command.arg(&scene.url), folder)
-    });
-    for (scene, folder) in left {
-        let log = said(folder.path(), "said");
-        let states: Vec<&str> = log
-            .split(['\n', '\r'])
-            .filter(|line| line.contains("vq="))
-            .collect();
-        // At the start there is nothing in the queues yet; what counts is from the first time there is.
-        let is_empty = |state: &&&str| state.contains("aq=    0KB vq=    0KB");
-        let began = states.iter().position(|state| !is_empty(&state)).unwrap_or(0);
-        let empty = states.iter().skip(began).filter(is_empty).count();
-        eprintln!(
-            "ffplay, {}: nothing left to play in {empty} of {} looks",
-            scene.name,
-            states.len()
-        );
-        assert!(states.len() > 100, "{}: {} states", scene.name, states.len());
-        assert_played(&scene, &log);
-        assert_eq!(empty, 0, "ffplay, {}", scene.name);
-    }
-}
-
-/// Milliseconds, of VLC's "picture is too late to be displayed (missing 21 ms)".
-pub(crate) fn late_by(line: &str) -> Option<u64> {
-    let (_, rest) = line.split_once("too late to be displayed (missing ")?;
-    rest.split_once(' ')?.0.parse().ok()
+    plays_on(Player::ffplay());
 }
 
 #[test]
 fn vlc_plays_on() {
-    let (Some(vlc), Some(setpriv)) = (find("cvlc"), find("setpriv")) else {
-        return;
-    };
-    let stage = Stage::new();
-    crate::card::open_to_all(stage.folder.path());
-    let left = stage.play(|scene, folder| {
-        let scenes = folder.join("scenes");
-        std::fs::create_dir(&scenes).expect("a folder");
-        crate::card::open_to_all(&scenes);
-        let mut command = crate::card::unprivileged(&setpriv);
-        command
-            .arg(&vlc)
-            .env("HOME", &scenes)
-            .env_remove("XDG_RUNTIME_DIR");
-        command.args([
-            "-I",
-            "dummy",
-            "-vv",
-            "--no-color",
-            "--aout",
-            "dummy",
-            "--vout",
-            "dummy",
-        ]);
-        command.args(["--video-filter", "scene", "--scene-format", "png"]);
-        command.args(["--scene-ratio", "25", "--scene-path"]).arg(&scenes);
-        spawn(command.arg(&scene.url), folder)
-    });
-    for (scene, folder) in left {
-        let log = said(folder.path(), "said");
-        let stops: Vec<&str> = log
-            .lines()
-            .filter(|line| {
-                line.contains("called too late")
-                    || late_by(line).is_some_and(|late| late > LATE_MS)
-                    || line.contains("buffer deadlock")
-                    || line.contains("ts demux warning")
-                    || line.contains("ts demux error")
-            })
-            .collect();
-        let shown = files(&folder.path().join("scenes")).len();
-        eprintln!(
-            "VLC, {}: {} stops {stops:?}, {shown} pictures",
-            scene.name,
-            stops.len()
-        );
-        let least = (WATCHED + AFTER - START_MAX).as_secs();
-        assert!(shown as u64 >= least, "VLC, {}: {shown} pictures", scene.name);
-        assert!(stops.is_empty(), "VLC, {}: {stops:?}", scene.name);
-    }
+    plays_on(Player::vlc());
 }

@@ -15,8 +15,8 @@ use tokio::runtime::Runtime;
 
 use crate::browser::{Browser, Player, Video};
 use crate::card::{open_to_all, unprivileged};
-use crate::failover::{LATE_MS, late_by};
 use crate::picture::{PICTURES_PER_SECOND, Picture, span};
+use crate::player::{LATE_MS, late_by};
 use crate::program::{find, terminate, watch};
 use crate::server::{List, PATIENCE, Server};
 use crate::strict_reader::StrictReader;

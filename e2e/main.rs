@@ -13,10 +13,12 @@
 
 mod browser;
 mod card;
+mod edge;
 mod failover;
 mod hls;
 mod packaging;
 mod picture;
+mod player;
 /// The strict reader of playlists of the other tests.
 #[path = "../crates/mainstem/tests/support/playlist.rs"]
 mod playlist;

@@ -281,7 +281,10 @@ async fn a_picture_that_takes_long_to_come_is_not_waited_for_until_the_second_be
         let mut viewer = stage.join("news").await.viewer;
         given(&mut viewer, 10.0).await;
         let (_, longest) = given(&mut viewer, 20.0).await;
-        assert!(longest > Duration::from_millis(150), "they do take long: {longest:?}");
+        assert!(
+            longest > Duration::from_millis(150),
+            "they do take long: {longest:?}"
+        );
         assert!(longest <= Duration::from_millis(205), "{longest:?}");
     }
 }
