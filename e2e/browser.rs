@@ -45,13 +45,12 @@ impl Player {
     }
 
     /// Longest time without a new picture, the source's death in it: on a busy machine pictures come up to 0.4 s apart.
-    /// Chromium's own player stops at a hole in the sound, as there is one where a source's last sound ends before its last
-    /// picture, until it has the next segment: for up to a target duration, however much it has behind the hole. Whether it
-    /// does depends on when it last asked: four in twenty with a hole of 0.13 s, none in twenty without.
+    /// Chromium's own player may stop while the source is silent, though it is told of more than it has shown: for 2.4 s in
+    /// one of eight plays.
     pub(crate) fn stop_max(self) -> Duration {
         match self {
             Self::HlsJs => Duration::from_secs(1),
-            Self::Browser => Duration::from_secs(6),
+            Self::Browser => Duration::from_secs(4),
         }
     }
 }

@@ -171,10 +171,22 @@ fn shown(log: &str) -> Duration {
 /// Looks at its queues that found nothing left in them. At the start there is nothing yet; what counts is from the first
 /// time there is.
 fn ffplay_stops(log: &str) -> Vec<String> {
-    let states = log.split(['\n', '\r']).filter(|line| line.contains("vq="));
+    let states: Vec<&str> = log
+        .split(['\n', '\r'])
+        .filter(|line| line.contains("vq="))
+        .collect();
     let is_empty = |state: &&str| state.contains("aq=    0KB vq=    0KB");
-    let stops = states.skip_while(is_empty).filter(is_empty);
-    stops.map(|state| state.trim().to_owned()).collect()
+    let playing: Vec<&str> = states.into_iter().skip_while(is_empty).collect();
+    assert!(
+        playing.len() > 100,
+        "ffplay tells what it has: {} times",
+        playing.len()
+    );
+    playing
+        .into_iter()
+        .filter(is_empty)
+        .map(|state| state.trim().to_owned())
+        .collect()
 }
 
 fn is_vlc_stop(line: &str) -> bool {

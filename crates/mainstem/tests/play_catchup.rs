@@ -12,9 +12,14 @@ use support::origin::{Origin, Page};
 use support::process::QUICK;
 use support::ts::Report;
 use support::{Launch, Mainstem, eventually, get, get_json, request};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const CLIP: &[u8] = include_bytes!("../../../assets/slate/offline.h264.ts");
 const HOUR: u64 = 3_600;
+
+/// What a panel is asked for an account.
+const PANEL: &str = "/player_api.php?username=u&password=p";
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -163,6 +168,39 @@ async fn what_is_kept_as_a_playlist_comes_as_one_transport_stream() {
     assert_eq!(origin.peak(), 1);
 }
 
+/// A panel in `zone` with one channel whose past it keeps.
+fn panel(origin: &Origin, zone: &str) {
+    let account = format!(
+        r#"{{"user_info":{{"auth":1,"status":"Active","max_connections":"1"}},"server_info":{{"timezone":"{zone}"}}}}"#
+    );
+    origin.put(PANEL, Page::text(&account));
+    origin.put(
+        &format!("{PANEL}&action=get_live_categories"),
+        Page::text(r#"[{"category_id":"1","category_name":"All"}]"#),
+    );
+    origin.put(
+        &format!("{PANEL}&action=get_live_streams"),
+        Page::text(
+            r#"[{"num":1,"name":"News","stream_id":7,"category_id":"1","tv_archive":1,"tv_archive_duration":2}]"#,
+        ),
+    );
+}
+
+fn of_panel(origin: &Origin) -> String {
+    format!(
+        "{QUICK}sources:\n  - {{name: panel, type: xtream, url: \"{}\", username: u, password: p, vod: false, series: off}}\n",
+        origin.url("")
+    )
+}
+
+async fn news_is_there(mainstem: &Mainstem) {
+    let streams = mainstem.url("/streams");
+    eventually("the channel is there", || async {
+        (get_json(&streams).await["streams"][0]["name"] == "News").then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panel_is_asked_in_its_zone_and_in_the_form_that_it_reads() {
     let origin = Origin::start().await;
@@ -171,33 +209,11 @@ async fn a_panel_is_asked_in_its_zone_and_in_the_form_that_it_reads() {
     let local = Timestamp::from_second(i64::try_from(start).unwrap())
         .unwrap()
         .to_zoned(TimeZone::get(zone).unwrap());
-    let login = "username=u&password=p";
-    let account = format!(
-        r#"{{"user_info":{{"auth":1,"status":"Active","max_connections":"1"}},"server_info":{{"timezone":"{zone}"}}}}"#
-    );
-    origin.put(&format!("/player_api.php?{login}"), Page::text(&account));
-    origin.put(
-        &format!("/player_api.php?{login}&action=get_live_categories"),
-        Page::text(r#"[{"category_id":"1","category_name":"All"}]"#),
-    );
-    origin.put(
-        &format!("/player_api.php?{login}&action=get_live_streams"),
-        Page::text(
-            r#"[{"num":1,"name":"News","stream_id":7,"category_id":"1","tv_archive":1,"tv_archive_duration":2}]"#,
-        ),
-    );
+    panel(&origin, zone);
     let path = format!("/timeshift/u/p/60/{}/7.ts", local.strftime("%Y-%m-%d:%H-%M-%S"));
     origin.put(&path, clip());
-    let mainstem = Mainstem::start(&format!(
-        "{QUICK}sources:\n  - {{name: panel, type: xtream, url: \"{}\", username: u, password: p, vod: false, series: off}}\n",
-        origin.url("")
-    ))
-    .await;
-    let streams = mainstem.url("/streams");
-    eventually("the channel is there", || async {
-        (get_json(&streams).await["streams"][0]["name"] == "News").then_some(())
-    })
-    .await;
+    let mainstem = Mainstem::start(&of_panel(&origin)).await;
+    news_is_there(&mainstem).await;
     let stream = mainstem.stream_url("News").await;
     let url = format!("{stream}?utc={start}&duration={HOUR}");
     // One that has nothing under an address may say so with an empty answer.
@@ -264,4 +280,107 @@ async fn the_next_source_has_it_where_one_has_not_and_what_cannot_be_had_is_told
         assert_eq!(answer.status, status, "{url}");
         assert!(answer.text().contains(word), "{url}: {}", answer.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panels_zone_is_known_after_a_restart_though_it_answers_nothing_then() {
+    let origin = Origin::start().await;
+    let zone = "Asia/Kathmandu";
+    panel(&origin, zone);
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().display().to_string();
+    let config = of_panel(&origin);
+    let launch = || Launch::new(&config).env("MAINSTEM_DATA_DIR", &data);
+    let mainstem = launch().ready().await;
+    news_is_there(&mainstem).await;
+    drop(mainstem);
+    origin.remove(PANEL);
+    let mainstem = launch().ready().await;
+    news_is_there(&mainstem).await;
+    let start = (now() - 5 * HOUR) / 60 * 60;
+    let local = Timestamp::from_second(i64::try_from(start).unwrap())
+        .unwrap()
+        .to_zoned(TimeZone::get(zone).unwrap());
+    let path = format!("/timeshift/u/p/60/{}/7.ts", local.strftime("%Y-%m-%d:%H-%M"));
+    origin.put(&path, clip());
+    let stream = mainstem.stream_url("News").await;
+    let answer = get(&format!("{stream}?utc={start}&duration={HOUR}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.body == CLIP);
+}
+
+/// A player that has asked and reads nothing but the head of the answer.
+async fn holds(url: &str) -> TcpStream {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap());
+    let mut socket = TcpStream::connect(authority).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    socket.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    socket
+}
+
+/// A list with two logins of one connection each, and what is asked of its archive while the first is in use.
+async fn asked_beside_another(catchup: impl Fn(&Origin) -> String, paths: [String; 2]) -> (u16, Vec<String>) {
+    let origin = Origin::start().await;
+    let list = format!(
+        "#EXTM3U\n#EXTINF:-1 {},News\n{}\n",
+        catchup(&origin),
+        origin.url("/live/u/p/7.ts")
+    );
+    origin.put(
+        "/get.php?username=u&password=p&type=m3u_plus&output=ts",
+        Page::text(&list),
+    );
+    // More than sockets hold: the connection stays in use.
+    origin.put(&paths[0], Page::file(CLIP.repeat((48 << 20) / CLIP.len())));
+    origin.put(&paths[1], clip());
+    let mainstem = Mainstem::start(&format!(
+        "{QUICK}sources:\n  - {{name: one, type: m3u, url: \"{}\", max_connections: 1, logins: [{{username: u2, password: p2, max_connections: 1}}]}}\n",
+        origin.url("/get.php?username=u&password=p&type=m3u_plus&output=ts")
+    ))
+    .await;
+    let stream = mainstem.stream_url("News").await;
+    origin.forget();
+    let held = holds(&format!(
+        "{stream}?utc={FIRST}&utcend={}&device=one",
+        FIRST + HOUR
+    ))
+    .await;
+    let answer = get(&format!(
+        "{stream}?utc={SECOND}&utcend={}&device=two",
+        SECOND + HOUR
+    ))
+    .await;
+    drop(held);
+    let asked = origin.asked().into_iter().map(|asked| asked.target);
+    (answer.status, asked.collect())
+}
+
+/// Two stretches, long ago: these lists do not say how long they are kept.
+const FIRST: u64 = 1_700_000_000;
+const SECOND: u64 = 1_700_010_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_further_login_is_asked_at_its_own_address_and_only_there() {
+    let paths = [
+        format!("/live/u/p/7.ts?utc={FIRST}"),
+        format!("/live/u2/p2/7.ts?utc={SECOND}"),
+    ];
+    let own = |_: &Origin| r#"catchup="append" catchup-source="?utc={utc}""#.to_owned();
+    let (status, asked) = asked_beside_another(own, paths.clone()).await;
+    assert_eq!((status, &asked[..]), (200, &paths[..]));
+    // Whose address it is does not depend on the login: it is that of the list's own.
+    let paths = [FIRST, SECOND].map(|start| format!("/archive/{start}.ts"));
+    let shared = |origin: &Origin| {
+        format!(
+            r#"catchup="default" catchup-source="{}/archive/{{utc}}.ts""#,
+            origin.url("")
+        )
+    };
+    let (status, asked) = asked_beside_another(shared, paths.clone()).await;
+    assert_eq!(status, 503);
+    assert_eq!(asked, paths[..1]);
 }

@@ -1,10 +1,10 @@
-//! When viewers are told that there is more: those who have little at once, those who hold some seconds eight times
-//! a second. One beat for all viewers of a broadcast; none has a timer of its own. Pure: time is an argument.
+//! When viewers are told that there is more: those who have just come at once, those who can wait ([`crate::held`])
+//! eight times a second. One beat for all viewers of a broadcast; none has a timer of its own. Pure: time is an argument.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long bytes are gathered for viewers who hold more than that. A write costs the kernel about as much as copying
+/// How long bytes are gathered for viewers who can wait. A write costs the kernel about as much as copying
 /// 40 KB: gathering makes it one for several arrivals.
 pub(crate) const GATHERED_FOR: Duration = Duration::from_millis(120);
 
@@ -125,5 +125,7 @@ mod tests {
     fn silence_asks_for_signs_of_life_and_a_beginning_does_not() {
         assert_eq!(beaten(&[], 5_000), (0, 0));
         assert_eq!(beaten(&[100], 2_000), (1, 3));
+        // The second sign is at 1,100 ms; what comes 10 ms behind it is told of at once.
+        assert_eq!(beaten(&[100, 1_110], 1_111), (2, 2));
     }
 }

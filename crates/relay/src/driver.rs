@@ -14,6 +14,7 @@ use mpegts::radio::raw_sound;
 use mpegts::slate::Slate;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::coop::consume_budget;
+use tokio::task::yield_now;
 use tokio::time::{Sleep, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -26,9 +27,12 @@ use crate::ring::{Bounds, Chunk, Ring};
 use crate::viewer::{Bell, Over, Shared};
 use crate::{BroadcastStatus, Claim, Failure, FailureClass, Input, Opener, Role, Timing, Upstream, Viewer};
 
-/// Looks at a stream in one turn: half a megabyte in pieces of 32 KiB, a second at 4 Mbit/s. One that always has more
-/// (a flood, what gathered in a pause of the machine) gives way to others between turns.
-const LOOKS_MAX: usize = 16;
+/// Bytes taken from a stream in one turn: a second at 4 Mbit/s. One that always has more (a flood, what gathered in a
+/// pause of the machine) gives way to others between turns.
+const TURN_BYTES: usize = 512 << 10;
+
+/// What a look counts for at least: one may find a single packet, or that the stream begins again.
+const LOOK_BYTES_MIN: usize = mpegts::PACKET_BYTES;
 
 /// How often counters on the status page move.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -138,8 +142,11 @@ impl<O: Opener> Driver<O> {
             consume_budget().await;
             let wake = self.wait(timer.as_mut()).await;
             let now = now();
-            self.apply(wake, now);
+            let has_more = self.apply(wake, now);
             self.publish_status(now);
+            if has_more {
+                yield_now().await;
+            }
         }
         // Joins that came in meanwhile are answered by dropping their reply: the caller asks the hub again.
         self.commands.close();
@@ -211,7 +218,8 @@ impl<O: Opener> Driver<O> {
         deadline
     }
 
-    fn apply(&mut self, wake: Wake<O::Upstream>, now: Instant) {
+    /// Whether there is more to read at once.
+    fn apply(&mut self, wake: Wake<O::Upstream>, now: Instant) -> bool {
         match wake {
             Wake::Command(None) => self.finished = true,
             Wake::Command(Some(Command::Join { claim, reply })) => self.join(claim, reply),
@@ -221,11 +229,15 @@ impl<O: Opener> Driver<O> {
             Wake::Read(which, Ok(input)) => self.read(which, &input, now),
             Wake::Tick => {}
         }
-        self.look_on(now);
+        let has_more = self.look_on(now);
         self.watch_clock(now);
         self.feed_slate(now);
         self.end_if_hopeless();
-        self.bell.ring(now);
+        // Viewers are told when all that is there has been read: what came behind it would be told a beat later.
+        if !has_more {
+            self.bell.ring(now);
+        }
+        has_more
     }
 
     fn join(&mut self, claim: Claim, reply: oneshot::Sender<Viewer>) {
@@ -284,27 +296,32 @@ impl<O: Opener> Driver<O> {
         }
     }
 
-    /// What is there is taken whole before viewers are told of it: what came behind it would be told a beat later.
-    fn look_on(&mut self, now: Instant) {
-        for _ in 0..LOOKS_MAX {
+    /// Takes what is there, up to [`TURN_BYTES`]; whether there may be more.
+    fn look_on(&mut self, now: Instant) -> bool {
+        let mut taken = 0;
+        while taken < TURN_BYTES {
             if !self.may_read(now) {
-                return;
+                return false;
             }
             match self.live.as_mut().and_then(|live| live.look_on(now)) {
-                Some(Ok(input)) => self.read(Which::Main, &input, now),
-                Some(Err(failure)) => return self.fail(Which::Main, &failure),
-                None => return,
+                Some(Ok(input)) => {
+                    taken += bytes(&input).max(LOOK_BYTES_MIN);
+                    self.read(Which::Main, &input, now);
+                }
+                Some(Err(failure)) => {
+                    self.fail(Which::Main, &failure);
+                    return false;
+                }
+                None => return false,
             }
         }
+        true
     }
 
     fn read_live(&mut self, input: &Input, now: Instant) {
         feed(&mut self.splicer, input);
         let shows = self.drain(now);
-        let bytes = match input {
-            Input::Bytes(bytes) => bytes.len(),
-            Input::Restart => 0,
-        };
+        let bytes = bytes(input);
         let cadence = self.shared.cadence();
         let Some(live) = &mut self.live else { return };
         live.rest(now, cadence, shows);
@@ -633,6 +650,13 @@ async fn progress<S, U: Upstream>(which: Which, attempt: &mut Attempt<S, U>) -> 
     match attempt.progress().await {
         Progress::Opened(opened) => Wake::Opened(which, opened),
         Progress::Read(read) => Wake::Read(which, read),
+    }
+}
+
+fn bytes(input: &Input) -> usize {
+    match input {
+        Input::Bytes(bytes) => bytes.len(),
+        Input::Restart => 0,
     }
 }
 

@@ -41,7 +41,7 @@ const READ_EVERY: Duration = Duration::from_millis(40);
 pub(crate) enum Cadence {
     /// Somebody lives on what comes.
     Prompt,
-    /// All who watch hold enough that bytes are gathered for them: they are read when they are told of.
+    /// All who watch can wait until bytes have gathered: they are read when they are told of.
     Gathered,
 }
 
@@ -171,6 +171,11 @@ impl<S, U: Upstream> Live<S, U> {
         }
         let seen = self.upstream.look();
         self.is_drained = seen.is_none();
+        if self.is_drained && !self.rests(now) {
+            // It is late: looked at again before the next beat.
+            self.rests_until = Some(turn_after(now, READ_EVERY));
+            self.has_shown = false;
+        }
         seen
     }
 

@@ -162,7 +162,7 @@ impl Shared {
     }
 }
 
-/// One viewer who holds too little to wait until bytes have gathered. Its drop counts it out.
+/// One viewer who cannot wait until bytes have gathered ([`Held::can_spare`]). Its drop counts it out.
 #[derive(Debug)]
 struct OnEdge(Arc<Shared>);
 
@@ -275,7 +275,7 @@ impl Viewer {
     }
 
     /// Appends the next bytes to send to `into`, as [`Self::next`] yields them, but all there are: up to `bytes_max`,
-    /// or the next ones where those are more. `false` ends the response. Whoever is far enough behind waits until
+    /// or the next ones where those are more. `false` ends the response. Whoever can spare the time waits until
     /// some have gathered. Cancel-safe.
     pub async fn gather(&mut self, into: &mut Vec<Bytes>, bytes_max: usize) -> bool {
         loop {

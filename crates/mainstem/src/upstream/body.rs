@@ -16,9 +16,9 @@ use hyper::body::Incoming;
 use hyper_rustls::MaybeHttpsStream;
 
 use super::http::{Connection, HttpError, MaybeSecure, chain};
-use super::rest::Rest;
 use super::socket::Looks;
 use super::status_line::AnySocket;
+use super::tail::Tail;
 use crate::slot::Slot;
 
 /// An answer's body, with the socket it comes from and the slot the socket uses. Fields drop in this order.
@@ -32,7 +32,7 @@ enum Origin {
     /// The HTTP library, which knows where it ends.
     Exchange(Exchange),
     /// The socket itself: it ends with the connection, and is looked at.
-    Rest(Rest),
+    Tail(Tail),
     /// Between the two.
     Broken,
 }
@@ -89,7 +89,7 @@ impl Exchange {
     }
 
     /// The library is done with it: what it has read already, and the socket.
-    fn into_rest(mut self) -> Rest {
+    fn into_tail(mut self) -> Tail {
         let mut read = VecDeque::new();
         let mut cx = Context::from_waker(Waker::noop());
         while let Poll::Ready(next) = self.poll_incoming(&mut cx) {
@@ -100,7 +100,7 @@ impl Exchange {
             }
         }
         let parts = self.connection.into_parts();
-        Rest::new(read, parts.read_buf, looked_at(parts.io))
+        Tail::new(read, parts.read_buf, looked_at(parts.io))
     }
 }
 
@@ -131,7 +131,7 @@ impl Body {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, HttpError>> {
         match &mut self.origin {
             Origin::Exchange(exchange) => exchange.poll_read(cx),
-            Origin::Rest(rest) => rest.look(),
+            Origin::Tail(tail) => tail.look(),
             Origin::Broken => Poll::Ready(Ok(None)),
         }
     }
@@ -177,7 +177,7 @@ impl Body {
     pub fn looks_from_now_on(&mut self) {
         match std::mem::replace(&mut self.origin, Origin::Broken) {
             Origin::Exchange(exchange) if exchange.is_bare => {
-                self.origin = Origin::Rest(exchange.into_rest());
+                self.origin = Origin::Tail(exchange.into_tail());
             }
             Origin::Exchange(exchange) => {
                 exchange.looks.begin();

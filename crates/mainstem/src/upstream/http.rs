@@ -1,7 +1,7 @@
 //! HTTP to providers: one HTTP/1.1 connection per request, never pooled, so that a provider counts what we count.
 //!
-//! What an answer's [`Body`] is stands in a file of its own. Redirects are followed here, each hop's socket closed before the next is opened, always
-//! from the address the caller gave (tokens in redirects live for one use).
+//! What an answer's [`Body`] is stands in a file of its own. Redirects are followed here, each hop's socket closed
+//! before the next is opened, always from the address the caller gave (tokens in redirects live for one use).
 
 use std::pin::Pin;
 use std::time::Duration;

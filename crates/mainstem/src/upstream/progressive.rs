@@ -181,6 +181,13 @@ mod tests {
 
     /// A stream that is looked at, and the provider's end of it.
     async fn looked_at(pools: &Pools, form: Form) -> (Progressive, Box<dyn Connection>) {
+        let (mut stream, provider) = open(pools, form).await;
+        stream.looks_from_now_on();
+        (stream, provider)
+    }
+
+    /// A stream that has been opened, and the provider's end of it.
+    async fn open(pools: &Pools, form: Form) -> (Progressive, Box<dyn Connection>) {
         let slot = pools.acquire(wish(), SOON).await.unwrap();
         let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let scheme = if form == Form::Tls { "https" } else { "http" };
@@ -209,8 +216,7 @@ mod tests {
         request.insecure_tls = true;
         let request = client.send(request, Some(slot));
         let (response, socket) = tokio::join!(request, answer);
-        let mut stream = Progressive::new(Bytes::from_static(b"head "), response.unwrap().body, None);
-        stream.looks_from_now_on();
+        let stream = Progressive::new(Bytes::from_static(b"head "), response.unwrap().body, None);
         (stream, socket)
     }
 
@@ -261,6 +267,27 @@ mod tests {
         assert_eq!(end.class, FailureClass::Transient);
         drop(stream);
         assert_eq!(pools.usage().total, 0);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ended_before_it_is_looked_at_has_its_last_bytes_and_its_end() {
+        for form in [Form::Plain, Form::Chunked] {
+            let pools = Pools::new(1);
+            let (mut stream, mut provider) = open(&pools, form).await;
+            provider.write_all(form.end()).await.unwrap();
+            drop(provider);
+            // The library reads on until the end, while nobody has taken what came before it.
+            for expected in [&b"head "[..], b"first"] {
+                let read = timeout(SOON, stream.read()).await.unwrap().unwrap();
+                assert!(
+                    matches!(&read, Input::Bytes(bytes) if bytes == expected),
+                    "{read:?}"
+                );
+            }
+            stream.looks_from_now_on();
+            let end = next(&mut stream).await.unwrap_err();
+            assert_eq!(end.class, FailureClass::Transient, "{form:?}");
+        }
     }
 
     #[tokio::test]

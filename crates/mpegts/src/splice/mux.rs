@@ -58,6 +58,8 @@ struct OutStream {
     last: Option<Stamps>,
     /// Where its last PES packet ends, as far as that is known.
     end: Option<i64>,
+    /// The same of the last one that a source sent.
+    sources_end: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -152,6 +154,7 @@ impl Mux {
                     continuity: 15,
                     last: None,
                     end: None,
+                    sources_end: None,
                 });
             }
         }
@@ -171,8 +174,20 @@ impl Mux {
         self.stream(pid).and_then(|stream| stream.end)
     }
 
+    /// Where the last PES packet on `pid` ends that a source sent.
+    pub(super) fn sources_end(&self, pid: Pid) -> Option<i64> {
+        self.stream(pid).and_then(|stream| stream.sources_end)
+    }
+
     /// Notes where the PES packet last sent on `pid` ends.
     pub(super) fn set_end(&mut self, pid: Pid, end: i64) {
+        if let Some(stream) = self.stream_mut(pid) {
+            (stream.end, stream.sources_end) = (Some(end), Some(end));
+        }
+    }
+
+    /// The same of one that no source sent.
+    pub(super) fn set_silent_until(&mut self, pid: Pid, end: i64) {
         if let Some(stream) = self.stream_mut(pid) {
             stream.end = Some(end);
         }

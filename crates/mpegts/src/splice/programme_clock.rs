@@ -71,6 +71,11 @@ impl ProgrammeClock {
         }
     }
 
+    /// The last value sent, rounded up to 90 kHz.
+    pub(super) fn last_90k(&self) -> Option<i64> {
+        self.last.map(|last| last.div_euclid(SUB) + 1)
+    }
+
     fn expected(&self, now_90k: i64) -> i64 {
         self.anchor + (now_90k - self.anchor_at_90k) * SUB
     }

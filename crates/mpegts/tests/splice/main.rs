@@ -10,6 +10,7 @@
 mod entries;
 mod fixtures;
 mod formats;
+mod holes;
 mod hostile;
 mod loops;
 mod made;

@@ -28,7 +28,7 @@ async fn a_stall_costs_its_bound_and_the_keyframe() {
     assert!(watcher.see(2, 40.0).await);
     assert!(watcher.watch(30.0).await);
     let gap = watcher.judge.first_of(2).unwrap().at - watcher.judge.last_of(1).unwrap().at;
-    assert!(gap <= Duration::from_millis(1_750), "{gap:?} without pictures");
+    assert!(gap <= Duration::from_millis(1_700), "{gap:?} without pictures");
     assert_eq!(stage.world.asked(), [1, 2]);
     assert_eq!(watcher.judge.stretches(), [1, 2]);
     assert_eq!(
@@ -188,6 +188,8 @@ async fn the_second_stall_costs_no_more_than_the_first() {
         .unwrap();
     let (last, first) = (&watcher.judge.pictures[back], &watcher.judge.pictures[back + 1]);
     let gap = first.at - last.at;
+    // The stall's bound, 0.1 s to be sure of it, and up to three looks: the first two streams are joined at other moments of
+    // the beat than they were when everything was read every 40 ms.
     assert!(gap <= Duration::from_millis(1_750), "{gap:?} without pictures");
     assert_eq!(stage.world.asked(), [1, 2, 1]);
 }

@@ -275,9 +275,14 @@ async fn a_picture_that_takes_long_to_come_is_not_waited_for_until_the_second_be
             every: Duration::ZERO,
         },
     ];
-    for stream in [1, 2] {
+    // Whole, and in a hundred chunks.
+    for (stream, chunk) in [(1, usize::MAX), (2, usize::MAX), (1, 16), (2, 16)] {
         let world = World::new().channel("news", &[stream]);
-        let stage = Stage::new(world.stream(stream, &[life(&group.repeat(20))]));
+        let life = Life {
+            chunk,
+            ..life(&group.repeat(20))
+        };
+        let stage = Stage::new(world.stream(stream, &[life]));
         let mut viewer = stage.join("news").await.viewer;
         given(&mut viewer, 10.0).await;
         let (_, longest) = given(&mut viewer, 20.0).await;

@@ -99,6 +99,8 @@ pub(crate) struct Life {
     pub(crate) start_90k: Option<u64>,
     /// Pictures a second; the acts count pictures.
     pub(crate) rate: u32,
+    /// Bytes of one read at most, as the chunks of an HTTP body may be.
+    pub(crate) chunk: usize,
 }
 
 pub(crate) fn life(acts: &[Act]) -> Life {
@@ -110,6 +112,7 @@ pub(crate) fn life(acts: &[Act]) -> Life {
         first: 0,
         start_90k: None,
         rate: 25,
+        chunk: usize::MAX,
     }
 }
 
@@ -427,6 +430,9 @@ pub(crate) struct Double {
     /// The end of what was shot: reads are cut inside packets, as a socket's are.
     uncut: Vec<u8>,
     at: usize,
+    /// What was shot and not read, and how much of it one read has.
+    unread: Bytes,
+    chunk: usize,
     revocable: bool,
     watched: bool,
     /// Opened as a hedge, it gives way to whoever needs its connection.
@@ -445,6 +451,8 @@ impl Double {
                 .at(life.first),
             uncut: Vec::new(),
             at: 0,
+            unread: Bytes::new(),
+            chunk: life.chunk,
             revocable: life.revocable,
             watched: true,
             gives_way: role == Role::Hedge,
@@ -462,7 +470,12 @@ impl Double {
 
     fn cut(&mut self, mut bytes: Vec<u8>) -> Input {
         self.uncut = bytes.split_off(bytes.len() - 100);
-        Input::Bytes(bytes.into())
+        self.unread = bytes.into();
+        self.next_chunk()
+    }
+
+    fn next_chunk(&mut self) -> Input {
+        Input::Bytes(self.unread.split_to(self.chunk.min(self.unread.len())))
     }
 
     fn nulls(&mut self) -> Input {
@@ -490,6 +503,9 @@ impl Upstream for Double {
     async fn read(&mut self) -> Result<Input, Failure> {
         if self.revocable && !self.watched {
             return Err(Failure::new(FailureClass::Revoked, "taken back"));
+        }
+        if !self.unread.is_empty() {
+            return Ok(self.next_chunk());
         }
         loop {
             let Some(act) = self.acts.front().copied() else {

@@ -10,7 +10,7 @@ use crate::pes;
 use crate::silence::{SilentFrame, silent_frame};
 use crate::splice::mux::{Role, Stamps};
 
-/// A sound that has been away for longer is one that players have learned to do without.
+/// What no source has sent for longer is a sound that players have learned to do without.
 const HOLE_MAX_90K: i64 = GAP_90K;
 
 /// 90 kHz ticks in a second (2.4.3.7).
@@ -31,7 +31,6 @@ impl Join {
         let holes: Vec<Hole> = self
             .feeds
             .iter()
-            .filter(|feed| self.reference_pid != Some(feed.source))
             .filter_map(|feed| self.hole(feed.outgoing?, out))
             .collect();
         for hole in holes {
@@ -46,21 +45,22 @@ impl Join {
             .streams
             .iter()
             .find(|stream| stream.pid == pid)?;
-        let from = out.mux.end(pid)?;
-        if !(0..=HOLE_MAX_90K).contains(&(self.entered_at - from)) {
+        let silence = silent_frame(promised.codec, promised.sound?)?;
+        if self.entered_at - out.mux.sources_end(pid)? > HOLE_MAX_90K {
             return None;
         }
         Some(Hole {
             pid,
             codec: promised.codec,
-            from,
-            silence: silent_frame(promised.codec, promised.sound?)?,
+            from: out.mux.end(pid)?,
+            silence,
         })
     }
 }
 
 impl Hole {
     fn fill(&self, until: i64, out: &mut Outgoing<'_>) {
+        let clock = out.mux.clock().last_90k();
         // Counted from the hole's begin: summed durations would drift.
         let at = |frames: i64| {
             let samples = frames * i64::from(self.silence.samples.max(1));
@@ -71,6 +71,10 @@ impl Hole {
             let (begins, ends) = (at(frame), at(frame + 1));
             if ends > until {
                 return;
+            }
+            // A decoder has no use for what is late.
+            if clock.is_some_and(|clock| begins < clock) {
+                continue;
             }
             let stamp = MediaTime::from_90k(begins).wrapped();
             pes::write(
@@ -84,7 +88,7 @@ impl Hole {
                 dts: begins,
             };
             out.mux.send(self.pid, &mut packet, Some(stamps), Role::OTHER);
-            out.mux.set_end(self.pid, ends);
+            out.mux.set_silent_until(self.pid, ends);
         }
     }
 }

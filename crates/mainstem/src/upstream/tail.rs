@@ -1,4 +1,4 @@
-//! The rest of a connection whose answer has no end of its own (RFC 9112 §6.3, rule 8): its bytes are the stream's, and
+//! The tail of a connection whose answer has no end of its own (RFC 9112 §6.3, rule 8): its bytes are the stream's, and
 //! the HTTP library has nothing left to say about them. Tuners and most restreamers answer so.
 //!
 //! It is looked at, never waited for. All streams of a worker are read into the same memory, which is warm then.
@@ -21,7 +21,7 @@ thread_local! {
 
 /// What is left of a connection.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct Tail {
     /// What the library had read already, in order.
     before: VecDeque<Result<Option<Bytes>, HttpError>>,
     /// Fails until it is dropped where the socket could not be had.
@@ -30,7 +30,7 @@ pub(super) struct Rest {
     is_drained: bool,
 }
 
-impl Rest {
+impl Tail {
     /// `before` and `buffered` come before what `socket` has.
     pub(super) fn new(
         mut before: VecDeque<Result<Option<Bytes>, HttpError>>,
@@ -82,19 +82,19 @@ mod tests {
     use std::io::{ErrorKind, Write as _};
     use std::net::TcpListener;
 
-    fn pair() -> (Rest, TcpStream) {
+    fn pair() -> (Tail, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         ours.set_nonblocking(true).unwrap();
         let before = VecDeque::from([Ok(Some(Bytes::from_static(b"read ")))]);
-        let rest = Rest::new(before, Bytes::from_static(b"buffered "), Ok(ours));
-        (rest, listener.accept().unwrap().0)
+        let tail = Tail::new(before, Bytes::from_static(b"buffered "), Ok(ours));
+        (tail, listener.accept().unwrap().0)
     }
 
     /// Looks until something is there.
-    fn next(rest: &mut Rest) -> Result<Option<Bytes>, HttpError> {
+    fn next(tail: &mut Tail) -> Result<Option<Bytes>, HttpError> {
         loop {
-            if let Poll::Ready(seen) = rest.look() {
+            if let Poll::Ready(seen) = tail.look() {
                 return seen;
             }
             std::thread::yield_now();
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn all_comes_in_order_to_the_end_and_what_is_kept_stays_what_it_was() {
-        let (mut rest, mut provider) = pair();
+        let (mut tail, mut provider) = pair();
         let sent: Vec<u8> = (0..1_000_000u32)
             .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1])
             .collect();
@@ -112,7 +112,7 @@ mod tests {
             move || provider.write_all(&sent)
         });
         let mut kept = Vec::new();
-        while let Some(bytes) = next(&mut rest).unwrap() {
+        while let Some(bytes) = next(&mut tail).unwrap() {
             assert!(bytes.len() <= LOOK_BYTES);
             kept.push(bytes);
         }
@@ -127,9 +127,9 @@ mod tests {
         first.write_all(&[1; 1_000]).unwrap();
         second.write_all(&[2; 1_000]).unwrap();
         let mut seen = Vec::new();
-        for rest in [&mut one, &mut other] {
-            next(rest).unwrap();
-            next(rest).unwrap();
+        for tail in [&mut one, &mut other] {
+            next(tail).unwrap();
+            next(tail).unwrap();
         }
         for _ in 0..2 {
             seen.push((next(&mut one).unwrap().unwrap(), 1));
@@ -144,20 +144,20 @@ mod tests {
 
     #[test]
     fn nothing_there_is_no_end_and_a_reset_is_no_end_either() {
-        let (mut rest, provider) = pair();
-        next(&mut rest).unwrap();
-        next(&mut rest).unwrap();
-        assert!(rest.look().is_pending());
+        let (mut tail, provider) = pair();
+        next(&mut tail).unwrap();
+        next(&mut tail).unwrap();
+        assert!(tail.look().is_pending());
         socket2::SockRef::from(&provider)
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
         drop(provider);
-        assert!(matches!(next(&mut rest), Err(HttpError::Broken(_))));
+        assert!(matches!(next(&mut tail), Err(HttpError::Broken(_))));
     }
 
     #[test]
     fn a_socket_that_could_not_be_had_fails() {
-        let mut rest = Rest::new(VecDeque::new(), Bytes::new(), Err(ErrorKind::Unsupported.into()));
-        assert!(matches!(next(&mut rest), Err(HttpError::Broken(_))));
+        let mut tail = Tail::new(VecDeque::new(), Bytes::new(), Err(ErrorKind::Unsupported.into()));
+        assert!(matches!(next(&mut tail), Err(HttpError::Broken(_))));
     }
 }
