@@ -1,6 +1,7 @@
 //! What goes beside the pictures: sound, subtitles, data. Held until the pictures have entered, cut to fit where they
 //! did, and kept from straying off on a time base of their own.
 
+use super::hole::Hole;
 use super::{Feed, GAP_90K, Join, Outgoing, PATIENCE_90K, WINDOW_90K};
 use crate::packet::Pid;
 use crate::splice::demux::InStream;
@@ -62,6 +63,12 @@ impl Join {
         };
         if let Some(feed) = self.feeds.get_mut(at) {
             feed.joining = false;
+        }
+        if sound
+            && feed.joining
+            && let Some(hole) = Hole::find(pid, begins, out)
+        {
+            hole.fill(out);
         }
         if sound {
             let end = begins + unit.duration();

@@ -13,54 +13,64 @@ use crate::splice::mux::{Role, Stamps};
 /// What no source has sent for longer is a sound that players have learned to do without.
 const HOLE_MAX_90K: i64 = GAP_90K;
 
+/// Nothing is sent longer before it is decoded: decoders' buffers hold a second (2.4.2.6), with some grace.
+const AHEAD_MAX_90K: i64 = 81_000;
+
 /// 90 kHz ticks in a second (2.4.3.7).
 const TICKS_PER_SECOND: i64 = 90_000;
 
-/// A sound that ends before the pictures of the next source begin.
-struct Hole {
+/// A sound that ends before the next source's begins.
+pub(super) struct Hole {
     pid: Pid,
     codec: Codec,
     /// Where it ends.
     from: i64,
+    /// Where the next source begins.
+    until: i64,
     silence: SilentFrame,
 }
 
 impl Join {
-    /// Fills what is missing of each sound that goes on up to where the source enters, in whole frames.
+    /// Fills what is missing of each sound that goes on up to where the source enters.
     pub(super) fn fill_holes(&self, out: &mut Outgoing<'_>) {
-        let holes: Vec<Hole> = self
-            .feeds
-            .iter()
-            .filter_map(|feed| self.hole(feed.outgoing?, out))
+        let pids = self.feeds.iter().filter_map(|feed| feed.outgoing);
+        let holes: Vec<Hole> = pids
+            .filter_map(|pid| Hole::find(pid, self.entered_at, out))
             .collect();
         for hole in holes {
-            hole.fill(self.entered_at, out);
+            hole.fill(out);
         }
     }
+}
 
-    fn hole(&self, pid: Pid, out: &Outgoing<'_>) -> Option<Hole> {
+impl Hole {
+    /// What is missing on `pid` up to `until`.
+    pub(super) fn find(pid: Pid, until: i64, out: &Outgoing<'_>) -> Option<Self> {
         let promised = out
             .mux
             .signature()?
             .streams
             .iter()
             .find(|stream| stream.pid == pid)?;
-        let silence = silent_frame(promised.codec, promised.sound?)?;
-        if self.entered_at - out.mux.sources_end(pid)? > HOLE_MAX_90K {
+        let format = promised.sound?;
+        if until - out.mux.sources_end(pid)? > HOLE_MAX_90K {
             return None;
         }
-        Some(Hole {
+        let from = out.mux.end(pid).filter(|from| *from < until)?;
+        Some(Self {
             pid,
             codec: promised.codec,
-            from: out.mux.end(pid)?,
-            silence,
+            from,
+            until,
+            silence: silent_frame(promised.codec, format)?,
         })
     }
-}
 
-impl Hole {
-    fn fill(&self, until: i64, out: &mut Outgoing<'_>) {
-        let clock = out.mux.clock().last_90k();
+    /// Fills it, in whole frames, as far as decoders may have it by now.
+    pub(super) fn fill(&self, out: &mut Outgoing<'_>) {
+        let Some(clock) = out.mux.clock().last_90k() else {
+            return;
+        };
         // Counted from the hole's begin: summed durations would drift.
         let at = |frames: i64| {
             let samples = frames * i64::from(self.silence.samples.max(1));
@@ -69,11 +79,11 @@ impl Hole {
         let mut packet = Vec::new();
         for frame in 0.. {
             let (begins, ends) = (at(frame), at(frame + 1));
-            if ends > until {
+            if ends > self.until || begins - clock > AHEAD_MAX_90K {
                 return;
             }
             // A decoder has no use for what is late.
-            if clock.is_some_and(|clock| begins < clock) {
+            if begins < clock {
                 continue;
             }
             let stamp = MediaTime::from_90k(begins).wrapped();
