@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::browser::{Browser, Player, Video};
-use crate::card::{open_to_all, unprivileged};
+use crate::card::open_to_all;
 use crate::picture::{PICTURES_PER_SECOND, Picture, span};
-use crate::player::{LATE_MS, late_by};
+use crate::player::{LATE_MS, late_by, vlc_command};
 use crate::program::{find, terminate, watch};
 use crate::server::{List, PATIENCE, Server};
 use crate::strict_reader::StrictReader;
@@ -308,34 +308,7 @@ fn vlc_plays_on() {
     };
     let stage = Stage::new();
     let left = stage.play_each(|scene, folder| {
-        let scenes = folder.join("scenes");
-        std::fs::create_dir(&scenes).expect("a folder");
-        open_to_all(&scenes);
-        let mut command = unprivileged(&setpriv);
-        command
-            .arg(&vlc)
-            .env("HOME", &scenes)
-            .env_remove("XDG_RUNTIME_DIR");
-        command.args([
-            "-I",
-            "dummy",
-            "-vv",
-            "--no-color",
-            "--aout",
-            "dummy",
-            "--vout",
-            "dummy",
-        ]);
-        // A picture that hardware decoded cannot be looked at.
-        command.args([
-            "--avcodec-hw",
-            "none",
-            "--video-filter",
-            "scene",
-            "--scene-format",
-            "png",
-        ]);
-        command.args(["--scene-ratio", "25", "--scene-path"]).arg(&scenes);
+        let mut command = vlc_command((&vlc, &setpriv), folder);
         command.arg(&scene.url);
         command
     });

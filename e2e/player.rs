@@ -121,7 +121,8 @@ impl std::fmt::Display for Watched {
     }
 }
 
-fn vlc_command((vlc, setpriv): (&Path, &Path), folder: &Path) -> Command {
+/// VLC, which leaves a picture a second of what it shows in `scenes` under `folder`; the address comes last.
+pub(crate) fn vlc_command((vlc, setpriv): (&Path, &Path), folder: &Path) -> Command {
     let scenes = folder.join("scenes");
     std::fs::create_dir(&scenes).expect("a folder");
     crate::card::open_to_all(&scenes);
@@ -140,6 +141,8 @@ fn vlc_command((vlc, setpriv): (&Path, &Path), folder: &Path) -> Command {
         "--vout",
         "dummy",
     ]);
+    // A picture that hardware decoded cannot be looked at.
+    command.args(["--avcodec-hw", "none"]);
     command.args(["--video-filter", "scene", "--scene-format", "png"]);
     command
         .args(["--scene-ratio", SCENE_RATIO, "--scene-path"])

@@ -5,6 +5,7 @@ mod aac;
 mod mpeg;
 mod recorded;
 
+use crate::clock::TICKS_90K;
 use crate::es::{Codec, SoundFormat, audio_frame};
 
 /// A frame that decodes to silence, whole and without need of any frame before it.
@@ -26,6 +27,12 @@ impl SilentFrame {
             rate: frame.rate,
             bytes,
         })
+    }
+
+    /// How long so many samples last, in 90 kHz ticks, rounded down. Sums of frames' durations would drift.
+    pub(crate) fn ticks(&self, samples: u64) -> i64 {
+        let ticks = samples.saturating_mul(TICKS_90K.cast_unsigned()) / u64::from(self.rate.max(1));
+        i64::try_from(ticks).unwrap_or(i64::MAX)
     }
 }
 

@@ -8,7 +8,7 @@ mod clip;
 
 pub use clip::{CLIP_BYTES_MAX, SlateClip, SlateClipError};
 
-use crate::clock::{MediaTime, TICKS_90K};
+use crate::clock::MediaTime;
 use crate::es::{self, Codec, SoundFormat};
 use crate::own_stream::{BEGIN_90K, Stamped, StreamWriter, Tables};
 use crate::packet::Pid;
@@ -285,9 +285,7 @@ impl SoundTrack {
 
     /// When its next frame begins.
     fn next_at(&self) -> i64 {
-        let hertz = u64::from(self.silence.rate.max(1));
-        let ticks = self.samples.saturating_mul(TICKS_90K.cast_unsigned()) / hertz;
-        self.began_at.saturating_add_unsigned(ticks)
+        self.began_at.saturating_add(self.silence.ticks(self.samples))
     }
 }
 

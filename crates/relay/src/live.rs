@@ -351,6 +351,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_late_is_looked_at_once_a_turn() {
+        let now = Instant::now();
+        let never = Looked {
+            looks: 0,
+            every: 1_000,
+        };
+        let mut live = Live::new((1, false), "x".into(), never, now);
+        let mut cx = Context::from_waker(Waker::noop());
+        for turn in 1..=3 {
+            let now = now + READ_EVERY * turn;
+            assert!(live.look_on(now).is_none());
+            assert!(pin!(live.read(now)).poll(&mut cx).is_pending());
+            assert_eq!(live.upstream.looks, usize::try_from(turn).unwrap());
+            assert_eq!(live.read_again_at(now), Some(turn_after(now, READ_EVERY)));
+        }
+    }
+
+    #[test]
     fn what_brought_no_whole_picture_at_its_beat_is_looked_at_again_soon() {
         let start = Instant::now();
         for (shows, within) in [(true, 120), (false, 40)] {

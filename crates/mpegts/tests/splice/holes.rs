@@ -2,18 +2,24 @@
 
 use crate::fixtures::{Unit, drain, judge, judge_sound};
 use crate::made::{Clock, Shape, source};
+use mpegts::pes::PesHeader;
 use mpegts::{Codec, PACKET_BYTES, Packet, Piece, Splicer};
 
 const SECOND: usize = 90_000;
 
 /// A source whose sound comes 0.2 s behind its pictures, on PID 0x102.
 fn made(number: u8, seconds: u64) -> Vec<u8> {
+    with_margin(63_000, number, seconds)
+}
+
+/// The same with a clock that runs so far behind the decoding times.
+fn with_margin(margin: u64, number: u8, seconds: u64) -> Vec<u8> {
     let shape = Shape {
         number,
         video: Codec::H264,
         audio: Codec::Aac,
         clock: Clock::WithPictures,
-        margin: 63_000,
+        margin,
         start: 900_000,
         picture_90k: 3_600,
         group: 12,
@@ -42,10 +48,37 @@ fn play(sources: &[&[u8]]) -> Vec<Piece> {
     pieces
 }
 
-/// Ticks of the sound that no source sent: what sources send is marked.
+/// What sources send is marked.
+fn is_marked(es: &[u8]) -> bool {
+    es.windows(2).any(|pair| pair == [0xA5, 0xC3])
+}
+
+/// Ticks of the sound that no source sent.
 fn silence(sound: &[Unit]) -> usize {
-    let is_marked = |unit: &&Unit| unit.es.windows(2).any(|pair| pair == [0xA5, 0xC3]);
-    sound.iter().filter(|unit| !is_marked(unit)).count() * 1_920
+    sound.iter().filter(|unit| !is_marked(&unit.es)).count() * 1_920
+}
+
+/// How far ahead of the clock each frame of silence is sent.
+fn leads(pieces: &[Piece]) -> Vec<i64> {
+    let mut clock = 0;
+    let mut leads = Vec::new();
+    let packets = pieces
+        .iter()
+        .flat_map(|piece| piece.bytes.as_chunks::<PACKET_BYTES>().0);
+    for packet in packets.filter_map(Packet::new) {
+        clock = packet.pcr().map_or(clock, |pcr| pcr.base().ticks().cast_signed());
+        let payload = packet
+            .payload()
+            .filter(|_| packet.unit_start())
+            .unwrap_or_default();
+        if let Some(header) = PesHeader::parse(payload)
+            && header.stream_id == 0xC0
+            && !is_marked(payload)
+        {
+            leads.push(header.pts.unwrap().ticks().cast_signed() - clock);
+        }
+    }
+    leads
 }
 
 #[test]
@@ -83,4 +116,32 @@ fn a_sound_that_was_away_for_long_before_is_not_made_up_for() {
     let seen = judge(&play(&[&one, &made(2, 4)]));
     assert_eq!(silence(seen.audio()), 0);
     assert!(judge_sound(seen.audio(), Codec::Aac) > 90_000);
+}
+
+#[test]
+fn silence_is_sent_no_sooner_than_decoders_may_have_it() {
+    // Of such a clock pictures are more than a second ahead; silence up to the next ones need not be.
+    let one = with_margin(90_000, 1, 4);
+    let pieces = play(&[&one, &with_margin(90_000, 2, 4)]);
+    let leads = leads(&pieces);
+    assert!(
+        leads.len() > 5 && leads.iter().all(|lead| *lead <= 90_000),
+        "{leads:?}"
+    );
+    assert!(judge_sound(judge(&pieces).audio(), Codec::Aac) < 1_920);
+}
+
+#[test]
+fn silence_is_never_late_for_the_clock_wherever_the_sound_ended() {
+    let (whole, next) = (with_margin(20_000, 1, 4), made(2, 2));
+    let packets = whole.len() / PACKET_BYTES;
+    let mut filled = 0;
+    for end in packets - 40..packets {
+        for from in packets / 2..end {
+            let pieces = play(&[&mute(&whole[..end * PACKET_BYTES], from), &next]);
+            judge(&pieces);
+            filled += usize::from(!leads(&pieces).is_empty());
+        }
+    }
+    assert!(filled > packets, "{filled}");
 }

@@ -16,9 +16,6 @@ const HOLE_MAX_90K: i64 = GAP_90K;
 /// Nothing is sent longer before it is decoded: decoders' buffers hold a second (2.4.2.6), with some grace.
 const AHEAD_MAX_90K: i64 = 81_000;
 
-/// 90 kHz ticks in a second (2.4.3.7).
-const TICKS_PER_SECOND: i64 = 90_000;
-
 /// A sound that ends before the next source's begins.
 pub(super) struct Hole {
     pid: Pid,
@@ -71,11 +68,7 @@ impl Hole {
         let Some(clock) = out.mux.clock().last_90k() else {
             return;
         };
-        // Counted from the hole's begin: summed durations would drift.
-        let at = |frames: i64| {
-            let samples = frames * i64::from(self.silence.samples.max(1));
-            self.from + samples * TICKS_PER_SECOND / i64::from(self.silence.rate.max(1))
-        };
+        let at = |frame: u64| self.from + self.silence.ticks(frame * u64::from(self.silence.samples.max(1)));
         let mut packet = Vec::new();
         for frame in 0.. {
             let (begins, ends) = (at(frame), at(frame + 1));
